@@ -1,0 +1,33 @@
+option(STASIS_TESTS "Build the tests" ON)
+option(STASIS_BENCHMARKS "Build the benchmarks" ON)
+option(STASIS_STATEIFY "Build the generator of saved-state code (needs libclang 19)" OFF)
+set(STASIS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+find_program(STASIS_CCACHE ccache)
+if(STASIS_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${STASIS_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${STASIS_CCACHE})
+endif()
+find_program(STASIS_MOLD mold)
+if(STASIS_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(stasis_options INTERFACE)
+target_compile_options(stasis_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -fno-omit-frame-pointer
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wthread-safety-beta>)
+target_compile_definitions(stasis_options INTERFACE _FILE_OFFSET_BITS=64)
+if(STASIS_SANITIZE)
+  add_compile_options(-fsanitize=${STASIS_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${STASIS_SANITIZE})
+endif()

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// chunk.h: a piece of file data.
+//
+// A Chunk is a value of up to kChunkSize bytes with an optional copy in memory and an optional copy
+// in an image:
+//
+//   memory  image
+//     x             dirty: written since the last checkpoint
+//             x     not loaded yet
+//     x       x     clean: may be dropped from memory, need not be stored again
+//
+// (Neither would be zeros: those are not a Chunk at all but a hole, a null RefPtr.)
+//
+// Sharing is by reference. Bytes may be changed only by the holder of the one and only reference
+// (HasOneRef()), who must also keep its own readers out; everybody else makes a Clone() first. So a
+// checkpoint keeps the bytes of a moment by taking a reference, and a writer never waits for it.
+
+#ifndef STASIS_STATE_CHUNK_H_
+#define STASIS_STATE_CHUNK_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "state/base/ref_ptr.h"
+#include "state/base/result.h"
+
+namespace stasis::state {
+
+// The unit of sharing, copy on write and dirty tracking. At 16 KiB a writer that copies one stalls
+// 21 microseconds at the 99th percentile; at 64 KiB up to 280.
+inline constexpr uint32_t kChunkSize = 16 * 1024;
+
+// Where in an image a chunk's bytes are: `offset` bytes into the content of frame number `frame`.
+struct ChunkLocation {
+  uint32_t frame = 0;
+  uint32_t offset = 0;
+  friend bool operator==(const ChunkLocation&, const ChunkLocation&) = default;
+};
+
+// Something that stored chunks are read from: an open image. Thread-safe.
+class ChunkSource : public RefCounted {
+ public:
+  // Fills `out`, whose size is the chunk's, with verified bytes.
+  // Errors: EIO if they are missing, cannot be read, or do not match their digest.
+  virtual Result<void> Read(ChunkLocation at, std::span<std::byte> out) = 0;
+};
+
+// Thread-safe, but for what requires to be the only holder.
+class Chunk final : public RefCounted {
+ public:
+  // A dirty chunk that holds a copy of `bytes`, with room for `capacity` (at least their number).
+  static RefPtr<Chunk> Create(std::span<const std::byte> bytes, uint32_t capacity);
+  // A chunk of `size` bytes that is not loaded yet.
+  static RefPtr<Chunk> Stored(RefPtr<ChunkSource> source, ChunkLocation at, uint32_t size);
+  ~Chunk() override;
+
+  // Bytes that count; those between size() and kChunkSize read as zeros.
+  uint32_t size() const { return size_; }
+
+  // The bytes, loaded on the first call. The span lives as long as the caller's reference, or until
+  // the only holder changes the chunk.
+  // Errors: EIO, see ChunkSource::Read. A failed load may be tried again.
+  Result<std::span<const std::byte>> Bytes() const;
+
+  // True if a copy is in memory.
+  bool resident() const { return data_.load(std::memory_order_acquire) != nullptr; }
+  // Bytes of memory that the copy takes; 0 if not resident.
+  size_t memory() const { return resident() ? capacity_ : 0; }
+
+  // An equal chunk, dirty, with room for `capacity`. Loads this one if need be.
+  Result<RefPtr<Chunk>> Clone(uint32_t capacity) const;
+
+  // Writes `bytes` at `offset`; a gap past the old size becomes zeros, the size grows as needed.
+  // The chunk becomes dirty.
+  // Requires: HasOneRef(), no reader; offset + bytes.size() <= kChunkSize.
+  // Errors: EIO if the old bytes had to be loaded and could not be.
+  Result<void> Write(uint32_t offset, std::span<const std::byte> bytes);
+
+  // Cuts off what lies past `size`. Requires: as Write; size <= size().
+  Result<void> Truncate(uint32_t size);
+
+  // The stored copy: `source` is null if there is none. Consistent only while nobody marks the chunk
+  // stored: between checkpoints, or within the one that runs.
+  struct StoredCopy {
+    RefPtr<ChunkSource> source;
+    ChunkLocation at;
+  };
+  StoredCopy stored() const;
+  // Says that the same bytes are at `at` in `source` now. The chunk becomes clean.
+  void MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const;
+
+ private:
+  friend class GraphWriter;
+
+  explicit Chunk(uint32_t size) : size_(size) {}
+  void GrowTo(uint32_t capacity);
+
+  // Changed only by the only holder.
+  uint32_t size_;
+  mutable uint32_t capacity_ = 0;
+  // Null until loaded. Published once with release by the loader.
+  mutable std::atomic<std::byte*> data_{nullptr};
+
+  // The stored copy, guarded by a lock shared by many chunks (see chunk.cc).
+  mutable RefPtr<ChunkSource> source_;
+  mutable ChunkLocation at_;
+
+  // As in Object: this chunk's number in the save that runs.
+  mutable uint32_t save_epoch_ = 0;
+  mutable uint32_t save_index_ = 0;
+};
+
+}  // namespace stasis::state
+
+#endif  // STASIS_STATE_CHUNK_H_
