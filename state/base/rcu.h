@@ -32,20 +32,26 @@ void TsanReaderLeft();
 #endif
 }  // namespace internal
 
-// A read-side section. Nests. Must not be held across rcu::Synchronize().
+// Begins and ends a read-side section; ReadLock is the usual way. Sections nest.
+inline void Lock() {
+  if (!internal::thread_registered) [[unlikely]]
+    internal::RegisterThread();
+  urcu_memb_read_lock();
+}
+inline void Unlock() {
+#ifdef STASIS_TSAN
+  internal::TsanReaderLeft();
+#endif
+  urcu_memb_read_unlock();
+}
+// True if this thread is inside a read-side section.
+inline bool InReadSection() { return urcu_memb_read_ongoing() != 0; }
+
+// A read-side section. Must not be held across rcu::Synchronize().
 class [[nodiscard]] ReadLock {
  public:
-  ReadLock() {
-    if (!internal::thread_registered) [[unlikely]]
-      internal::RegisterThread();
-    urcu_memb_read_lock();
-  }
-  ~ReadLock() {
-#ifdef STASIS_TSAN
-    internal::TsanReaderLeft();
-#endif
-    urcu_memb_read_unlock();
-  }
+  ReadLock() { Lock(); }
+  ~ReadLock() { Unlock(); }
   ReadLock(const ReadLock&) = delete;
   ReadLock& operator=(const ReadLock&) = delete;
 };

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "fsimpl/memfs/inode.h"
+#include "state/load_context.h"
+
+namespace stasis::memfs {
+namespace {
+
+constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
+
+}  // namespace
+
+RegularInode::~RegularInode() {
+  if (has_filesystem()) fs().ReleaseBytes(Allocated());
+}
+
+void RegularInode::FillStat(vfs::Stat& stat) const {
+  MemInode::FillStat(stat);
+  stat.blocks = Allocated() / 512;
+}
+
+Result<size_t> RegularInode::Read(uint64_t offset, std::span<std::byte> out) {
+  absl::ReaderMutexLock lock(&mu());
+  if (offset >= size()) return 0;
+  out = out.first(std::min<uint64_t>(out.size(), size() - offset));
+  STASIS_RETURN_IF_ERROR(data_.Read(offset, out));
+  return out.size();
+}
+
+Result<size_t> RegularInode::WriteLocked(uint64_t offset, std::span<const std::byte> bytes,
+                                         TimeNs now) {
+  if (offset >= kMaxFileSize) return Err(EFBIG);
+  bytes = bytes.first(std::min<uint64_t>(bytes.size(), kMaxFileSize - offset));
+  // Charged for the most it can take, and the rest given back.
+  const uint64_t charged = data_.GrowthOfWrite(offset, bytes.size());
+  STASIS_RETURN_IF_ERROR(fs().ChargeBytes(charged));
+  const uint64_t before = data_.allocated();
+  auto written = data_.Write(offset, bytes);
+  fs().ReleaseBytes(charged - (data_.allocated() - before));
+  STASIS_RETURN_IF_ERROR(written);
+  set_size(std::max<uint64_t>(size(), offset + bytes.size()));
+  TouchModified(now);
+  return bytes.size();
+}
+
+Result<size_t> RegularInode::Write(uint64_t offset, std::span<const std::byte> bytes,
+                                   TimeNs now) {
+  absl::MutexLock lock(&mu());
+  return WriteLocked(offset, bytes, now);
+}
+
+Result<size_t> RegularInode::Append(std::span<const std::byte> bytes, TimeNs now,
+                                    uint64_t* offset) {
+  absl::MutexLock lock(&mu());
+  *offset = size();
+  return WriteLocked(*offset, bytes, now);
+}
+
+Result<uint64_t> RegularInode::SeekExtent(uint64_t offset, int whence) const {
+  absl::ReaderMutexLock lock(&mu());
+  return whence == SEEK_DATA ? data_.SeekData(offset, size()) : data_.SeekHole(offset, size());
+}
+
+Result<void> RegularInode::DoTruncate(uint64_t new_size) {
+  if (new_size < size()) {
+    const uint64_t before = data_.allocated();
+    auto cut = data_.Truncate(new_size);
+    fs().ReleaseBytes(before - data_.allocated());
+    STASIS_RETURN_IF_ERROR(cut);
+  }
+  set_size(new_size);
+  return {};
+}
+
+absl::Status RegularInode::LoadData(vfs::ChunkMap chunks, state::LoadContext& context) {
+  if (!data_.FromMap(std::move(chunks)))
+    return context.Invalid(*this, "data", "has a missing chunk or one past the largest offset");
+  return absl::OkStatus();
+}
+
+absl::Status RegularInode::AfterLoad(state::LoadContext& context) {
+  if (!is_regular()) return context.Invalid(*this, "mode", "is not that of a regular file");
+  if (data_.EndOfLastChunk() > size())
+    return context.Invalid(*this, "data", "has a chunk past the end of the file");
+  if (!fs().ChargeBytes(data_.allocated())) {
+    data_.Clear();
+    return context.Invalid(*this, "data", "is more than the filesystem's limit allows");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::memfs

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "state/base/slab.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define STASIS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STASIS_ASAN 1
+#endif
+#endif
+
+namespace stasis {
+
+#ifdef STASIS_ASAN
+
+void* Slab::Allocate() { return ::operator new(object_size_); }
+void Slab::Free(void* object) { ::operator delete(object); }
+
+#else
+
+namespace {
+constexpr size_t kBlockBytes = 256 * 1024;
+}  // namespace
+
+void* Slab::Allocate() {
+  absl::MutexLock lock(&mu_);
+  if (free_ != nullptr) {
+    FreeObject* object = free_;
+    free_ = object->next;
+    return object;
+  }
+  if (fresh_end_ - fresh_ < static_cast<std::ptrdiff_t>(object_size_)) {
+    void* block = ::mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) throw std::bad_alloc();
+    fresh_ = static_cast<std::byte*>(block);
+    fresh_end_ = fresh_ + kBlockBytes;
+  }
+  void* object = fresh_;
+  fresh_ += object_size_;
+  return object;
+}
+
+void Slab::Free(void* object) {
+  absl::MutexLock lock(&mu_);
+  auto* node = static_cast<FreeObject*>(object);
+  node->next = free_;
+  free_ = node;
+}
+
+#endif
+
+}  // namespace stasis

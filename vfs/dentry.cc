@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "vfs/dentry.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "state/base/rcu.h"
+
+namespace stasis::vfs {
+
+bool IsValidName(std::string_view name) {
+  return !name.empty() && name.size() <= kNameMax && name != "." && name != ".." &&
+         name.find('/') == name.npos && name.find('\0') == name.npos;
+}
+
+RefPtr<Dentry> Dentry::MakeRoot(RefPtr<Inode> inode) {
+  auto dentry = RefPtr<Dentry>::Adopt(new Dentry());
+  dentry->SetName({});
+  if (inode->is_dir()) dentry->directory_ = std::make_unique<Directory>(dentry.get());
+  dentry->inode_ = std::move(inode);
+  return dentry;
+}
+
+RefPtr<Dentry> Dentry::Make(std::string_view name, RefPtr<Inode> inode) {
+  RefPtr<Dentry> dentry = MakeRoot(std::move(inode));
+  dentry->SetName(name);
+  return dentry;
+}
+
+Dentry::~Dentry() {
+  // No reader is left: OnZeroRefs waited for them.
+  const Name* name = name_.load(std::memory_order_relaxed);
+  if (reinterpret_cast<const char*>(name) != inline_name_)
+    std::free(const_cast<Name*>(name));  // NOLINT(cppcoreguidelines-no-malloc)
+  if (Dentry* parent = parent_.load(std::memory_order_relaxed); parent != nullptr) parent->Unref();
+}
+
+void Dentry::OnZeroRefs() { rcu::Retire(this); }
+
+void Dentry::SetFlag(Flag flag, bool on) {
+  if (on) {
+    flags_.fetch_or(flag, std::memory_order_acq_rel);
+  } else {
+    flags_.fetch_and(~static_cast<uint32_t>(flag), std::memory_order_acq_rel);
+  }
+}
+
+void Dentry::SetName(std::string_view name) {
+  const Name* old = name_.load(std::memory_order_relaxed);
+  // The inline name serves only until the first one that readers may have seen is replaced.
+  const bool first = old == nullptr || old->length == 0;
+  void* memory = first && name.size() <= kInlineName
+                     ? static_cast<void*>(inline_name_)
+                     : std::malloc(kNameHeader + name.size());  // NOLINT
+  if (memory == nullptr) throw std::bad_alloc();
+  auto* fresh = new (memory) Name;
+  fresh->hash = HashName(name);
+  fresh->length = static_cast<uint8_t>(name.size());
+  if (!name.empty()) std::memcpy(fresh->bytes, name.data(), name.size());
+  name_.store(fresh, std::memory_order_release);
+  if (old != nullptr && reinterpret_cast<const char*>(old) != inline_name_)
+    rcu::Defer(&std::free, const_cast<Name*>(old));
+}
+
+void Dentry::SetParent(Dentry* parent) {
+  if (parent != nullptr) parent->Ref();
+  Dentry* old = parent_.exchange(parent, std::memory_order_acq_rel);
+  if (old != nullptr) old->Unref();
+}
+
+bool Dentry::IsAncestorOf(const Dentry& other) const {
+  for (const Dentry* d = &other; d != nullptr; d = d->parent()) {
+    if (d == this) return true;
+  }
+  return false;
+}
+
+std::string Dentry::PathForMessages() const {
+  rcu::ReadLock lock;
+  std::string path;
+  for (const Dentry* d = this; d->parent() != nullptr; d = d->parent())
+    path.insert(0, "/" + std::string(d->name()));
+  if (path.empty()) path = "/";
+  if (disconnected()) path += "//deleted";
+  return path;
+}
+
+}  // namespace stasis::vfs

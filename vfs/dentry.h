@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// dentry.h: a name in a tree.
+//
+// Every filesystem's tree is made of these, so that one path walk serves all of them; what differs
+// between filesystems is the Inode behind. A dentry is connected while its parent's Directory lists
+// it, and keeps name, parent and inode after it was removed, for as long as somebody holds it.
+//
+// References: a connected dentry is held by its parent's Directory, and holds its parent and its inode. The
+// cycle ends when it is removed, or when the tree is taken down (TreeFilesystem::Teardown).
+// Whoever is in a read-copy-update section may use dentries that he found without a reference.
+//
+// 128 bytes, two cache lines, with names of up to kInlineName bytes.
+
+#ifndef STASIS_VFS_DENTRY_H_
+#define STASIS_VFS_DENTRY_H_
+
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/annotations.h"
+#include "state/base/slab.h"
+#include "state/object.h"
+#include "vfs/directory.h"
+#include "vfs/inode.h"
+
+namespace stasis::vfs {
+
+inline constexpr size_t kNameMax = 255;
+
+// Whether `name` can be a file's: 1 to 255 bytes, no '/', no NUL, not "." or "..".
+bool IsValidName(std::string_view name);
+
+// Thread-safe.
+class Dentry final : public state::Object {
+ public:
+  // A tree's root.
+  static RefPtr<Dentry> MakeRoot(RefPtr<Inode> inode);
+  // A dentry not connected yet. Requires: IsValidName(name).
+  static RefPtr<Dentry> Make(std::string_view name, RefPtr<Inode> inode);
+  ~Dentry() override;
+
+  // Valid in a read-copy-update section, or while no rename can happen.
+  std::string_view name() const { return name_.load(std::memory_order_acquire)->view(); }
+  uint32_t name_hash() const { return name_.load(std::memory_order_acquire)->hash; }
+  // Null for a root. Valid in a read-copy-update section, or with a lock that keeps renames out.
+  Dentry* parent() const { return parent_.load(std::memory_order_acquire); }
+  Inode& inode() const { return *inode_; }
+  bool is_dir() const { return directory_ != nullptr; }
+  // Requires: is_dir().
+  Directory& directory() const { return *directory_; }
+
+  uint64_t position() const { return position_; }
+
+  // Removed from its parent (never true for a root).
+  bool disconnected() const { return HasFlag(kDisconnected); }
+  // Some mount, in whatever namespace, is attached here.
+  bool is_mountpoint() const { return HasFlag(kMountpoint); }
+  // Called by the mount table with its lock held.
+  void set_mountpoint(bool on) { SetFlag(kMountpoint, on); }
+
+  // True if `this` is `other` or above it. Requires: no rename of directories meanwhile.
+  bool IsAncestorOf(const Dentry& other) const;
+
+  // "/a/b" from the tree's root; "//deleted" is appended to one that was removed. For messages.
+  std::string PathForMessages() const;
+
+  STASIS_SLAB_ALLOCATED(Dentry);
+
+ private:
+  friend class Directory;
+  friend class TreeFilesystem;
+  STATE_SAVABLE(Dentry);
+
+  enum Flag : uint32_t {
+    kDisconnected = 1 << 0,
+    kMountpoint = 1 << 1,
+    kOnChain = 1 << 2,  // these two in a restore only
+    kChecked = 1 << 3,
+  };
+
+  // A name with its hash; immutable once published.
+  struct Name {
+    uint32_t hash;
+    uint8_t length;
+    char bytes[1];  // `length` of them
+
+    std::string_view view() const { return {bytes, length}; }
+  };
+  static constexpr size_t kNameHeader = 5;
+  static constexpr size_t kInlineName = 59;
+
+  Dentry() = default;
+
+  void OnZeroRefs() override;
+  bool HasFlag(Flag flag) const { return (flags_.load(std::memory_order_acquire) & flag) != 0; }
+  void SetFlag(Flag flag, bool on);
+  void SetName(std::string_view name);
+  void SetParent(Dentry* parent);  // takes a reference on it and drops the old one's
+
+  std::string SaveName() const { return std::string(name()); }
+  absl::Status LoadName(std::string name, state::LoadContext& context);
+  std::vector<Dentry*> SaveDirectory() const;
+  absl::Status LoadDirectory(std::vector<Dentry*> children, state::LoadContext& context);
+  Dentry* SaveParent() const;
+  absl::Status LoadParent(Dentry* parent, state::LoadContext& context);
+  absl::Status AfterLoad(state::LoadContext& context);
+  absl::Status CheckParentChain(state::LoadContext& context);
+  absl::Status LinkRestoredChildren(state::LoadContext& context);
+
+  std::atomic<uint32_t> flags_ STATE(nosave){0};
+  // Saved only for a disconnected dentry; otherwise the parent's list of children tells.
+  std::atomic<Dentry*> parent_ STATE(manual){nullptr};  // holds a reference
+  RefPtr<Inode> inode_ STATE(wait);                     // immutable
+  std::unique_ptr<Directory> directory_ STATE(manual);  // immutable; null unless a directory
+  std::atomic<const Name*> name_ STATE(manual){nullptr};  // inline_name_, or malloc'ed
+  uint64_t position_ = 0;  // in the parent's order; changed under the parent's Directory::mu
+  alignas(Name) char inline_name_[kNameHeader + kInlineName] STATE(nosave);
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_DENTRY_H_

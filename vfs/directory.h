@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// directory.h: the children of a directory's dentry.
+//
+// Two structures over the same dentries:
+//   - a hash table by name, read without a lock (open addressing; a slot is a dentry pointer with
+//     16 bits of its name's hash in the upper bits, so that most misses touch no dentry);
+//   - the order in which readdir returns them: an array sorted by position, in which removed entries
+//     leave a mark until half of it is marks. Positions only grow, so one that a reader keeps stays
+//     valid whatever is added or removed, and after a restore.
+//
+// A lock-free miss counts only if no writer was at work meanwhile (seq_): otherwise the lookup is done again under mu.
+//
+// Lock order: Directory::mu of a parent before that of its child; two unrelated ones only under
+// TreeFilesystem's rename lock.
+
+#ifndef STASIS_VFS_DIRECTORY_H_
+#define STASIS_VFS_DIRECTORY_H_
+
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "state/base/ref_ptr.h"
+
+namespace stasis::vfs {
+
+class Dentry;
+
+// 32 bits of hash; the same in every process (it is not saved, but decides nothing visible either).
+uint32_t HashName(std::string_view name);
+
+class Directory {
+ public:
+  explicit Directory(Dentry* owner) : owner_(owner) {}
+  ~Directory();
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  // Positions below this one are "." and "..".
+  static constexpr uint64_t kFirstPosition = 3;
+  // Far more than can be given out, and no overflow when one is added.
+  static constexpr uint64_t kLastPosition = uint64_t{1} << 62;
+
+  // The child of that name, or null. Requires: a read-copy-update section, which keeps it alive.
+  Dentry* Lookup(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu);
+  Dentry* LookupLocked(std::string_view name) const ABSL_SHARED_LOCKS_REQUIRED(mu);
+
+  // Links a dentry that has no parent under its name, at the end of the order, and keeps a
+  // reference. Requires: no child of that name.
+  void Insert(RefPtr<Dentry> child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // As Insert, at the position that the child has already (a restore). Requires: positions grow.
+  void InsertRestored(RefPtr<Dentry> child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Unlinks a child and returns the reference; the child keeps its name and parent.
+  RefPtr<Dentry> Remove(Dentry& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
+  // Moves `child` of `from` to `to` under `name`, in place of `replaced` (may be null) without a
+  // moment in which the name is missing. Returns the reference on `replaced`.
+  static RefPtr<Dentry> Move(Directory& from, Dentry& child, Directory& to, std::string_view name,
+                             Dentry* replaced) ABSL_EXCLUSIVE_LOCKS_REQUIRED(from.mu, to.mu);
+  // Exchanges the places of two children.
+  static void Exchange(Directory& a, Dentry& child_a, Directory& b, Dentry& child_b)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(a.mu, b.mu);
+
+  // Calls `fn(Dentry&)` on the children at `position` and after, in order, until it returns false.
+  template <typename Fn>
+  void ForEachFrom(uint64_t position, Fn&& fn) const ABSL_SHARED_LOCKS_REQUIRED(mu) {
+    for (auto it = LowerBound(position); it != order_.end(); ++it) {
+      if (!IsMark(*it) && !fn(*reinterpret_cast<Dentry*>(*it))) return;
+    }
+  }
+
+  // Calls `fn(Dentry&)` on all children in order.
+  template <typename Fn>
+  void ForEach(Fn&& fn) const ABSL_SHARED_LOCKS_REQUIRED(mu) {
+    for (uintptr_t entry : order_) {
+      if (!IsMark(entry)) fn(*reinterpret_cast<Dentry*>(entry));
+    }
+  }
+
+  size_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_; }
+  bool empty() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_ == 0; }
+  // A restore hands over the children's dentries before they can be linked, and takes them back to do it.
+  void StashForLoad(std::vector<Dentry*> children) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  std::vector<Dentry*> TakeStash() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
+  // Unlinks all children, for taking a tree down.
+  std::vector<RefPtr<Dentry>> RemoveAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
+  // Once set nothing can be added: the directory was removed.
+  bool dead() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return dead_; }
+  void set_dead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) { dead_ = true; }
+  // Takes set_dead() back when the removal failed.
+  void Revive() ABSL_LOCKS_EXCLUDED(mu) {
+    absl::MutexLock lock(&mu);
+    dead_ = false;
+  }
+
+  // Exclusive for every change of the children; shared to list them.
+  mutable absl::Mutex mu;
+
+ private:
+  struct Table;
+  class WriteSection;
+
+  static bool IsMark(uintptr_t entry) { return (entry & 1) != 0; }
+  static uint64_t PositionOf(uintptr_t entry);
+  std::vector<uintptr_t>::const_iterator LowerBound(uint64_t position) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu);
+
+  static Dentry* Probe(const Table* table, const Dentry* owner, std::string_view name,
+                       uint32_t hash);
+  void PutSlot(Dentry* child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  std::atomic<uintptr_t>* FindSlot(const Dentry& child) const ABSL_SHARED_LOCKS_REQUIRED(mu);
+  void Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void AppendOrder(Dentry* child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void MarkOrder(const Dentry& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
+  Dentry* const owner_;  // owns this
+  // Odd while a writer is at work.
+  std::atomic<uint32_t> seq_{0};
+  bool dead_ ABSL_GUARDED_BY(mu) = false;
+  std::atomic<Table*> table_{nullptr};  // written under mu; null if there never was a child
+  uint32_t count_ ABSL_GUARDED_BY(mu) = 0;
+  uint32_t used_slots_ ABSL_GUARDED_BY(mu) = 0;  // with those of removed children
+  std::vector<uintptr_t> order_ ABSL_GUARDED_BY(mu);
+  uint32_t marks_ ABSL_GUARDED_BY(mu) = 0;  // removed entries in order_
+  uint64_t next_position_ ABSL_GUARDED_BY(mu) = kFirstPosition;
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_DIRECTORY_H_

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "vfs/file_description.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "state/load_context.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::vfs {
+namespace {
+
+// What F_SETFL may change.
+constexpr int kSettableFlags = O_APPEND | O_NONBLOCK | O_NOATIME;
+// What open(2) uses up, and F_GETFL does not show.
+constexpr int kCreationFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
+
+constexpr uint64_t kMaxOffset = std::numeric_limits<int64_t>::max();
+
+VirtualFilesystem& VfsOf(const VirtualDentry& at) { return at.mount().filesystem().vfs(); }
+
+}  // namespace
+
+FileDescription::FileDescription(VirtualDentry at, const OpenOptions& options)
+    : at_(std::move(at)),
+      readable_(options.readable()),
+      writable_(options.writable()),
+      flags_(options.flags & ~kCreationFlags) {}
+
+FileDescription::~FileDescription() = default;
+
+void FileDescription::SetStatusFlags(int flags) {
+  int old = flags_.load(std::memory_order_relaxed);
+  while (!flags_.compare_exchange_weak(old, (old & ~kSettableFlags) | (flags & kSettableFlags))) {
+  }
+}
+
+Result<Stat> FileDescription::GetStat() const {
+  Operation operation(VfsOf(at_).gate());
+  Stat stat;
+  inode().FillStat(stat);
+  stat.dev = at_.mount().filesystem().dev();
+  stat.mount_id = at_.mount().id();
+  return stat;
+}
+
+Result<void> FileDescription::SetAttributes(const Credentials& creds, const SetStat& set) {
+  Operation operation(VfsOf(at_).gate());
+  if ((status_flags() & O_PATH) != 0) return Err(EBADF);
+  if (set.size && !writable_) return Err(EINVAL);
+  MountWriter writer(at_.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  return inode().SetAttributes(creds, set, VfsOf(at_).clock().Now());
+}
+
+Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out) {
+  Operation operation(VfsOf(at_).gate());
+  if (!readable_) return Err(EBADF);
+  if (inode().is_dir()) return Err(EISDIR);
+  if (offset > kMaxOffset) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(const size_t done, inode().Read(offset, out));
+  if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
+    inode().TouchAtime(VfsOf(at_).clock().Now());
+  return done;
+}
+
+Result<size_t> FileDescription::PWrite(uint64_t offset, std::span<const std::byte> bytes) {
+  Operation operation(VfsOf(at_).gate());
+  if (!writable_) return Err(EBADF);
+  if (offset > kMaxOffset) return Err(EINVAL);
+  if (bytes.empty()) return 0;
+  MountWriter writer(at_.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  const TimeNs now = VfsOf(at_).clock().Now();
+  uint64_t where = 0;
+  if ((status_flags() & O_APPEND) != 0) return inode().Append(bytes, now, &where);
+  return inode().Write(offset, bytes, now);
+}
+
+Result<size_t> FileDescription::Read(std::span<std::byte> out) {
+  Operation operation(VfsOf(at_).gate());
+  absl::MutexLock lock(&offset_mu_);
+  STASIS_ASSIGN_OR_RETURN(const size_t done, PRead(offset_, out));
+  offset_ += done;
+  return done;
+}
+
+Result<size_t> FileDescription::Write(std::span<const std::byte> bytes) {
+  Operation operation(VfsOf(at_).gate());
+  absl::MutexLock lock(&offset_mu_);
+  if ((status_flags() & O_APPEND) == 0) {
+    STASIS_ASSIGN_OR_RETURN(const size_t done, PWrite(offset_, bytes));
+    offset_ += done;
+    return done;
+  }
+  if (!writable_) return Err(EBADF);
+  MountWriter writer(at_.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  uint64_t where = 0;
+  STASIS_ASSIGN_OR_RETURN(const size_t done,
+                          inode().Append(bytes, VfsOf(at_).clock().Now(), &where));
+  offset_ = where + done;
+  return done;
+}
+
+Result<uint64_t> FileDescription::Seek(int64_t offset, int whence) {
+  Operation operation(VfsOf(at_).gate());
+  if ((status_flags() & O_PATH) != 0) return Err(EBADF);
+  if (S_ISFIFO(inode().mode()) || S_ISSOCK(inode().mode())) return Err(ESPIPE);
+  absl::MutexLock lock(&offset_mu_);
+  uint64_t base = 0;
+  switch (whence) {
+    case SEEK_SET:
+      break;
+    case SEEK_CUR:
+      base = offset_;
+      break;
+    case SEEK_END:
+      if (inode().is_dir()) return Err(EINVAL);
+      base = inode().size();
+      break;
+    case SEEK_DATA:
+    case SEEK_HOLE: {
+      if (offset < 0) return Err(ENXIO);
+      STASIS_ASSIGN_OR_RETURN(offset_,
+                              inode().SeekExtent(static_cast<uint64_t>(offset), whence));
+      return offset_;
+    }
+    default:
+      return Err(EINVAL);
+  }
+  if (offset < 0 && static_cast<uint64_t>(-(offset + 1)) >= base) return Err(EINVAL);
+  if (offset > 0 && static_cast<uint64_t>(offset) > kMaxOffset - base) return Err(EOVERFLOW);
+  offset_ = base + static_cast<uint64_t>(offset);
+  return offset_;
+}
+
+Result<void> FileDescription::DoIterate(uint64_t position,
+                                        absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
+  Dentry& dir = at_.dentry();
+  if (!dir.is_dir()) return Err(ENOTDIR);
+  if (!readable_) return Err(EBADF);
+  if (position == 0 && !fn({.name = ".", .ino = inode().ino(), .type = S_IFDIR,
+                            .next_position = 1, .dentry = nullptr}))
+    return {};
+  if (position <= 1) {
+    const Dentry* parent = dir.parent() != nullptr ? dir.parent() : &dir;
+    if (!fn({.name = "..", .ino = parent->inode().ino(), .type = S_IFDIR, .next_position = 2,
+             .dentry = nullptr}))
+      return {};
+  }
+  const Directory& directory = dir.directory();
+  absl::ReaderMutexLock lock(&directory.mu);
+  directory.ForEachFrom(position, [&](Dentry& child) {
+    return fn({.name = child.name(), .ino = child.inode().ino(),
+               .type = child.inode().mode() & S_IFMT, .next_position = child.position() + 1,
+               .dentry = &child});
+  });
+  return {};
+}
+
+Result<void> FileDescription::IterateDirectory(
+    uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
+  Operation operation(VfsOf(at_).gate());
+  STASIS_RETURN_IF_ERROR(DoIterate(position, fn));
+  if (!at_.mount().no_atime() && !at_.mount().read_only())
+    inode().TouchAtime(VfsOf(at_).clock().Now());
+  return {};
+}
+
+Result<void> FileDescription::ReadDirectory(absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
+  Operation operation(VfsOf(at_).gate());
+  absl::MutexLock lock(&offset_mu_);
+  uint64_t next = offset_;
+  STASIS_RETURN_IF_ERROR(IterateDirectory(offset_, [&](const DirectoryEntry& entry) {
+    if (!fn(entry)) return false;
+    next = entry.next_position;
+    return true;
+  }));
+  offset_ = next;
+  return {};
+}
+
+Result<void> FileDescription::Sync() {
+  Operation operation(VfsOf(at_).gate());
+  return {};
+}
+
+absl::Status FileDescription::AfterLoad(state::LoadContext& context) {
+  if (!at_.complete()) return context.Invalid(*this, "at", "has no mount or no dentry");
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::vfs

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// file_description.h: an open file.
+//
+// A FileDescription is what open(2) makes and dup(2) and fork(2) share: the file, how it was opened,
+// its status flags, its offset. Filesystems derive from it where an open file has state of its own; a
+// regular file and a directory need only this class.
+//
+// The public operations pass the operation gate; positions are in bytes, for directories in the
+// units of Directory (0 is the start; "." and ".." come first).
+
+#ifndef STASIS_VFS_FILE_DESCRIPTION_H_
+#define STASIS_VFS_FILE_DESCRIPTION_H_
+
+#include <absl/functional/function_ref.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "state/annotations.h"
+#include "state/base/result.h"
+#include "state/object.h"
+#include "vfs/options.h"
+#include "vfs/path_operation.h"
+#include "vfs/stat.h"
+
+namespace stasis::vfs {
+
+// One entry of a directory, as the callback of IterateDirectory sees it.
+struct DirectoryEntry {
+  std::string_view name;
+  uint64_t ino = 0;
+  uint32_t type = 0;            // S_IFMT bits
+  uint64_t next_position = 0;   // where to go on after this entry
+  Dentry* dentry = nullptr;     // borrowed, inside the callback; null for "." and ".."
+};
+
+// Thread-safe.
+class FileDescription : public state::Object {
+ public:
+  FileDescription(VirtualDentry at, const OpenOptions& options);
+  ~FileDescription() override;
+
+  const VirtualDentry& at() const { return at_; }
+  Inode& inode() const { return at_.inode(); }
+  bool readable() const { return readable_; }
+  bool writable() const { return writable_; }
+  // As F_GETFL and F_SETFL.
+  int status_flags() const { return flags_.load(std::memory_order_relaxed); }
+  void SetStatusFlags(int flags);
+
+  Result<Stat> GetStat() const;
+  Result<void> SetAttributes(const Credentials& creds, const SetStat& set);
+
+  // At a given position, as pread(2) and pwrite(2). A write to a file opened with O_APPEND goes to
+  // its end. Errors: EBADF, EISDIR, EINVAL, EIO, EFBIG, ENOSPC.
+  Result<size_t> PRead(uint64_t offset, std::span<std::byte> out);
+  Result<size_t> PWrite(uint64_t offset, std::span<const std::byte> bytes);
+  // At the file's offset, which moves.
+  Result<size_t> Read(std::span<std::byte> out) ABSL_LOCKS_EXCLUDED(offset_mu_);
+  Result<size_t> Write(std::span<const std::byte> bytes) ABSL_LOCKS_EXCLUDED(offset_mu_);
+  // As lseek(2), with SEEK_DATA and SEEK_HOLE. Errors: EINVAL, ENXIO, ESPIPE, EOVERFLOW.
+  Result<uint64_t> Seek(int64_t offset, int whence) ABSL_LOCKS_EXCLUDED(offset_mu_);
+
+  // Calls `fn` for the entries from `position` on until it returns false. `fn` runs with the
+  // directory locked: it must not call back into the filesystem. Errors: ENOTDIR, EIO.
+  Result<void> IterateDirectory(uint64_t position,
+                                absl::FunctionRef<bool(const DirectoryEntry&)> fn);
+  // The same at the description's own position, as getdents(2).
+  Result<void> ReadDirectory(absl::FunctionRef<bool(const DirectoryEntry&)> fn)
+      ABSL_LOCKS_EXCLUDED(offset_mu_);
+
+  // As fsync(2). Errors: EIO.
+  Result<void> Sync();
+
+ protected:
+  FileDescription() = default;
+
+ private:
+  STATE_SAVABLE(FileDescription);
+
+  Result<void> DoIterate(uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn);
+  absl::Status AfterLoad(state::LoadContext& context);
+
+  // Immutable after construction.
+  VirtualDentry at_;
+  bool readable_ = false;
+  bool writable_ = false;
+
+  std::atomic<int> flags_{0};
+
+  absl::Mutex offset_mu_ STATE(nosave);
+  uint64_t offset_ ABSL_GUARDED_BY(offset_mu_) = 0;
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_FILE_DESCRIPTION_H_

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// filesystem.h: what a filesystem implements.
+//
+// Path resolution is driven by the filesystem: each ...At operation gets a ResolvingPath, walks as
+// many components as it can, and either does the operation or returns the error kJump of
+// resolving_path.h, after which the VirtualFilesystem calls the filesystem that the path has crossed into. Filesystems made
+// of dentries derive from TreeFilesystem, which does all of that.
+//
+// All ...At operations run inside the operation gate.
+
+#ifndef STASIS_VFS_FILESYSTEM_H_
+#define STASIS_VFS_FILESYSTEM_H_
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/annotations.h"
+#include "state/base/result.h"
+#include "state/object.h"
+#include "vfs/dentry.h"
+#include "vfs/options.h"
+#include "vfs/stat.h"
+
+namespace stasis::vfs {
+
+class FileDescription;
+class Mount;
+class ResolvingPath;
+class VirtualFilesystem;
+
+// Thread-safe.
+class Filesystem : public state::Object {
+ public:
+  // The type's name, such as "memfs".
+  virtual std::string_view type() const = 0;
+
+  // Number of this filesystem in its VirtualFilesystem: st_dev.
+  uint32_t dev() const { return dev_; }
+  VirtualFilesystem& vfs() const { return *vfs_; }
+
+  // The tree's root.
+  virtual Dentry& root() const = 0;
+
+  // The file of the path. The pointer is valid inside the gate.
+  virtual Result<Dentry*> GetDentryAt(ResolvingPath& path) = 0;
+  virtual Result<void> StatAt(ResolvingPath& path, Stat& stat) = 0;
+  virtual Result<void> AccessAt(ResolvingPath& path, Access want) = 0;
+  virtual Result<RefPtr<FileDescription>> OpenAt(ResolvingPath& path,
+                                                 const OpenOptions& options) = 0;
+  virtual Result<std::string> ReadLinkAt(ResolvingPath& path) = 0;
+  virtual Result<void> SetAttributesAt(ResolvingPath& path, const SetStat& set) = 0;
+  virtual Result<StatFs> StatFsAt(ResolvingPath& path) = 0;
+
+  // Those that make, remove or rename the last component.
+  virtual Result<void> MkdirAt(ResolvingPath& path, uint32_t mode) = 0;
+  virtual Result<void> MknodAt(ResolvingPath& path, const MknodOptions& options) = 0;
+  virtual Result<void> SymlinkAt(ResolvingPath& path, std::string_view target) = 0;
+  // `old` is a dentry of this or of another filesystem, `old_mount` where it was found.
+  virtual Result<void> LinkAt(ResolvingPath& path, Mount& old_mount, Dentry& old) = 0;
+  virtual Result<void> UnlinkAt(ResolvingPath& path) = 0;
+  virtual Result<void> RmdirAt(ResolvingPath& path) = 0;
+  // The old file is `old_name` in `old_parent`, found through `old_mount`; `path` is the new name.
+  virtual Result<void> RenameAt(ResolvingPath& path, Mount& old_mount, Dentry& old_parent,
+                                std::string_view old_name, uint32_t flags) = 0;
+  // Where a path's last component is: its directory; the name is left in `path`.
+  virtual Result<Dentry*> GetParentDentryAt(ResolvingPath& path) = 0;
+
+  virtual Result<std::string> GetXattrAt(ResolvingPath& path, std::string_view name) = 0;
+  virtual Result<void> SetXattrAt(ResolvingPath& path, std::string_view name,
+                                  std::string_view value, int flags) = 0;
+  virtual Result<std::vector<std::string>> ListXattrAt(ResolvingPath& path) = 0;
+  virtual Result<void> RemoveXattrAt(ResolvingPath& path, std::string_view name) = 0;
+
+  // Save and restore, in phases; see docs/checkpoint.md.
+  //
+  // Before the state is saved, with the gate closed: makes every saved field say what is true.
+  virtual absl::Status PrepareSave() { return absl::OkStatus(); }
+  // After the state is saved, with the gate still closed: undoes what PrepareSave did.
+  virtual void BeforeResume() {}
+  // After a load, parents before what is mounted on them: reopens what is outside.
+  virtual absl::Status CompleteRestore() { return absl::OkStatus(); }
+
+  // Lets go of the tree when the VirtualFilesystem ends: dentries and their parents hold each other.
+  virtual void Teardown() {}
+
+ protected:
+  Filesystem() = default;
+  explicit Filesystem(VirtualFilesystem& vfs);
+
+  absl::Status AfterLoad(state::LoadContext& context);
+
+ private:
+  STATE_SAVABLE(Filesystem);
+
+  VirtualFilesystem* vfs_ = nullptr;  // borrowed
+  uint32_t dev_ = 0;                  // immutable
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_FILESYSTEM_H_

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "vfs/inode.h"
+
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "state/load_context.h"
+#include "vfs/file_description.h"
+#include "vfs/filesystem.h"
+#include "vfs/options.h"
+
+namespace stasis::vfs {
+namespace {
+
+constexpr TimeNs kDay = TimeNs{24} * 3600 * 1'000'000'000;
+
+}  // namespace
+
+Inode::Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink, TimeNs now)
+    : mode_(file.mode),
+      uid_(file.uid),
+      gid_(file.gid),
+      nlink_(nlink),
+      ino_(ino),
+      filesystem_(RefPtr<Filesystem>(&filesystem)),
+      atime_(now),
+      mtime_(now),
+      ctime_(now),
+      btime_(now) {}
+
+Inode::~Inode() = default;
+
+void Inode::FillStat(Stat& stat) const {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  stat.ino = ino_;
+  stat.size = size_.load(kRelaxed);
+  stat.blocks = 0;
+  stat.rdev = 0;
+  stat.atime = atime_.load(kRelaxed);
+  stat.mtime = mtime_.load(kRelaxed);
+  stat.ctime = ctime_.load(kRelaxed);
+  stat.btime = btime_.load(kRelaxed);
+  stat.mode = mode();
+  stat.nlink = nlink();
+  stat.uid = uid();
+  stat.gid = gid();
+  stat.blksize = 4096;
+}
+
+void Inode::TouchAtime(TimeNs now) {
+  const TimeNs atime = atime_.load(std::memory_order_relaxed);
+  if (atime > mtime_.load(std::memory_order_relaxed) &&
+      atime > ctime_.load(std::memory_order_relaxed) && now - atime < kDay) {
+    return;
+  }
+  atime_.store(now, std::memory_order_relaxed);
+}
+
+void Inode::TouchModified(TimeNs now) {
+  mtime_.store(now, std::memory_order_relaxed);
+  ctime_.store(now, std::memory_order_relaxed);
+}
+
+void Inode::TouchChanged(TimeNs now) { ctime_.store(now, std::memory_order_relaxed); }
+
+Result<void> Inode::CheckSetAttributes(const Credentials& creds, const SetStat& set) const {
+  const bool owner = IsOwnerOrCapable(creds, uid());
+  if (set.mode) {
+    if (is_symlink() && !creds.Has(Capability::kSysAdmin)) return Err(EOPNOTSUPP);
+    if (!owner) return Err(EPERM);
+  }
+  if (!creds.Has(Capability::kChown)) {
+    if (set.uid && (creds.uid != uid() || *set.uid != uid())) return Err(EPERM);
+    if (set.gid && (creds.uid != uid() || !(creds.InGroup(*set.gid) || *set.gid == gid())))
+      return Err(EPERM);
+  }
+  if (set.size) {
+    if (is_dir()) return Err(EISDIR);
+    if (!is_regular()) return Err(EINVAL);
+    if (*set.size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return Err(EFBIG);
+  }
+  const bool explicit_time = (set.atime && !set.atime->now) || (set.mtime && !set.mtime->now);
+  if (explicit_time && !owner) return Err(EPERM);
+  if ((set.atime || set.mtime) && !owner) STASIS_RETURN_IF_ERROR(CheckAccess(creds, kWrite));
+  if ((set.ctime || set.btime) && !creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  return {};
+}
+
+void Inode::ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  uint32_t mode = mode_.load(kRelaxed);
+  if (set.uid) uid_.store(*set.uid, kRelaxed);
+  if (set.gid) gid_.store(*set.gid, kRelaxed);
+  // A new owner must not get a privileged program (chown(2)); the group bit without execute
+  // permission means something else.
+  if ((set.uid || set.gid) && !S_ISDIR(mode)) {
+    mode &= ~static_cast<uint32_t>(S_ISUID);
+    if ((mode & S_IXGRP) != 0) mode &= ~static_cast<uint32_t>(S_ISGID);
+  }
+  if (set.mode) {
+    uint32_t bits = *set.mode & kPermissionBits;
+    if (!creds.InGroup(gid_.load(kRelaxed)) && !creds.Has(Capability::kFsetid))
+      bits &= ~static_cast<uint32_t>(S_ISGID);
+    mode = (mode & S_IFMT) | bits;
+  }
+  mode_.store(mode, kRelaxed);
+  if (set.size) mtime_.store(now, kRelaxed);
+  if (set.atime) atime_.store(set.atime->now ? now : set.atime->value, kRelaxed);
+  if (set.mtime) mtime_.store(set.mtime->now ? now : set.mtime->value, kRelaxed);
+  if (set.btime) btime_.store(*set.btime, kRelaxed);
+  ctime_.store(set.ctime ? *set.ctime : now, kRelaxed);
+}
+
+Result<void> Inode::SetAttributes(const Credentials& creds, const SetStat& set, TimeNs now) {
+  absl::MutexLock lock(&mu_);
+  STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
+  if (set.size) STASIS_RETURN_IF_ERROR(DoTruncate(*set.size));
+  ApplyAttributes(creds, set, now);
+  return {};
+}
+
+Result<std::string_view> Inode::ReadLink() const { return Err(EINVAL); }
+
+Result<RefPtr<FileDescription>> Inode::Open(const VirtualDentry& at, const OpenOptions& options) {
+  if (is_symlink() && (options.flags & O_PATH) == 0) return Err(ELOOP);
+  return MakeRef<FileDescription>(at, options);
+}
+
+Result<size_t> Inode::Read(uint64_t, std::span<std::byte>) { return Err(EINVAL); }
+Result<size_t> Inode::Write(uint64_t, std::span<const std::byte>, TimeNs) { return Err(EINVAL); }
+Result<size_t> Inode::Append(std::span<const std::byte>, TimeNs, uint64_t*) { return Err(EINVAL); }
+Result<uint64_t> Inode::SeekExtent(uint64_t, int) const { return Err(EINVAL); }
+Result<void> Inode::DoTruncate(uint64_t) { return Err(EINVAL); }
+
+Result<std::string> Inode::GetXattr(std::string_view name) const {
+  absl::ReaderMutexLock lock(&mu_);
+  if (xattrs_ == nullptr) return Err(ENODATA);
+  auto it = xattrs_->find(name);
+  if (it == xattrs_->end()) return Err(ENODATA);
+  return it->second;
+}
+
+Result<void> Inode::SetXattr(std::string_view name, std::string_view value, int flags,
+                             TimeNs now) {
+  absl::MutexLock lock(&mu_);
+  const bool exists = xattrs_ != nullptr && xattrs_->find(name) != xattrs_->end();
+  if (exists && (flags & XATTR_CREATE) != 0) return Err(EEXIST);
+  if (!exists && (flags & XATTR_REPLACE) != 0) return Err(ENODATA);
+  if (xattrs_ == nullptr) xattrs_ = std::make_unique<XattrMap>();
+  (*xattrs_)[std::string(name)] = std::string(value);
+  TouchChanged(now);
+  return {};
+}
+
+Result<std::vector<std::string>> Inode::ListXattr() const {
+  absl::ReaderMutexLock lock(&mu_);
+  std::vector<std::string> names;
+  if (xattrs_ != nullptr) {
+    for (const auto& [name, value] : *xattrs_) names.push_back(name);
+  }
+  return names;
+}
+
+Result<void> Inode::RemoveXattr(std::string_view name, TimeNs now) {
+  absl::MutexLock lock(&mu_);
+  if (xattrs_ == nullptr) return Err(ENODATA);
+  auto it = xattrs_->find(name);
+  if (it == xattrs_->end()) return Err(ENODATA);
+  xattrs_->erase(it);
+  if (xattrs_->empty()) xattrs_.reset();
+  TouchChanged(now);
+  return {};
+}
+
+Result<RefPtr<Inode>> Inode::LookupChild(std::string_view) { return Err(ENOENT); }
+Result<RefPtr<Inode>> Inode::MakeChild(std::string_view, const NewFile&, TimeNs) {
+  return Err(EPERM);
+}
+Result<void> Inode::LinkChild(std::string_view, Inode&, TimeNs) { return Err(EPERM); }
+Result<void> Inode::UnlinkChild(std::string_view, Inode&, TimeNs) { return Err(EPERM); }
+Result<void> Inode::RmdirChild(std::string_view, Inode&, TimeNs) { return Err(EPERM); }
+Result<void> Inode::RenameChild(std::string_view, Inode&, Inode&, std::string_view, Inode*,
+                                TimeNs) {
+  return Err(EPERM);
+}
+Result<void> Inode::ExchangeChildren(std::string_view, Inode&, Inode&, std::string_view, Inode&,
+                                     TimeNs) {
+  return Err(EINVAL);
+}
+
+XattrMap Inode::SaveXattrs() const { return xattrs_ == nullptr ? XattrMap() : *xattrs_; }
+
+absl::Status Inode::LoadXattrs(XattrMap xattrs, state::LoadContext& context) {
+  for (const auto& [name, value] : xattrs) {
+    if (name.empty() || name.size() > XATTR_NAME_MAX || name.find('\0') != name.npos)
+      return context.Invalid(*this, "xattrs", "has a name that is empty, too long or with a NUL");
+    if (value.size() > XATTR_SIZE_MAX)
+      return context.Invalid(*this, "xattrs", "has a value over 64 KiB");
+  }
+  if (!xattrs.empty()) xattrs_ = std::make_unique<XattrMap>(std::move(xattrs));
+  return absl::OkStatus();
+}
+
+absl::Status Inode::AfterLoad(state::LoadContext& context) {
+  if (!filesystem_) return context.Invalid(*this, "filesystem", "is missing");
+  if ((mode() & ~(S_IFMT | kPermissionBits)) != 0)
+    return context.Invalid(*this, "mode", "has unknown bits");
+  if (size() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+    return context.Invalid(*this, "size", "is larger than a file can be");
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::vfs

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// inode.h: a file, whatever its names.
+//
+// Inode holds the attributes that every filesystem has, and the operations that TreeFilesystem and
+// FileDescription call; a filesystem derives one class per kind of file. Hard links are several
+// dentries of one Inode.
+//
+// Attributes are atomics: reading them takes no lock and no reference (a path walk and stat(2) do just
+// that), changing them takes mu(). Two attributes read without mu() may be of different moments.
+//
+// Operations on children are called with the directory's Directory::mu held exclusively, so a
+// filesystem sees one change of a directory at a time; names are checked already, permissions too.
+//
+// Lock order: Directory::mu, then Inode::mu().
+
+#ifndef STASIS_VFS_INODE_H_
+#define STASIS_VFS_INODE_H_
+
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/annotations.h"
+#include "state/base/result.h"
+#include "state/object.h"
+#include "vfs/credentials.h"
+#include "vfs/permissions.h"
+#include "vfs/stat.h"
+
+namespace stasis::state {
+class LoadContext;
+}
+
+namespace stasis::vfs {
+
+class Dentry;
+class FileDescription;
+class Filesystem;
+class VirtualDentry;
+struct OpenOptions;
+
+// Extended attributes by full name ("user.x"); values are any bytes.
+using XattrMap = std::map<std::string, std::string, std::less<>>;
+
+// What a new file is to be.
+struct NewFile {
+  uint32_t mode = 0;  // type and permission bits; the umask is applied already
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t rdev = 0;             // of a device node
+  std::string_view symlink_target;
+};
+
+// Thread-safe.
+class Inode : public state::Object {
+ public:
+  ~Inode() override;
+
+  uint64_t ino() const { return ino_; }
+  Filesystem& filesystem() const { return *filesystem_; }
+
+  uint32_t mode() const { return mode_.load(std::memory_order_relaxed); }
+  uint32_t uid() const { return uid_.load(std::memory_order_relaxed); }
+  uint32_t gid() const { return gid_.load(std::memory_order_relaxed); }
+  uint32_t nlink() const { return nlink_.load(std::memory_order_relaxed); }
+  uint64_t size() const { return size_.load(std::memory_order_relaxed); }
+  bool is_dir() const { return S_ISDIR(mode()); }
+  bool is_symlink() const { return S_ISLNK(mode()); }
+  bool is_regular() const { return S_ISREG(mode()); }
+
+  Result<void> CheckAccess(const Credentials& creds, Access want) const {
+    return vfs::CheckAccess(creds, want, mode(), uid(), gid());
+  }
+
+  // All attributes but dev and mount_id, which the caller knows.
+  virtual void FillStat(Stat& stat) const;
+
+  // Applies the rules of chmod(2), chown(2), truncate(2) and utimensat(2), then DoTruncate and the
+  // attributes themselves. `creds` must be allowed to.
+  // Errors: EPERM, EACCES, EISDIR, EINVAL, EFBIG, ENOSPC, EIO.
+  virtual Result<void> SetAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The target of a symbolic link; valid as long as the inode. Errors: EINVAL.
+  virtual Result<std::string_view> ReadLink() const;
+
+  // Opens the file behind `at`; permissions are checked, O_CREAT and O_TRUNC dealt with.
+  // Errors: ENXIO, EOPNOTSUPP, those of the filesystem.
+  virtual Result<RefPtr<FileDescription>> Open(const VirtualDentry& at, const OpenOptions& options);
+
+  // Data of regular files. `Read` returns the bytes read, fewer only at the end of the file.
+  // Errors: EIO; Write also EFBIG, ENOSPC.
+  virtual Result<size_t> Read(uint64_t offset, std::span<std::byte> out);
+  virtual Result<size_t> Write(uint64_t offset, std::span<const std::byte> bytes, TimeNs now);
+  // Writes at the end of the file, wherever that is by now; `*offset` gets where it was.
+  virtual Result<size_t> Append(std::span<const std::byte> bytes, TimeNs now, uint64_t* offset);
+  // SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
+  virtual Result<uint64_t> SeekExtent(uint64_t offset, int whence) const;
+
+  // Extended attributes. Namespaces and permissions are checked by the caller (VirtualFilesystem).
+  // Errors: ENODATA, EEXIST, E2BIG, ENOSPC, EOPNOTSUPP.
+  virtual Result<std::string> GetXattr(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<void> SetXattr(std::string_view name, std::string_view value, int flags,
+                                TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Operations on the children of a directory; the lock order is above. The dentry tree is changed by
+  // the caller after they succeed.
+  //
+  // Whether LookupChild may find what the dentry cache does not have.
+  virtual bool has_uncached_children() const { return false; }
+  // The child of that name that is not in the dentry cache. Errors: ENOENT, EIO.
+  virtual Result<RefPtr<Inode>> LookupChild(std::string_view name);
+  // Errors: ENOSPC, EDQUOT, EOPNOTSUPP, EIO.
+  virtual Result<RefPtr<Inode>> MakeChild(std::string_view name, const NewFile& file, TimeNs now);
+  // Errors: EMLINK, EPERM.
+  virtual Result<void> LinkChild(std::string_view name, Inode& target, TimeNs now);
+  // `child` is not a directory.
+  virtual Result<void> UnlinkChild(std::string_view name, Inode& child, TimeNs now);
+  // `child` is an empty directory.
+  virtual Result<void> RmdirChild(std::string_view name, Inode& child, TimeNs now);
+  // Moves `child` to `new_dir`, over `replaced` (may be null; if a directory, an empty one). Both directories are locked.
+  virtual Result<void> RenameChild(std::string_view name, Inode& child, Inode& new_dir,
+                                   std::string_view new_name, Inode* replaced, TimeNs now);
+  // Exchanges two children; both directories are locked.
+  virtual Result<void> ExchangeChildren(std::string_view name, Inode& child, Inode& other_dir,
+                                        std::string_view other_name, Inode& other, TimeNs now);
+
+  // Notes an access as relatime does: if the last one is not after the last change, or a day old.
+  void TouchAtime(TimeNs now);
+  // Notes a change of content (mtime and ctime) or of attributes (ctime).
+  void TouchModified(TimeNs now);
+  void TouchChanged(TimeNs now);
+
+  absl::Mutex& mu() const ABSL_LOCK_RETURNED(mu_) { return mu_; }
+
+ protected:
+  Inode() = default;
+  Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink, TimeNs now);
+
+  // Changes the size of a regular file's data; the attributes follow in the caller.
+  // Errors: EINVAL, EFBIG, ENOSPC, EIO.
+  virtual Result<void> DoTruncate(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  void set_size(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    size_.store(size, std::memory_order_relaxed);
+  }
+  // False only while what a failed load has made is taken down.
+  bool has_filesystem() const { return static_cast<bool>(filesystem_); }
+  void AddLinks(int32_t by) { nlink_.fetch_add(static_cast<uint32_t>(by)); }
+  // nlink of another inode of the same filesystem.
+  static void AddLinksTo(Inode& inode, int32_t by) { inode.AddLinks(by); }
+
+ private:
+  friend class Dentry;
+  STATE_SAVABLE(Inode);
+
+  Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const;
+  void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  XattrMap SaveXattrs() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  absl::Status LoadXattrs(XattrMap xattrs, state::LoadContext& context)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  absl::Status AfterLoad(state::LoadContext& context);
+
+  // Written under mu_, read without.
+  std::atomic<uint32_t> mode_{0};   // type and permission bits; the type never changes
+  std::atomic<uint32_t> uid_{0};
+  std::atomic<uint32_t> gid_{0};
+  std::atomic<uint32_t> nlink_{0};
+  std::atomic<uint32_t> claimed_ STATE(nosave){0};  // by a directory's dentry, in a restore
+  // Immutable after construction.
+  uint64_t ino_ = 0;
+  RefPtr<Filesystem> filesystem_;
+  // Written under mu_, read without.
+  std::atomic<uint64_t> size_{0};
+  std::atomic<TimeNs> atime_{0};
+  std::atomic<TimeNs> mtime_{0};
+  std::atomic<TimeNs> ctime_{0};
+  std::atomic<TimeNs> btime_{0};
+
+  mutable absl::Mutex mu_ STATE(nosave);
+  std::unique_ptr<XattrMap> xattrs_ STATE(manual) ABSL_GUARDED_BY(mu_);  // null if none
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_INODE_H_

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// options.h: arguments of VirtualFilesystem's operations.
+
+#ifndef STASIS_VFS_OPTIONS_H_
+#define STASIS_VFS_OPTIONS_H_
+
+#include <fcntl.h>
+
+#include <cstdint>
+
+namespace stasis::vfs {
+
+struct OpenOptions {
+  // As for open(2): the access mode, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
+  // O_PATH; others are kept as status flags.
+  int flags = O_RDONLY;
+  // Permission bits of a file that O_CREAT makes; the umask is applied already.
+  uint32_t mode = 0;
+
+  bool readable() const { return (flags & O_ACCMODE) != O_WRONLY && (flags & O_PATH) == 0; }
+  bool writable() const { return (flags & O_ACCMODE) != O_RDONLY && (flags & O_PATH) == 0; }
+};
+
+struct MknodOptions {
+  uint32_t mode = 0;  // type (S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK) and permission bits
+  uint64_t rdev = 0;
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_OPTIONS_H_

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tree_filesystem.cc: the path walk, and the operations on the file at its end.
+
+#include "vfs/tree_filesystem.h"
+
+#include <utility>
+
+#include "vfs/file_description.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::vfs {
+namespace {
+
+VirtualDentry Hold(Mount& mount, Dentry& dentry) {
+  return {RefPtr<Mount>(&mount), RefPtr<Dentry>(&dentry)};
+}
+
+// Whether `creds` may pass through a directory. Errors: ENOTDIR, EACCES.
+Result<void> CheckSearch(const Credentials& creds, const Dentry& dir) {
+  if (!dir.is_dir()) return Err(ENOTDIR);
+  const Inode& inode = dir.inode();
+  const uint32_t mode = inode.mode();
+  if ((mode & 0111) == 0111) [[likely]]
+    return {};
+  return CheckAccess(creds, kExecute, mode, inode.uid(), inode.gid());
+}
+
+}  // namespace
+
+Result<Dentry*> TreeFilesystem::LookupChild(Dentry& dir, std::string_view name) {
+  if (Dentry* child = dir.directory().Lookup(name); child != nullptr) [[likely]]
+    return child;
+  if (name.size() > kNameMax) return Err(ENAMETOOLONG);
+  if (!dir.inode().has_uncached_children()) return Err(ENOENT);
+  absl::MutexLock lock(&dir.directory().mu);
+  return LookupChildLocked(dir, name);
+}
+
+Result<Dentry*> TreeFilesystem::LookupChildLocked(Dentry& dir, std::string_view name) {
+  if (Dentry* child = dir.directory().LookupLocked(name); child != nullptr) return child;
+  if (!dir.inode().has_uncached_children()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(auto inode, dir.inode().LookupChild(name));
+  RefPtr<Dentry> child = Dentry::Make(name, std::move(inode));
+  Dentry* found = child.get();
+  dir.directory().Insert(std::move(child));
+  return found;
+}
+
+Result<Dentry*> TreeFilesystem::StepUp(ResolvingPath& path, Dentry& dir) {
+  STASIS_ASSIGN_OR_RETURN(const bool at_root, path.CheckRoot(dir));
+  path.Advance();
+  Dentry* parent = dir.parent();
+  if (at_root || parent == nullptr) return &dir;
+  STASIS_RETURN_IF_ERROR(path.CheckMount(*parent));
+  return parent;
+}
+
+Result<Dentry*> TreeFilesystem::Step(ResolvingPath& path, Dentry& dir) {
+  STASIS_RETURN_IF_ERROR(CheckSearch(path.creds(), dir));
+  const std::string_view name = path.component();
+  if (name.front() == '.') {
+    if (name == ".") {
+      path.Advance();
+      return &dir;
+    }
+    if (name == "..") return StepUp(path, dir);
+  }
+  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChild(dir, name));
+  if (child->inode().is_symlink() && path.ShouldFollowSymlink()) [[unlikely]] {
+    STASIS_ASSIGN_OR_RETURN(const std::string_view target, child->inode().ReadLink());
+    STASIS_RETURN_IF_ERROR(path.HandleSymlink(dir, target));
+    return &dir;
+  }
+  path.Advance();
+  STASIS_RETURN_IF_ERROR(path.CheckMount(*child));
+  return child;
+}
+
+Result<Dentry*> TreeFilesystem::Walk(ResolvingPath& path) {
+  Dentry* dentry = &path.start();
+  while (!path.done()) {
+    STASIS_ASSIGN_OR_RETURN(dentry, Step(path, *dentry));
+  }
+  if (path.must_be_dir() && !dentry->is_dir()) return Err(ENOTDIR);
+  return dentry;
+}
+
+Result<Dentry*> TreeFilesystem::WalkToParent(ResolvingPath& path) {
+  Dentry* dir = &path.start();
+  while (!path.done() && !path.final_component()) {
+    STASIS_ASSIGN_OR_RETURN(dir, Step(path, *dir));
+  }
+  STASIS_RETURN_IF_ERROR(CheckSearch(path.creds(), *dir));
+  return dir;
+}
+
+Result<Dentry*> TreeFilesystem::GetDentryAt(ResolvingPath& path) { return Walk(path); }
+
+Result<Dentry*> TreeFilesystem::GetParentDentryAt(ResolvingPath& path) {
+  return WalkToParent(path);
+}
+
+Result<void> TreeFilesystem::StatAt(ResolvingPath& path, Stat& stat) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  dentry->inode().FillStat(stat);
+  stat.dev = dev();
+  stat.mount_id = path.mount().id();
+  return {};
+}
+
+Result<void> TreeFilesystem::AccessAt(ResolvingPath& path, Access want) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  const Inode& inode = dentry->inode();
+  const bool data = inode.is_regular() || inode.is_dir() || inode.is_symlink();
+  if ((want & kWrite) != 0 && data && path.mount().read_only()) return Err(EROFS);
+  if ((want & kExecute) != 0 && inode.is_regular() && path.mount().flags().no_exec)
+    return Err(EACCES);
+  return inode.CheckAccess(path.creds(), want);
+}
+
+Result<std::string> TreeFilesystem::ReadLinkAt(ResolvingPath& path) {
+  path.set_follow_final_symlink(false);
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  STASIS_ASSIGN_OR_RETURN(const std::string_view target, dentry->inode().ReadLink());
+  if (!path.mount().no_atime() && !path.mount().read_only())
+    dentry->inode().TouchAtime(path.clock().Now());
+  return std::string(target);
+}
+
+Result<void> TreeFilesystem::SetAttributesAt(ResolvingPath& path, const SetStat& set) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  if (set.size) {
+    if (dentry->is_dir()) return Err(EISDIR);
+    STASIS_RETURN_IF_ERROR(dentry->inode().CheckAccess(path.creds(), kWrite));
+  }
+  return dentry->inode().SetAttributes(path.creds(), set, path.clock().Now());
+}
+
+Result<StatFs> TreeFilesystem::StatFsAt(ResolvingPath& path) {
+  STASIS_RETURN_IF_ERROR(Walk(path));
+  return GetStatFs();
+}
+
+Result<RefPtr<FileDescription>> TreeFilesystem::OpenExisting(ResolvingPath& path, Dentry& dentry,
+                                                             const OpenOptions& options) {
+  Inode& inode = dentry.inode();
+  const int flags = options.flags;
+  if ((flags & O_DIRECTORY) != 0 && !inode.is_dir()) return Err(ENOTDIR);
+  if ((flags & O_PATH) != 0) return inode.Open(Hold(path.mount(), dentry), options);
+  if (inode.is_symlink()) return Err(ELOOP);
+  const bool truncate = (flags & O_TRUNC) != 0 && inode.is_regular();
+  if (inode.is_dir() && (options.writable() || (flags & (O_CREAT | O_TRUNC)) != 0))
+    return Err(EISDIR);
+  if ((S_ISCHR(inode.mode()) || S_ISBLK(inode.mode())) && path.mount().flags().no_dev)
+    return Err(EACCES);
+  Access want = 0;
+  if (options.readable()) want |= kRead;
+  if (options.writable() || truncate) want |= kWrite;
+  STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));
+  if ((flags & O_NOATIME) != 0 && !IsOwnerOrCapable(path.creds(), inode.uid())) return Err(EPERM);
+  if ((options.writable() || truncate) && (inode.is_regular() || inode.is_dir())) {
+    MountWriter writer(path.mount());
+    STASIS_RETURN_IF_ERROR(writer.status());
+    if (truncate)
+      STASIS_RETURN_IF_ERROR(
+          inode.SetAttributes(path.creds(), {.size = 0}, path.clock().Now()));
+  }
+  return inode.Open(Hold(path.mount(), dentry), options);
+}
+
+Result<RefPtr<FileDescription>> TreeFilesystem::OpenOrCreate(ResolvingPath& path,
+                                                             const OpenOptions& options) {
+  const bool exclusive = (options.flags & O_EXCL) != 0;
+  if (exclusive || (options.flags & O_NOFOLLOW) != 0) path.set_follow_final_symlink(false);
+  Dentry* dir = &path.start();
+  for (;;) {
+    path.SetStart(path.mount(), *dir);
+    STASIS_ASSIGN_OR_RETURN(dir, WalkToParent(path));
+    if (path.done()) return OpenExisting(path, *dir, options);
+    if (path.must_be_dir()) return Err(EISDIR);
+    const std::string_view name = path.component();
+    if (name == "." || name == "..") {
+      STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Step(path, *dir));
+      return OpenExisting(path, *dentry, options);
+    }
+    auto child = LookupChild(*dir, name);
+    if (!child && child.error() != Errno(ENOENT)) return Err(child.error());
+    if (!child) {
+      auto created = Create(path, *dir, {.mode = S_IFREG | (options.mode & kPermissionBits)});
+      if (created) return (*created)->inode().Open(Hold(path.mount(), **created), options);
+      // Somebody was faster: then the file is opened.
+      if (exclusive || created.error() != Errno(EEXIST)) return Err(created.error());
+      continue;
+    }
+    if (exclusive) return Err(EEXIST);
+    STASIS_ASSIGN_OR_RETURN(Dentry * next, Step(path, *dir));
+    if (path.done()) return OpenExisting(path, *next, options);
+    dir = next;  // a link: on with its target
+  }
+}
+
+Result<RefPtr<FileDescription>> TreeFilesystem::OpenAt(ResolvingPath& path,
+                                                       const OpenOptions& options) {
+  if ((options.flags & __O_TMPFILE) != 0) return Err(EOPNOTSUPP);
+  if ((options.flags & O_CREAT) != 0 && (options.flags & O_PATH) == 0)
+    return OpenOrCreate(path, options);
+  if ((options.flags & O_NOFOLLOW) != 0) path.set_follow_final_symlink(false);
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  return OpenExisting(path, *dentry, options);
+}
+
+void TreeFilesystem::Teardown() {
+  // Breadth first, without recursion: a tree may be as deep as memory allows.
+  std::vector<RefPtr<Dentry>> doomed;
+  if (root_) doomed.push_back(std::move(root_));
+  while (!doomed.empty()) {
+    RefPtr<Dentry> dentry = std::move(doomed.back());
+    doomed.pop_back();
+    if (!dentry->is_dir()) continue;
+    absl::MutexLock lock(&dentry->directory().mu);
+    for (RefPtr<Dentry>& child : dentry->directory().RemoveAll())
+      doomed.push_back(std::move(child));
+  }
+}
+
+}  // namespace stasis::vfs

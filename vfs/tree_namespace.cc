@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tree_namespace.cc: the operations that make, remove and rename files.
+
+#include <linux/fs.h>
+
+#include <utility>
+
+#include "vfs/tree_filesystem.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::vfs {
+namespace {
+
+bool IsDots(std::string_view name) { return name == "." || name == ".."; }
+
+}  // namespace
+
+// Locks one or two directories, an ancestor first. Requires the rename lock for two.
+class TreeFilesystem::TwoDirectories {
+ public:
+  TwoDirectories(Dentry& a, Dentry& b) ABSL_NO_THREAD_SAFETY_ANALYSIS : first_(&a), second_(&b) {
+    if (first_ == second_) {
+      second_ = nullptr;
+    } else if (b.IsAncestorOf(a) || (!a.IsAncestorOf(b) && &b < &a)) {
+      std::swap(first_, second_);
+    }
+    first_->directory().mu.Lock();
+    if (second_ != nullptr) second_->directory().mu.Lock();
+  }
+  ~TwoDirectories() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (second_ != nullptr) second_->directory().mu.Unlock();
+    first_->directory().mu.Unlock();
+  }
+  TwoDirectories(const TwoDirectories&) = delete;
+  TwoDirectories& operator=(const TwoDirectories&) = delete;
+
+ private:
+  Dentry* first_;
+  Dentry* second_;
+};
+
+Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& parent, NewFile file) {
+  const std::string_view name = path.component();
+  if (IsDots(name)) return Err(EEXIST);
+  if (name.size() > kNameMax) return Err(ENAMETOOLONG);
+  if (!IsValidName(name)) return Err(EINVAL);
+  Directory& directory = parent.directory();
+  absl::MutexLock lock(&directory.mu);
+  if (directory.dead()) return Err(ENOENT);
+  auto existing = LookupChildLocked(parent, name);
+  if (existing) return Err(EEXIST);
+  if (existing.error() != Errno(ENOENT)) return Err(existing.error());
+  if (path.must_be_dir() && !S_ISDIR(file.mode)) return Err(ENOENT);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  Inode& dir = parent.inode();
+  STASIS_RETURN_IF_ERROR(dir.CheckAccess(path.creds(), kWrite | kExecute));
+  const Ownership owner = OwnershipOfNew(path.creds(), file.mode, dir.mode(), dir.gid());
+  file.mode = owner.mode;
+  file.uid = owner.uid;
+  file.gid = owner.gid;
+  STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, path.clock().Now()));
+  RefPtr<Dentry> dentry = Dentry::Make(name, std::move(inode));
+  directory.Insert(dentry);
+  return dentry;
+}
+
+Result<void> TreeFilesystem::MkdirAt(ResolvingPath& path, uint32_t mode) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  if (path.done()) return Err(EEXIST);
+  STASIS_RETURN_IF_ERROR(Create(path, *parent, {.mode = S_IFDIR | (mode & 01777)}));
+  return {};
+}
+
+Result<void> TreeFilesystem::MknodAt(ResolvingPath& path, const MknodOptions& options) {
+  const uint32_t type = options.mode & S_IFMT;
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  if (path.done()) return Err(EEXIST);
+  if (type == S_IFDIR) return Err(EPERM);
+  const bool device = type == S_IFCHR || type == S_IFBLK;
+  if (!device && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) return Err(EINVAL);
+  if (device && !path.creds().Has(Capability::kMknod)) return Err(EPERM);
+  STASIS_RETURN_IF_ERROR(Create(path, *parent,
+                                {.mode = type | (options.mode & kPermissionBits),
+                                 .rdev = device ? options.rdev : 0}));
+  return {};
+}
+
+Result<void> TreeFilesystem::SymlinkAt(ResolvingPath& path, std::string_view target) {
+  constexpr size_t kPathMax = 4096;
+  if (target.empty()) return Err(ENOENT);
+  if (target.size() >= kPathMax) return Err(ENAMETOOLONG);
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  if (path.done()) return Err(EEXIST);
+  STASIS_RETURN_IF_ERROR(Create(path, *parent, {.mode = S_IFLNK | 0777, .symlink_target = target}));
+  return {};
+}
+
+Result<void> TreeFilesystem::LinkAt(ResolvingPath& path, Mount& old_mount, Dentry& old) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  const std::string_view name = path.component();
+  if (path.done() || IsDots(name)) return Err(EEXIST);
+  if (name.size() > kNameMax) return Err(ENAMETOOLONG);
+  if (!IsValidName(name)) return Err(EINVAL);
+  Directory& directory = parent->directory();
+  absl::MutexLock lock(&directory.mu);
+  if (directory.dead()) return Err(ENOENT);
+  auto existing = LookupChildLocked(*parent, name);
+  if (existing) return Err(EEXIST);
+  if (existing.error() != Errno(ENOENT)) return Err(existing.error());
+  if (path.must_be_dir()) return Err(ENOENT);
+  if (&old_mount != &path.mount()) return Err(EXDEV);
+  if (old.is_dir()) return Err(EPERM);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  Inode& dir = parent->inode();
+  STASIS_RETURN_IF_ERROR(dir.CheckAccess(path.creds(), kWrite | kExecute));
+  STASIS_RETURN_IF_ERROR(dir.LinkChild(name, old.inode(), path.clock().Now()));
+  directory.Insert(Dentry::Make(name, RefPtr<Inode>(&old.inode())));
+  return {};
+}
+
+Result<void> TreeFilesystem::CheckRemovable(const Credentials& creds, const Dentry& parent,
+                                            const Dentry& child) const {
+  const Inode& dir = parent.inode();
+  STASIS_RETURN_IF_ERROR(dir.CheckAccess(creds, kWrite | kExecute));
+  STASIS_RETURN_IF_ERROR(CheckSticky(creds, dir.mode(), dir.uid(), child.inode().uid()));
+  return {};
+}
+
+Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  const std::string_view name = path.component();
+  if (path.done() || IsDots(name)) return Err(EISDIR);
+  Directory& directory = parent->directory();
+  RefPtr<Dentry> removed;  // released after the lock
+  absl::MutexLock lock(&directory.mu);
+  MountWriter writer(path.mount());
+  if (name.size() > kNameMax) return Err(ENAMETOOLONG);
+  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, name));
+  if (path.must_be_dir()) return child->is_dir() ? Err(EISDIR) : Err(ENOTDIR);
+  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
+  if (child->is_dir()) return Err(EISDIR);
+  if (child->is_mountpoint()) return Err(EBUSY);
+  STASIS_RETURN_IF_ERROR(
+      parent->inode().UnlinkChild(name, child->inode(), path.clock().Now()));
+  removed = directory.Remove(*child);
+  return {};
+}
+
+Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  const std::string_view name = path.component();
+  if (path.done()) return Err(EBUSY);
+  if (name == ".") return Err(EINVAL);
+  if (name == "..") return Err(ENOTEMPTY);
+  if (name.size() > kNameMax) return Err(ENAMETOOLONG);
+  Directory& directory = parent->directory();
+  RefPtr<Dentry> removed;  // released after the locks
+  absl::MutexLock lock(&directory.mu);
+  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, name));
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
+  if (!child->is_dir()) return Err(ENOTDIR);
+  if (child->is_mountpoint()) return Err(EBUSY);
+  Directory& victim = child->directory();
+  absl::MutexLock victim_lock(&victim.mu);
+  if (!victim.empty()) return Err(ENOTEMPTY);
+  STASIS_RETURN_IF_ERROR(parent->inode().RmdirChild(name, child->inode(), path.clock().Now()));
+  victim.set_dead();
+  removed = directory.Remove(*child);
+  return {};
+}
+
+Result<void> TreeFilesystem::CheckRename(const ResolvingPath& path, Dentry& old_parent,
+                                         Dentry& moved, Dentry& new_parent, Dentry* replaced,
+                                         uint32_t flags) {
+  const Credentials& creds = path.creds();
+  STASIS_RETURN_IF_ERROR(CheckRemovable(creds, old_parent, moved));
+  if (replaced == nullptr) {
+    STASIS_RETURN_IF_ERROR(new_parent.inode().CheckAccess(creds, kWrite | kExecute));
+  } else {
+    STASIS_RETURN_IF_ERROR(CheckRemovable(creds, new_parent, *replaced));
+  }
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+  if (replaced != nullptr && !exchange) {
+    if (moved.is_dir() && !replaced->is_dir()) return Err(ENOTDIR);
+    if (!moved.is_dir() && replaced->is_dir()) return Err(EISDIR);
+  }
+  // A directory that gets another parent has its ".." changed.
+  if (&old_parent != &new_parent) {
+    if (moved.is_dir()) STASIS_RETURN_IF_ERROR(moved.inode().CheckAccess(creds, kWrite));
+    if (exchange && replaced->is_dir())
+      STASIS_RETURN_IF_ERROR(replaced->inode().CheckAccess(creds, kWrite));
+  }
+  if (moved.is_mountpoint() || (replaced != nullptr && replaced->is_mountpoint()))
+    return Err(EBUSY);
+  return {};
+}
+
+// The directories' locks are taken by address and ancestry, which clang cannot follow.
+Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, Dentry& old_parent,
+                                          std::string_view old_name, Dentry& new_parent,
+                                          std::string_view new_name,
+                                          uint32_t flags) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  RefPtr<Dentry> removed;  // released after the locks
+  TwoDirectories lock(old_parent, new_parent);
+  Directory& from = old_parent.directory();
+  Directory& to = new_parent.directory();
+  if (from.dead() || to.dead()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(Dentry * moved, LookupChildLocked(old_parent, old_name));
+  auto target = LookupChildLocked(new_parent, new_name);
+  if (!target && target.error() != Errno(ENOENT)) return Err(target.error());
+  Dentry* replaced = target ? *target : nullptr;
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+  if (replaced != nullptr && (flags & RENAME_NOREPLACE) != 0) return Err(EEXIST);
+  if (replaced == nullptr && exchange) return Err(ENOENT);
+  if (path.must_be_dir() && !moved->is_dir()) return Err(ENOTDIR);
+  if (moved->IsAncestorOf(new_parent)) return Err(EINVAL);
+  if (replaced != nullptr && replaced->IsAncestorOf(old_parent))
+    return Err(exchange ? EINVAL : ENOTEMPTY);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_RETURN_IF_ERROR(
+      CheckRename(path, old_parent, *moved, new_parent, replaced, flags));
+  if (replaced != nullptr && &replaced->inode() == &moved->inode()) return {};
+  const TimeNs now = path.clock().Now();
+  Inode& old_dir = old_parent.inode();
+  Inode& new_dir = new_parent.inode();
+  if (exchange) {
+    STASIS_RETURN_IF_ERROR(old_dir.ExchangeChildren(old_name, moved->inode(), new_dir, new_name,
+                                                    replaced->inode(), now));
+    Directory::Exchange(from, *moved, to, *replaced);
+    return {};
+  }
+  if (replaced != nullptr && replaced->is_dir()) {
+    // Nothing can be added to it once it is dead, and nothing is in it.
+    Directory& victim = replaced->directory();
+    absl::MutexLock victim_lock(&victim.mu);
+    if (!victim.empty()) return Err(ENOTEMPTY);
+    victim.set_dead();
+  }
+  auto renamed = old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name,
+                                     replaced == nullptr ? nullptr : &replaced->inode(), now);
+  if (!renamed) {
+    if (replaced != nullptr && replaced->is_dir()) replaced->directory().Revive();
+    return renamed;
+  }
+  removed = Directory::Move(from, *moved, to, new_name, replaced);
+  return {};
+}
+
+Result<void> TreeFilesystem::RenameAt(ResolvingPath& path, Mount& old_mount, Dentry& old_parent,
+                                      std::string_view old_name, uint32_t flags) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * new_parent, WalkToParent(path));
+  const std::string_view new_name = path.component();
+  if (path.done() || IsDots(new_name) || IsDots(old_name) || old_name.empty()) return Err(EBUSY);
+  if (new_name.size() > kNameMax || old_name.size() > kNameMax) return Err(ENAMETOOLONG);
+  if (!IsValidName(new_name)) return Err(EINVAL);
+  if (&old_mount != &path.mount()) return Err(EXDEV);
+  absl::MutexLock lock(&rename_mu_);
+  return RenameLocked(path, old_parent, old_name, *new_parent, new_name, flags);
+}
+
+}  // namespace stasis::vfs

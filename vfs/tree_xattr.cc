@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tree_xattr.cc: extended attributes: who may see and change which, as in xattr(7).
+
+#include <sys/xattr.h>
+
+#include <algorithm>
+
+#include "vfs/tree_filesystem.h"
+
+namespace stasis::vfs {
+namespace {
+
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+// Errors: ERANGE, EOPNOTSUPP, EPERM, ENODATA, EACCES.
+Result<void> CheckXattr(const Credentials& creds, const Inode& inode, std::string_view name,
+                        Access want) {
+  if (name.empty() || name.size() > XATTR_NAME_MAX) return Err(ERANGE);
+  const bool write = (want & kWrite) != 0;
+  if (StartsWith(name, "user.") && name.size() > 5) {
+    // Only regular files and directories: others' permission bits mean something else.
+    if (!inode.is_regular() && !inode.is_dir()) return write ? Err(EPERM) : Err(ENODATA);
+    if (write && inode.is_dir() && (inode.mode() & S_ISVTX) != 0 &&
+        !IsOwnerOrCapable(creds, inode.uid())) {
+      return Err(EPERM);
+    }
+    return inode.CheckAccess(creds, want);
+  }
+  const bool admin = creds.Has(Capability::kSysAdmin);
+  if (StartsWith(name, "trusted.") && name.size() > 8) {
+    if (!admin) return write ? Err(EPERM) : Err(ENODATA);
+    return {};
+  }
+  if (StartsWith(name, "security.") && name.size() > 9) {
+    if (write && !admin) return Err(EPERM);
+    return {};
+  }
+  return Err(EOPNOTSUPP);
+}
+
+}  // namespace
+
+Result<std::string> TreeFilesystem::GetXattrAt(ResolvingPath& path, std::string_view name) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kRead));
+  return dentry->inode().GetXattr(name);
+}
+
+Result<void> TreeFilesystem::SetXattrAt(ResolvingPath& path, std::string_view name,
+                                        std::string_view value, int flags) {
+  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) != 0) return Err(EINVAL);
+  if (value.size() > XATTR_SIZE_MAX) return Err(E2BIG);
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kWrite));
+  return dentry->inode().SetXattr(name, value, flags, path.clock().Now());
+}
+
+Result<std::vector<std::string>> TreeFilesystem::ListXattrAt(ResolvingPath& path) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  STASIS_ASSIGN_OR_RETURN(auto names, dentry->inode().ListXattr());
+  if (!path.creds().Has(Capability::kSysAdmin))
+    std::erase_if(names, [](const std::string& name) { return StartsWith(name, "trusted."); });
+  return names;
+}
+
+Result<void> TreeFilesystem::RemoveXattrAt(ResolvingPath& path, std::string_view name) {
+  STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kWrite));
+  return dentry->inode().RemoveXattr(name, path.clock().Now());
+}
+
+}  // namespace stasis::vfs

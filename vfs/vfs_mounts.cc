@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vfs_mounts.cc: VirtualFilesystem's mount operations, and its mounts after a load.
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+#include "state/load_context.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::vfs {
+
+Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const VirtualDentry& point,
+                                                RefPtr<Filesystem> filesystem,
+                                                RefPtr<Dentry> root, MountFlags flags) {
+  if (root->is_dir() != point.dentry().is_dir()) return Err(ENOTDIR);
+  absl::MutexLock lock(&locks_.mount_mu);
+  if (point.dentry().disconnected()) return Err(ENOENT);
+  if (mount_table_.Lookup(point.mount(), point.dentry()) != nullptr) return Err(EBUSY);
+  auto mount = MakeRef<Mount>(std::move(filesystem), std::move(root), flags,
+                              next_mount_id_.fetch_add(1));
+  mount_table_.Connect(*mount, point.mount(), point.dentry());
+  ns.Add(mount);
+  return mount;
+}
+
+Result<RefPtr<Mount>> VirtualFilesystem::MountAt(const Credentials& creds, MountNamespace& ns,
+                                                 const PathOperation& target,
+                                                 RefPtr<Filesystem> filesystem,
+                                                 MountFlags flags) {
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  Operation operation(gate_);
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry point, GetDentryAt(creds, target));
+  RefPtr<Dentry> root(&filesystem->root());
+  return Attach(ns, point, std::move(filesystem), std::move(root), flags);
+}
+
+Result<RefPtr<Mount>> VirtualFilesystem::BindAt(const Credentials& creds, MountNamespace& ns,
+                                                const PathOperation& source,
+                                                const PathOperation& target, MountFlags flags) {
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  Operation operation(gate_);
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry what, GetDentryAt(creds, source));
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry point, GetDentryAt(creds, target));
+  return Attach(ns, point, RefPtr<Filesystem>(&what.mount().filesystem()),
+                RefPtr<Dentry>(&what.dentry()), flags);
+}
+
+Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespace& ns,
+                                         const PathOperation& target) {
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  STASIS_ASSIGN_OR_RETURN(VirtualDentry at, GetDentryAt(creds, target));
+  RefPtr<Mount> mount(&at.mount());
+  if (&at.dentry() != &mount->root() || mount == &ns.root_mount()) return Err(EINVAL);
+  at = VirtualDentry();
+  // With nobody inside, whoever uses the mount holds a reference on it: the namespace's and ours are
+  // the only ones if nobody does.
+  gate_.Close();
+  absl::Cleanup open = [this] { gate_.Open(); };
+  absl::MutexLock lock(&locks_.mount_mu);
+  if (mount->parent() == nullptr) return Err(EINVAL);
+  if (mount_table_.HasChildren(*mount) || mount->RefsRacy() > 2) return Err(EBUSY);
+  mount_table_.Disconnect(*mount);
+  ns.Remove(*mount);
+  return {};
+}
+
+absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
+  clock_ = context.Service<Clock>();
+  if (clock_ == nullptr)
+    return absl::FailedPreconditionError("loading a VirtualFilesystem needs a Clock");
+  absl::MutexLock lock(&locks_.mount_mu);
+  for (const RefPtr<Filesystem>& filesystem : filesystems_) {
+    if (!filesystem) return context.Invalid(*this, "filesystems", "has a missing filesystem");
+    if (&filesystem->vfs() != this)
+      return context.Invalid(*filesystem, "vfs", "is another one than lists it");
+  }
+  for (const RefPtr<MountNamespace>& ns : namespaces_) {
+    if (!ns) return context.Invalid(*this, "namespaces", "has a missing namespace");
+    for (const RefPtr<Mount>& mount : ns->mounts()) {
+      if (mount_table_.Lookup(*mount->parent(), *mount->point()) != nullptr)
+        return context.Invalid(*mount, "point", "has another mount already");
+      mount_table_.AddRestored(*mount);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::vfs

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "vfs/virtual_filesystem.h"
+
+#include <linux/fs.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "state/base/rcu.h"
+#include "state/load_context.h"
+#include "vfs/resolving_path.h"
+
+namespace stasis::vfs {
+
+VirtualFilesystem::VirtualFilesystem(const Clock& clock) : clock_(&clock) {}
+VirtualFilesystem::VirtualFilesystem() : clock_(nullptr) {}
+VirtualFilesystem::~VirtualFilesystem() = default;
+
+void VirtualFilesystem::Teardown() {
+  std::vector<RefPtr<Filesystem>> doomed;
+  {
+    absl::MutexLock lock(&locks_.mount_mu);
+    for (const RefPtr<MountNamespace>& ns : namespaces_) {
+      for (auto it = ns->mounts().rbegin(); it != ns->mounts().rend(); ++it)
+        mount_table_.Disconnect(**it);
+    }
+    namespaces_.clear();
+    doomed = std::move(filesystems_);
+  }
+  for (const RefPtr<Filesystem>& filesystem : doomed) filesystem->Teardown();
+  rcu::Barrier();
+}
+
+void VirtualFilesystem::AddFilesystem(RefPtr<Filesystem> filesystem) {
+  absl::MutexLock lock(&locks_.mount_mu);
+  filesystems_.push_back(std::move(filesystem));
+}
+
+std::vector<RefPtr<Filesystem>> VirtualFilesystem::filesystems() const {
+  absl::MutexLock lock(&locks_.mount_mu);
+  return filesystems_;
+}
+
+std::vector<RefPtr<MountNamespace>> VirtualFilesystem::namespaces() const {
+  absl::MutexLock lock(&locks_.mount_mu);
+  return namespaces_;
+}
+
+RefPtr<MountNamespace> VirtualFilesystem::NewMountNamespace(RefPtr<Filesystem> filesystem,
+                                                            MountFlags flags) {
+  Operation operation(gate_);
+  RefPtr<Dentry> root(&filesystem->root());
+  auto mount = MakeRef<Mount>(std::move(filesystem), std::move(root), flags,
+                              next_mount_id_.fetch_add(1));
+  auto ns = MakeRef<MountNamespace>(std::move(mount));
+  absl::MutexLock lock(&locks_.mount_mu);
+  namespaces_.push_back(ns);
+  return ns;
+}
+
+template <typename Op>
+auto VirtualFilesystem::Resolve(ResolvingPath& path, Op operation) {
+  // Every jump uses up a component, a mount or a link of the path: this ends.
+  for (;;) {
+    auto result = operation(path.mount().filesystem());
+    if (result || result.error() != kJump) [[likely]]
+      return result;
+  }
+}
+
+Result<VirtualDentry> VirtualFilesystem::GetDentryAt(const Credentials& creds,
+                                                     const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  STASIS_ASSIGN_OR_RETURN(
+      Dentry * dentry, Resolve(path, [&](Filesystem& fs) { return fs.GetDentryAt(path); }));
+  return VirtualDentry(RefPtr<Mount>(&path.mount()), RefPtr<Dentry>(dentry));
+}
+
+Result<Stat> VirtualFilesystem::StatAt(const Credentials& creds, const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  Result<Stat> stat;
+  auto done = Resolve(path, [&](Filesystem& fs) { return fs.StatAt(path, *stat); });
+  if (!done) stat = Err(done.error());
+  return stat;
+}
+
+Result<void> VirtualFilesystem::AccessAt(const Credentials& creds, const PathOperation& where,
+                                         Access want) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.AccessAt(path, want); });
+}
+
+Result<RefPtr<FileDescription>> VirtualFilesystem::OpenAt(const Credentials& creds,
+                                                          const PathOperation& where,
+                                                          const OpenOptions& options) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  path.set_follow_final_symlink(true);  // O_NOFOLLOW is among the options
+  return Resolve(path, [&](Filesystem& fs) { return fs.OpenAt(path, options); });
+}
+
+Result<std::string> VirtualFilesystem::ReadLinkAt(const Credentials& creds,
+                                                  const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.ReadLinkAt(path); });
+}
+
+Result<void> VirtualFilesystem::SetAttributesAt(const Credentials& creds,
+                                                const PathOperation& where, const SetStat& set) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.SetAttributesAt(path, set); });
+}
+
+Result<StatFs> VirtualFilesystem::StatFsAt(const Credentials& creds, const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.StatFsAt(path); });
+}
+
+Result<void> VirtualFilesystem::MkdirAt(const Credentials& creds, const PathOperation& where,
+                                        uint32_t mode) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.MkdirAt(path, mode); });
+}
+
+Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOperation& where,
+                                        const MknodOptions& options) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.MknodAt(path, options); });
+}
+
+Result<void> VirtualFilesystem::SymlinkAt(const Credentials& creds, const PathOperation& where,
+                                          std::string_view target) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.SymlinkAt(path, target); });
+}
+
+Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOperation& old_path,
+                                       const PathOperation& new_path) {
+  Operation operation(gate_);
+  ResolvingPath from(mount_table_, *clock_, creds, old_path);
+  STASIS_ASSIGN_OR_RETURN(
+      Dentry * old, Resolve(from, [&](Filesystem& fs) { return fs.GetDentryAt(from); }));
+  ResolvingPath path(mount_table_, *clock_, creds, new_path);
+  return Resolve(path, [&](Filesystem& fs) { return fs.LinkAt(path, from.mount(), *old); });
+}
+
+Result<void> VirtualFilesystem::UnlinkAt(const Credentials& creds, const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.UnlinkAt(path); });
+}
+
+Result<void> VirtualFilesystem::RmdirAt(const Credentials& creds, const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.RmdirAt(path); });
+}
+
+Result<void> VirtualFilesystem::RenameAt(const Credentials& creds, const PathOperation& old_path,
+                                         const PathOperation& new_path, uint32_t flags) {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ||
+      flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) {
+    return Err(EINVAL);
+  }
+  Operation operation(gate_);
+  ResolvingPath from(mount_table_, *clock_, creds, old_path);
+  STASIS_ASSIGN_OR_RETURN(
+      Dentry * old_parent,
+      Resolve(from, [&](Filesystem& fs) { return fs.GetParentDentryAt(from); }));
+  ResolvingPath path(mount_table_, *clock_, creds, new_path);
+  if (from.must_be_dir()) path.set_must_be_dir();
+  return Resolve(path, [&](Filesystem& fs) {
+    return fs.RenameAt(path, from.mount(), *old_parent, from.component(), flags);
+  });
+}
+
+Result<std::string> VirtualFilesystem::GetXattrAt(const Credentials& creds,
+                                                  const PathOperation& where,
+                                                  std::string_view name) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.GetXattrAt(path, name); });
+}
+
+Result<void> VirtualFilesystem::SetXattrAt(const Credentials& creds, const PathOperation& where,
+                                           std::string_view name, std::string_view value,
+                                           int flags) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.SetXattrAt(path, name, value, flags); });
+}
+
+Result<std::vector<std::string>> VirtualFilesystem::ListXattrAt(const Credentials& creds,
+                                                                const PathOperation& where) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.ListXattrAt(path); });
+}
+
+Result<void> VirtualFilesystem::RemoveXattrAt(const Credentials& creds,
+                                              const PathOperation& where, std::string_view name) {
+  Operation operation(gate_);
+  ResolvingPath path(mount_table_, *clock_, creds, where);
+  return Resolve(path, [&](Filesystem& fs) { return fs.RemoveXattrAt(path, name); });
+}
+
+absl::Status VirtualFilesystem::PrepareSave() {
+  for (const RefPtr<Filesystem>& filesystem : filesystems()) {
+    if (absl::Status status = filesystem->PrepareSave(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void VirtualFilesystem::BeforeResume() {
+  for (const RefPtr<Filesystem>& filesystem : filesystems()) filesystem->BeforeResume();
+}
+
+absl::Status VirtualFilesystem::CompleteRestore() {
+  for (const RefPtr<Filesystem>& filesystem : filesystems()) {
+    if (absl::Status status = filesystem->CompleteRestore(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::vfs
