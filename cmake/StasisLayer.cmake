@@ -1,11 +1,15 @@
-# The two helpers that every CMakeLists.txt of this project is written with.
+# The helper that the CMakeLists.txt of every room is written with.
 
 # stasis_layer(NAME SOURCES a.cc... [HEADERS a.h...] [SCHEMAS a.capnp...] [DEPS target...])
 #
 # A static library stasis_NAME (alias Stasis::NAME). HEADERS are its public ones: they are installed,
-# and a test compiles each alone. Paths are relative to the calling folder; includes to the project's root.
+# and the build compiles each alone. Paths are relative to the calling folder; includes to the
+# project's root.
 function(stasis_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;SCHEMAS;DEPS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "stasis_layer(${name}): what is ${ARG_UNPARSED_ARGUMENTS}?")
+  endif()
   set(generated)
   if(ARG_SCHEMAS)
     # Schemas import each other and are included from the project's root: "state/gen/x.capnp.h".
@@ -17,41 +21,36 @@ function(stasis_layer name)
     set_source_files_properties(${capnp_sources} PROPERTIES COMPILE_OPTIONS "-w")
     set(generated ${capnp_sources} ${capnp_headers})
   endif()
-  add_library(stasis_${name} STATIC ${ARG_SOURCES} ${ARG_HEADERS} ${generated})
-  add_library(Stasis::${name} ALIAS stasis_${name})
-  set_target_properties(stasis_${name} PROPERTIES EXPORT_NAME ${name})
-  target_include_directories(stasis_${name} PUBLIC
+
+  set(target stasis_${name})
+  add_library(${target} STATIC ${ARG_SOURCES} ${generated})
+  add_library(Stasis::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_sources(${target} PUBLIC FILE_SET HEADERS
+    BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ARG_HEADERS})
+  target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
     $<INSTALL_INTERFACE:include/stasis>)
-  target_include_directories(stasis_${name} SYSTEM PUBLIC
+  target_include_directories(${target} SYSTEM PUBLIC
     $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/capnp>)
-  target_link_libraries(stasis_${name} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:stasis_options>)
-  set_property(TARGET stasis_${name} PROPERTY STASIS_HEADERS ${ARG_HEADERS})
+  target_link_libraries(${target} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:stasis_options>)
+  if(STASIS_TESTS AND ARG_HEADERS AND NOT STASIS_SANITIZE)
+    # One object per header, compiled as an outside user of the target would.
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+    set_property(GLOBAL APPEND PROPERTY STASIS_HEADER_CHECKS
+      ${target}_verify_interface_header_sets)
+  endif()
+
   set_property(GLOBAL APPEND PROPERTY STASIS_LAYERS ${name})
 endfunction()
 
-# stasis_test(a_test.cc... DEPS target... [LABELS label...] [TIMEOUT seconds])
-#
-# One test program per file, named by its path below tests/: tests/vfs/path_test.cc is vfs.path_test.
-function(stasis_test)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;LABELS" ${ARGN})
-  foreach(source ${ARG_UNPARSED_ARGUMENTS})
-    cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE absolute)
-    file(RELATIVE_PATH relative ${PROJECT_SOURCE_DIR}/tests ${absolute})
-    string(REGEX REPLACE "\\.cc$" "" test ${relative})
-    string(REPLACE "/" "." test ${test})
-    add_executable(${test} ${source})
-    target_link_libraries(${test} PRIVATE ${ARG_DEPS} stasis_options GTest::gmock GTest::gtest
-                          GTest::gtest_main)
-    add_test(NAME ${test} COMMAND ${test})
-    if(ARG_TIMEOUT)
-      set_tests_properties(${test} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
-    else()
-      set_tests_properties(${test} PROPERTIES TIMEOUT 300)
-    endif()
-    if(ARG_LABELS)
-      set_tests_properties(${test} PROPERTIES LABELS "${ARG_LABELS}")
-    endif()
-    set_property(GLOBAL APPEND PROPERTY STASIS_REGISTERED_TESTS ${relative})
-  endforeach()
+# Makes `header_check`, part of a plain build: every public header compiles alone. Call it after the
+# last stasis_layer().
+function(stasis_header_check)
+  get_property(checks GLOBAL PROPERTY STASIS_HEADER_CHECKS)
+  add_custom_target(header_check ALL)
+  if(checks)
+    add_dependencies(header_check ${checks})
+  endif()
 endfunction()

@@ -1,6 +1,12 @@
+include(CMakeDependentOption)
+
 option(STASIS_TESTS "Build the tests" ON)
 option(STASIS_BENCHMARKS "Build the benchmarks" ON)
-option(STASIS_STATEIFY "Build the generator of saved-state code (needs libclang 19)" OFF)
+option(STASIS_INSTALL "Make the install rules" ON)
+# Its output is checked in: only maintainers need it. On where libclang 19 is.
+find_path(STASIS_LIBCLANG_INCLUDE clang-c/Index.h PATHS /usr/lib/llvm-19/include NO_DEFAULT_PATH)
+cmake_dependent_option(STASIS_STATEIFY "Build the generator of saved-state code" ON
+                       STASIS_LIBCLANG_INCLUDE OFF)
 set(STASIS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -8,6 +14,11 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Calls within the libraries need not be interposable, and thread-local variables (the read side of
+# read-copy-update) are found without a call.
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+add_compile_options(-ftls-model=initial-exec)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
@@ -24,10 +35,10 @@ endif()
 
 add_library(stasis_options INTERFACE)
 target_compile_options(stasis_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -fno-omit-frame-pointer
+  -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -fno-omit-frame-pointer
+  # GCC 12 sees overlapping copies in std::string that are none (GCC bug 105651).
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wthread-safety-beta>)
 target_compile_definitions(stasis_options INTERFACE _FILE_OFFSET_BITS=64)
-if(STASIS_SANITIZE)
-  add_compile_options(-fsanitize=${STASIS_SANITIZE} -fno-sanitize-recover=all)
-  add_link_options(-fsanitize=${STASIS_SANITIZE})
-endif()
+
+include(StasisSanitize)

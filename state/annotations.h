@@ -20,9 +20,16 @@
 // Hooks, found by name:
 //   void BeforeSave();                              the gate is closed; bring fields up to date
 //   absl::Status AfterLoad(state::LoadContext&);    every row is filled; check and rebuild
+//   void LoadFailed();                              the load is given up: drop references that only
+//                                                   AfterLoad or LoadFoo made and that form cycles
 //   S SaveFoo() const; absl::Status LoadFoo(S, state::LoadContext&);
-//                                                   for `foo_ STATE(manual)`; S is the saved form
+//                                                   for `foo_ STATE(manual)`; S is the saved form.
+//                                                   LoadFoo runs when all other fields of all
+//                                                   objects are filled, before any AfterLoad
+// A base class and a derived one may both have them: the base's run first, and neither calls the
+// other's. Plain structs have none.
 // A class derived from state::Object and not abstract needs a default constructor (may be private).
+// docs/saved_state.md has the rules for changing a saved class.
 
 #ifndef STASIS_STATE_ANNOTATIONS_H_
 #define STASIS_STATE_ANNOTATIONS_H_
@@ -31,11 +38,12 @@ namespace stasis::state {
 struct Access;  // specialised by generated code: reaches the private fields of savable classes
 }  // namespace stasis::state
 
+// The GNU spelling of the attribute goes before and after thread annotations alike.
 #ifdef STASIS_STATEIFY
-#define STATE_SAVABLE(Type)                                      \
-  friend struct ::stasis::state::Access;                         \
+#define STATE_SAVABLE(Type)              \
+  friend struct ::stasis::state::Access; \
   using StateSavableMark [[maybe_unused, clang::annotate("state:savable")]] = Type
-#define STATE(...) [[clang::annotate("state:" #__VA_ARGS__)]]
+#define STATE(...) __attribute__((annotate("state:" #__VA_ARGS__)))
 #else
 #define STATE_SAVABLE(Type) friend struct ::stasis::state::Access
 #define STATE(...)

@@ -11,6 +11,8 @@
 
 namespace stasis::vfs {
 
+const char internal::hash_seed = 0;
+
 bool IsValidName(std::string_view name) {
   return !name.empty() && name.size() <= kNameMax && name != "." && name != ".." &&
          name.find('/') == name.npos && name.find('\0') == name.npos;
@@ -20,7 +22,9 @@ RefPtr<Dentry> Dentry::MakeRoot(RefPtr<Inode> inode) {
   auto dentry = RefPtr<Dentry>::Adopt(new Dentry());
   dentry->SetName({});
   if (inode->is_dir()) dentry->directory_ = std::make_unique<Directory>(dentry.get());
+  if (inode->is_symlink()) dentry->SetFlag(kSymlink, true);
   dentry->inode_ = std::move(inode);
+  dentry->CountInInode();
   return dentry;
 }
 
@@ -38,7 +42,16 @@ Dentry::~Dentry() {
   if (Dentry* parent = parent_.load(std::memory_order_relaxed); parent != nullptr) parent->Unref();
 }
 
-void Dentry::OnZeroRefs() { rcu::Retire(this); }
+void Dentry::OnZeroRefs() {
+  // Without waiting for readers: what the file takes up is free when its last user is gone.
+  if (HasFlag(kCounted)) inode_->DropDentry();
+  rcu::Retire(this);
+}
+
+uint32_t Dentry::CountInInode() {
+  SetFlag(kCounted, true);
+  return inode_->AddDentry();
+}
 
 void Dentry::SetFlag(Flag flag, bool on) {
   if (on) {
@@ -57,7 +70,7 @@ void Dentry::SetName(std::string_view name) {
                      : std::malloc(kNameHeader + name.size());  // NOLINT
   if (memory == nullptr) throw std::bad_alloc();
   auto* fresh = new (memory) Name;
-  fresh->hash = HashName(name);
+  fresh->hash = internal::HashName(name);
   fresh->length = static_cast<uint8_t>(name.size());
   if (!name.empty()) std::memcpy(fresh->bytes, name.data(), name.size());
   name_.store(fresh, std::memory_order_release);

@@ -29,6 +29,7 @@
 #include "state/object.h"
 #include "vfs/directory.h"
 #include "vfs/inode.h"
+#include "vfs/internal/name.h"
 
 namespace stasis::vfs {
 
@@ -53,6 +54,21 @@ class Dentry final : public state::Object {
   Dentry* parent() const { return parent_.load(std::memory_order_acquire); }
   Inode& inode() const { return *inode_; }
   bool is_dir() const { return directory_ != nullptr; }
+  // True for a symbolic link and for what something is mounted on: a walk may not just step on.
+  bool needs_attention() const {
+    return (flags_.load(std::memory_order_acquire) & (kSymlink | kMountpoint)) != 0;
+  }
+  // The child of that name, or null; null may also mean that a writer is at work. Requires: as
+  // Directory::Lookup. A dentry that is no directory has none.
+  Dentry* TryLookup(std::string_view name) const {
+    const ChildTable* table = children_.load(std::memory_order_acquire);
+    return table == nullptr ? nullptr : table->Find(*this, name, internal::HashName(name));
+  }
+  bool NameEquals(std::string_view other) const {
+    const Name* name = name_.load(std::memory_order_acquire);
+    return name->length == other.size() && !other.empty() &&
+           internal::EqualBytes(name->bytes, other.data(), other.size());
+  }
   // Requires: is_dir().
   Directory& directory() const { return *directory_; }
 
@@ -81,8 +97,10 @@ class Dentry final : public state::Object {
   enum Flag : uint32_t {
     kDisconnected = 1 << 0,
     kMountpoint = 1 << 1,
-    kOnChain = 1 << 2,  // these two in a restore only
-    kChecked = 1 << 3,
+    kSymlink = 1 << 2,
+    kOnChain = 1 << 3,  // these two in a restore only
+    kChecked = 1 << 4,
+    kCounted = 1 << 5,  // by the inode
   };
 
   // A name with its hash; immutable once published.
@@ -94,11 +112,13 @@ class Dentry final : public state::Object {
     std::string_view view() const { return {bytes, length}; }
   };
   static constexpr size_t kNameHeader = 5;
-  static constexpr size_t kInlineName = 59;
+  static constexpr size_t kInlineName = 51;
 
   Dentry() = default;
 
   void OnZeroRefs() override;
+  // Tells the inode that it has one dentry more. Returns how many it had.
+  uint32_t CountInInode();
   bool HasFlag(Flag flag) const { return (flags_.load(std::memory_order_acquire) & flag) != 0; }
   void SetFlag(Flag flag, bool on);
   void SetName(std::string_view name);
@@ -114,15 +134,33 @@ class Dentry final : public state::Object {
   absl::Status CheckParentChain(state::LoadContext& context);
   absl::Status LinkRestoredChildren(state::LoadContext& context);
 
+  // The first cache line is what a walk through a directory reads.
   std::atomic<uint32_t> flags_ STATE(nosave){0};
+  // The hash table of directory_, which owns it: one load less for each step of a walk.
+  std::atomic<const ChildTable*> children_ STATE(nosave){nullptr};
   // Saved only for a disconnected dentry; otherwise the parent's list of children tells.
   std::atomic<Dentry*> parent_ STATE(manual){nullptr};  // holds a reference
   RefPtr<Inode> inode_ STATE(wait);                     // immutable
   std::unique_ptr<Directory> directory_ STATE(manual);  // immutable; null unless a directory
   std::atomic<const Name*> name_ STATE(manual){nullptr};  // inline_name_, or malloc'ed
+  // The second cache line.
   uint64_t position_ = 0;  // in the parent's order; changed under the parent's Directory::mu
   alignas(Name) char inline_name_[kNameHeader + kInlineName] STATE(nosave);
 };
+
+inline Dentry* ChildTable::Find(const Dentry& parent, std::string_view name,
+                                uint32_t hash) const {
+  const uintptr_t tag = hash >> 16;
+  for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+    const uintptr_t slot = slots[i].load(std::memory_order_acquire);
+    if (slot == kEmpty) return nullptr;
+    if ((slot >> kTagShift) != tag || slot == kTombstone) continue;
+    Dentry* child = Untagged(slot);
+    // A rename sets the parent before the name: who sees the new name sees the new parent too.
+    if (child->NameEquals(name) && child->parent() == &parent) [[likely]]
+      return child;
+  }
+}
 
 }  // namespace stasis::vfs
 

@@ -96,16 +96,18 @@ absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
 
 absl::Status Dentry::AfterLoad(state::LoadContext& context) {
   if (!inode_) return context.Invalid(*this, "inode", "is missing");
+  const uint32_t dentries = CountInInode();
   if (disconnected()) {
     if (name().empty()) return context.Invalid(*this, "name", "is empty");
     if (absl::Status status = CheckParentChain(context); !status.ok()) return status;
   }
+  if (inode_->is_symlink()) SetFlag(kSymlink, true);
   if (!inode_->is_dir()) {
     if (directory_ != nullptr)
       return context.Invalid(*this, "directory", "has children, but the file is no directory");
     return absl::OkStatus();
   }
-  if (inode_->claimed_.exchange(1) != 0)
+  if (dentries != 0)
     return context.Invalid(*this, "inode", "is a directory that has another name already");
   if (directory_ == nullptr) directory_ = std::make_unique<Directory>(this);
   if (disconnected()) {

@@ -2,137 +2,108 @@
 
 #include "vfs/directory.h"
 
-#include <absl/hash/hash.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "state/base/rcu.h"
 #include "vfs/dentry.h"
 
 namespace stasis::vfs {
-namespace {
+using Slot = std::atomic<uintptr_t>;
 
-constexpr uintptr_t kEmpty = 0;
-constexpr uintptr_t kTombstone = 1;
-constexpr int kTagShift = 48;
-constexpr uintptr_t kPointerMask = (uintptr_t{1} << kTagShift) - 1;
-
-uintptr_t Tagged(Dentry* dentry, uint32_t hash) {
-  return (static_cast<uintptr_t>(hash >> 16) << kTagShift) | reinterpret_cast<uintptr_t>(dentry);
+ChildTable* ChildTable::Make(uint32_t slot_count) {
+  auto* table = static_cast<ChildTable*>(
+      ::operator new(sizeof(ChildTable) + (slot_count - 1) * sizeof(Slot)));
+  table->mask = slot_count - 1;
+  for (uint32_t i = 0; i < slot_count; ++i) new (&table->slots[i]) Slot(kEmpty);
+  return table;
 }
 
-Dentry* Untagged(uintptr_t slot) { return reinterpret_cast<Dentry*>(slot & kPointerMask); }
+void ChildTable::Free(void* table) { ::operator delete(table); }
 
-}  // namespace
-
-uint32_t HashName(std::string_view name) {
-  const size_t hash = absl::Hash<std::string_view>{}(name);
-  return static_cast<uint32_t>(hash ^ (hash >> 32));
+bool ChildTable::Put(uintptr_t tagged, uint32_t hash) {
+  uint32_t i = hash & mask;
+  uintptr_t old = 0;
+  while ((old = slots[i].load(std::memory_order_relaxed)) > kTombstone) i = (i + 1) & mask;
+  slots[i].store(tagged, std::memory_order_release);
+  return old == kEmpty;
 }
 
-// `mask` + 1 slots follow the header.
-struct Directory::Table {
-  uint32_t mask;
-  std::atomic<uintptr_t> slots[1];
-
-  static Table* Make(uint32_t slot_count) {
-    const size_t bytes = sizeof(Table) + (slot_count - 1) * sizeof(std::atomic<uintptr_t>);
-    auto* table = static_cast<Table*>(::operator new(bytes));
-    table->mask = slot_count - 1;
-    for (uint32_t i = 0; i < slot_count; ++i) new (&table->slots[i]) std::atomic<uintptr_t>(kEmpty);
-    return table;
-  }
-  static void Free(void* table) { ::operator delete(table); }
-
-  void Put(uintptr_t tagged, uint32_t hash) {
-    uint32_t i = hash & mask;
-    while (slots[i].load(std::memory_order_relaxed) > kTombstone) i = (i + 1) & mask;
-    slots[i].store(tagged, std::memory_order_release);
-  }
-};
-
-// Tells lock-free readers that a miss may be wrong.
+// Tells lock-free readers of one or two directories that a miss may be wrong.
 class Directory::WriteSection {
  public:
-  explicit WriteSection(Directory& directory) : seq_(directory.seq_) {
-    seq_.fetch_add(1, std::memory_order_acq_rel);
+  explicit WriteSection(Directory& directory) : WriteSection(directory, directory) {}
+  // `a` and `b` may be the same: its count must be odd inside.
+  WriteSection(Directory& a, Directory& b)
+      : first_(a.seq_), second_(&a == &b ? nullptr : &b.seq_) {
+    first_.fetch_add(1, std::memory_order_acq_rel);
+    if (second_ != nullptr) second_->fetch_add(1, std::memory_order_acq_rel);
   }
-  ~WriteSection() { seq_.fetch_add(1, std::memory_order_release); }
+  ~WriteSection() {
+    if (second_ != nullptr) second_->fetch_add(1, std::memory_order_release);
+    first_.fetch_add(1, std::memory_order_release);
+  }
   WriteSection(const WriteSection&) = delete;
   WriteSection& operator=(const WriteSection&) = delete;
 
  private:
-  std::atomic<uint32_t>& seq_;
+  std::atomic<uint32_t>& first_;
+  std::atomic<uint32_t>* const second_;
 };
 
 Directory::~Directory() {
   for (uintptr_t entry : order_) {
     if (!IsMark(entry)) reinterpret_cast<Dentry*>(entry)->Unref();
   }
-  if (Table* table = table_.load(std::memory_order_relaxed); table != nullptr) Table::Free(table);
-}
-
-Dentry* Directory::Probe(const Table* table, const Dentry* owner, std::string_view name,
-                         uint32_t hash) {
-  if (table == nullptr) return nullptr;
-  const uintptr_t tag = hash >> 16;
-  for (uint32_t i = hash & table->mask;; i = (i + 1) & table->mask) {
-    const uintptr_t slot = table->slots[i].load(std::memory_order_acquire);
-    if (slot == kEmpty) return nullptr;
-    if ((slot >> kTagShift) != tag || slot == kTombstone) continue;
-    Dentry* child = Untagged(slot);
-    // A rename sets the parent before the name: who sees the new name sees the new parent too.
-    if (child->name() == name && child->parent() == owner) return child;
-  }
+  if (table_ != nullptr) ChildTable::Free(table_);
 }
 
 Dentry* Directory::Lookup(std::string_view name) const {
-  const uint32_t hash = HashName(name);
   const uint32_t seq = seq_.load(std::memory_order_acquire);
-  Dentry* child = Probe(table_.load(std::memory_order_acquire), owner_, name, hash);
-  if (child != nullptr) [[likely]]
+  if (Dentry* child = owner_->TryLookup(name); child != nullptr) [[likely]]
     return child;
-  // All loads of the probe are acquires, so this one cannot move before them.
+  // All loads of the lookup are acquires, so this one cannot move before them.
   if ((seq & 1) == 0 && seq_.load(std::memory_order_relaxed) == seq) return nullptr;
   absl::ReaderMutexLock lock(&mu);
   return LookupLocked(name);
 }
 
-Dentry* Directory::LookupLocked(std::string_view name) const {
-  return Probe(table_.load(std::memory_order_relaxed), owner_, name, HashName(name));
-}
+Dentry* Directory::LookupLocked(std::string_view name) const { return owner_->TryLookup(name); }
 
 std::atomic<uintptr_t>* Directory::FindSlot(const Dentry& child) const {
-  Table* table = table_.load(std::memory_order_relaxed);
-  for (uint32_t i = child.name_hash() & table->mask;; i = (i + 1) & table->mask) {
-    const uintptr_t slot = table->slots[i].load(std::memory_order_relaxed);
-    if (slot != kTombstone && Untagged(slot) == &child) return &table->slots[i];
+  for (uint32_t i = child.name_hash() & table_->mask;; i = (i + 1) & table_->mask) {
+    const uintptr_t slot = table_->slots[i].load(std::memory_order_relaxed);
+    if (ChildTable::Untagged(slot) == &child) return &table_->slots[i];
   }
+}
+
+void Directory::PublishTable(ChildTable* table) {
+  ChildTable* old = std::exchange(table_, table);
+  owner_->children_.store(table, std::memory_order_release);
+  if (old != nullptr) rcu::Defer(&ChildTable::Free, old);
 }
 
 // Makes room for one more slot: at most three quarters are used, removed ones included.
 void Directory::Reserve() {
-  Table* old = table_.load(std::memory_order_relaxed);
-  const uint32_t slots = old == nullptr ? 0 : old->mask + 1;
+  const uint32_t slots = table_ == nullptr ? 0 : table_->mask + 1;
   if ((used_slots_ + 1) * 4 <= slots * 3) return;
   uint32_t wanted = 8;
   while ((count_ + 1) * 2 > wanted) wanted *= 2;
-  Table* table = Table::Make(wanted);
+  ChildTable* table = ChildTable::Make(wanted);
   for (uint32_t i = 0; i < slots; ++i) {
-    const uintptr_t slot = old->slots[i].load(std::memory_order_relaxed);
-    if (slot > kTombstone) table->Put(slot, Untagged(slot)->name_hash());
+    const uintptr_t slot = table_->slots[i].load(std::memory_order_relaxed);
+    if (slot > ChildTable::kTombstone)
+      table->Put(slot, ChildTable::Untagged(slot)->name_hash());
   }
   used_slots_ = count_;
-  table_.store(table, std::memory_order_release);
-  if (old != nullptr) rcu::Defer(&Table::Free, old);
+  PublishTable(table);
 }
 
 void Directory::PutSlot(Dentry* child) {
   const uint32_t hash = child->name_hash();
-  table_.load(std::memory_order_relaxed)->Put(Tagged(child, hash), hash);
-  ++used_slots_;
+  if (table_->Put(ChildTable::Tagged(child, hash), hash)) ++used_slots_;
   ++count_;
 }
 
@@ -156,6 +127,7 @@ void Directory::MarkOrder(const Dentry& child) {
   order_[at] = (static_cast<uintptr_t>(child.position()) << 1) | 1;
   if (++marks_ * 2 <= order_.size() || order_.size() < 16) return;
   order_.erase(std::remove_if(order_.begin(), order_.end(), IsMark), order_.end());
+  if (order_.capacity() > 4 * order_.size() + 16) order_.shrink_to_fit();
   marks_ = 0;
 }
 
@@ -175,7 +147,7 @@ void Directory::InsertRestored(RefPtr<Dentry> child) {
 
 RefPtr<Dentry> Directory::Remove(Dentry& child) {
   WriteSection section(*this);
-  FindSlot(child)->store(kTombstone, std::memory_order_release);
+  FindSlot(child)->store(ChildTable::kTombstone, std::memory_order_release);
   --count_;
   MarkOrder(child);
   child.SetFlag(Dentry::kDisconnected, true);
@@ -184,10 +156,9 @@ RefPtr<Dentry> Directory::Remove(Dentry& child) {
 
 RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to,
                                std::string_view name, Dentry* replaced) {
-  WriteSection from_section(from);
-  WriteSection to_section(to);
-  to.Reserve();
-  from.FindSlot(child)->store(kTombstone, std::memory_order_release);
+  WriteSection section(from, to);
+  if (replaced == nullptr) to.Reserve();
+  from.FindSlot(child)->store(ChildTable::kTombstone, std::memory_order_release);
   --from.count_;
   from.MarkOrder(child);
   std::atomic<uintptr_t>* slot = replaced == nullptr ? nullptr : to.FindSlot(*replaced);
@@ -198,15 +169,14 @@ RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to,
     to.PutSlot(&child);
     return nullptr;
   }
-  slot->store(Tagged(&child, child.name_hash()), std::memory_order_release);
+  slot->store(ChildTable::Tagged(&child, child.name_hash()), std::memory_order_release);
   to.MarkOrder(*replaced);
   replaced->SetFlag(Dentry::kDisconnected, true);
   return RefPtr<Dentry>::Adopt(replaced);
 }
 
 void Directory::Exchange(Directory& a, Dentry& child_a, Directory& b, Dentry& child_b) {
-  WriteSection a_section(a);
-  WriteSection b_section(b);
+  WriteSection section(a, b);
   std::atomic<uintptr_t>* slot_a = a.FindSlot(child_a);
   std::atomic<uintptr_t>* slot_b = b.FindSlot(child_b);
   const auto at_a = static_cast<size_t>(a.LowerBound(child_a.position()) - a.order_.cbegin());
@@ -218,8 +188,8 @@ void Directory::Exchange(Directory& a, Dentry& child_a, Directory& b, Dentry& ch
   child_b.SetParent(a.owner_);
   child_b.SetName(name_a);
   std::swap(child_a.position_, child_b.position_);
-  slot_a->store(Tagged(&child_b, child_b.name_hash()), std::memory_order_release);
-  slot_b->store(Tagged(&child_a, child_a.name_hash()), std::memory_order_release);
+  slot_a->store(ChildTable::Tagged(&child_b, child_b.name_hash()), std::memory_order_release);
+  slot_b->store(ChildTable::Tagged(&child_a, child_a.name_hash()), std::memory_order_release);
   a.order_[at_a] = reinterpret_cast<uintptr_t>(&child_b);
   b.order_[at_b] = reinterpret_cast<uintptr_t>(&child_a);
 }
@@ -234,7 +204,7 @@ std::vector<RefPtr<Dentry>> Directory::RemoveAll() {
   }
   order_.clear();
   count_ = used_slots_ = marks_ = 0;
-  if (Table* table = table_.exchange(nullptr); table != nullptr) rcu::Defer(&Table::Free, table);
+  if (table_ != nullptr) PublishTable(nullptr);
   for (RefPtr<Dentry>& child : children) child->SetParent(nullptr);
   return children;
 }

@@ -31,8 +31,31 @@ namespace stasis::vfs {
 
 class Dentry;
 
-// 32 bits of hash; the same in every process (it is not saved, but decides nothing visible either).
-uint32_t HashName(std::string_view name);
+// A hash table of names. Readers need no lock; only Directory changes it.
+struct ChildTable {
+  static constexpr uintptr_t kEmpty = 0;
+  static constexpr uintptr_t kTombstone = 1;
+  static constexpr int kTagShift = 48;  // user space addresses have 47 bits
+
+  static uintptr_t Tagged(Dentry* dentry, uint32_t hash) {
+    return (static_cast<uintptr_t>(hash >> 16) << kTagShift) | reinterpret_cast<uintptr_t>(dentry);
+  }
+  static Dentry* Untagged(uintptr_t slot) {
+    return reinterpret_cast<Dentry*>(slot & ((uintptr_t{1} << kTagShift) - 1));
+  }
+
+  // Defined in dentry.h. Null if there is none, or if a writer is in the way.
+  Dentry* Find(const Dentry& parent, std::string_view name, uint32_t hash) const;
+
+  // A power of two of empty slots.
+  static ChildTable* Make(uint32_t slot_count);
+  static void Free(void* table);
+  // True if an empty slot was taken, false if that of a removed child.
+  bool Put(uintptr_t tagged, uint32_t hash);
+
+  uint32_t mask;                      // number of slots - 1
+  std::atomic<uintptr_t> slots[1];    // mask + 1 of them
+};
 
 class Directory {
  public:
@@ -104,7 +127,6 @@ class Directory {
   mutable absl::Mutex mu;
 
  private:
-  struct Table;
   class WriteSection;
 
   static bool IsMark(uintptr_t entry) { return (entry & 1) != 0; }
@@ -112,8 +134,7 @@ class Directory {
   std::vector<uintptr_t>::const_iterator LowerBound(uint64_t position) const
       ABSL_SHARED_LOCKS_REQUIRED(mu);
 
-  static Dentry* Probe(const Table* table, const Dentry* owner, std::string_view name,
-                       uint32_t hash);
+  void PublishTable(ChildTable* table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void PutSlot(Dentry* child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   std::atomic<uintptr_t>* FindSlot(const Dentry& child) const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -124,7 +145,7 @@ class Directory {
   // Odd while a writer is at work.
   std::atomic<uint32_t> seq_{0};
   bool dead_ ABSL_GUARDED_BY(mu) = false;
-  std::atomic<Table*> table_{nullptr};  // written under mu; null if there never was a child
+  ChildTable* table_ ABSL_GUARDED_BY(mu) = nullptr;  // null if there never was a child
   uint32_t count_ ABSL_GUARDED_BY(mu) = 0;
   uint32_t used_slots_ ABSL_GUARDED_BY(mu) = 0;  // with those of removed children
   std::vector<uintptr_t> order_ ABSL_GUARDED_BY(mu);

@@ -59,7 +59,7 @@ Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out)
   Operation operation(VfsOf(at_).gate());
   if (!readable_) return Err(EBADF);
   if (inode().is_dir()) return Err(EISDIR);
-  if (offset > kMaxOffset) return Err(EINVAL);
+  if (offset > kMaxOffset || out.size() > kMaxOffset - offset) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(const size_t done, inode().Read(offset, out));
   if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
     inode().TouchAtime(VfsOf(at_).clock().Now());
@@ -68,15 +68,18 @@ Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out)
 
 Result<size_t> FileDescription::PWrite(uint64_t offset, std::span<const std::byte> bytes) {
   Operation operation(VfsOf(at_).gate());
+  return DoWrite(bytes, &offset);
+}
+
+Result<size_t> FileDescription::DoWrite(std::span<const std::byte> bytes, uint64_t* offset) {
   if (!writable_) return Err(EBADF);
-  if (offset > kMaxOffset) return Err(EINVAL);
+  if (*offset > kMaxOffset || bytes.size() > kMaxOffset - *offset) return Err(EINVAL);
   if (bytes.empty()) return 0;
   MountWriter writer(at_.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   const TimeNs now = VfsOf(at_).clock().Now();
-  uint64_t where = 0;
-  if ((status_flags() & O_APPEND) != 0) return inode().Append(bytes, now, &where);
-  return inode().Write(offset, bytes, now);
+  if ((status_flags() & O_APPEND) != 0) return inode().Append(bytes, now, offset);
+  return inode().Write(*offset, bytes, now);
 }
 
 Result<size_t> FileDescription::Read(std::span<std::byte> out) {
@@ -90,17 +93,8 @@ Result<size_t> FileDescription::Read(std::span<std::byte> out) {
 Result<size_t> FileDescription::Write(std::span<const std::byte> bytes) {
   Operation operation(VfsOf(at_).gate());
   absl::MutexLock lock(&offset_mu_);
-  if ((status_flags() & O_APPEND) == 0) {
-    STASIS_ASSIGN_OR_RETURN(const size_t done, PWrite(offset_, bytes));
-    offset_ += done;
-    return done;
-  }
-  if (!writable_) return Err(EBADF);
-  MountWriter writer(at_.mount());
-  STASIS_RETURN_IF_ERROR(writer.status());
-  uint64_t where = 0;
-  STASIS_ASSIGN_OR_RETURN(const size_t done,
-                          inode().Append(bytes, VfsOf(at_).clock().Now(), &where));
+  uint64_t where = offset_;
+  STASIS_ASSIGN_OR_RETURN(const size_t done, DoWrite(bytes, &where));
   offset_ = where + done;
   return done;
 }
@@ -132,7 +126,7 @@ Result<uint64_t> FileDescription::Seek(int64_t offset, int whence) {
       return Err(EINVAL);
   }
   if (offset < 0 && static_cast<uint64_t>(-(offset + 1)) >= base) return Err(EINVAL);
-  if (offset > 0 && static_cast<uint64_t>(offset) > kMaxOffset - base) return Err(EOVERFLOW);
+  if (offset > 0 && static_cast<uint64_t>(offset) > kMaxOffset - base) return Err(EINVAL);
   offset_ = base + static_cast<uint64_t>(offset);
   return offset_;
 }
@@ -140,8 +134,11 @@ Result<uint64_t> FileDescription::Seek(int64_t offset, int whence) {
 Result<void> FileDescription::DoIterate(uint64_t position,
                                         absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
   Dentry& dir = at_.dentry();
-  if (!dir.is_dir()) return Err(ENOTDIR);
   if (!readable_) return Err(EBADF);
+  if (!dir.is_dir()) return Err(ENOTDIR);
+  const Directory& directory = dir.directory();
+  absl::ReaderMutexLock lock(&directory.mu);
+  if (directory.dead()) return Err(ENOENT);
   if (position == 0 && !fn({.name = ".", .ino = inode().ino(), .type = S_IFDIR,
                             .next_position = 1, .dentry = nullptr}))
     return {};
@@ -151,8 +148,6 @@ Result<void> FileDescription::DoIterate(uint64_t position,
              .dentry = nullptr}))
       return {};
   }
-  const Directory& directory = dir.directory();
-  absl::ReaderMutexLock lock(&directory.mu);
   directory.ForEachFrom(position, [&](Dentry& child) {
     return fn({.name = child.name(), .ino = child.inode().ino(),
                .type = child.inode().mode() & S_IFMT, .next_position = child.position() + 1,
@@ -165,7 +160,7 @@ Result<void> FileDescription::IterateDirectory(
     uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
   Operation operation(VfsOf(at_).gate());
   STASIS_RETURN_IF_ERROR(DoIterate(position, fn));
-  if (!at_.mount().no_atime() && !at_.mount().read_only())
+  if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
     inode().TouchAtime(VfsOf(at_).clock().Now());
   return {};
 }
@@ -185,6 +180,7 @@ Result<void> FileDescription::ReadDirectory(absl::FunctionRef<bool(const Directo
 
 Result<void> FileDescription::Sync() {
   Operation operation(VfsOf(at_).gate());
+  if ((status_flags() & O_PATH) != 0) return Err(EBADF);
   return {};
 }
 

@@ -62,11 +62,12 @@ class FileDescription : public state::Object {
   // At the file's offset, which moves.
   Result<size_t> Read(std::span<std::byte> out) ABSL_LOCKS_EXCLUDED(offset_mu_);
   Result<size_t> Write(std::span<const std::byte> bytes) ABSL_LOCKS_EXCLUDED(offset_mu_);
-  // As lseek(2), with SEEK_DATA and SEEK_HOLE. Errors: EINVAL, ENXIO, ESPIPE, EOVERFLOW.
+  // As lseek(2), with SEEK_DATA and SEEK_HOLE. Errors: EBADF, EINVAL, ENXIO, ESPIPE.
   Result<uint64_t> Seek(int64_t offset, int whence) ABSL_LOCKS_EXCLUDED(offset_mu_);
 
   // Calls `fn` for the entries from `position` on until it returns false. `fn` runs with the
-  // directory locked: it must not call back into the filesystem. Errors: ENOTDIR, EIO.
+  // directory locked: it must not call back into the filesystem.
+  // Errors: EBADF, ENOTDIR, ENOENT of a removed directory, EIO.
   Result<void> IterateDirectory(uint64_t position,
                                 absl::FunctionRef<bool(const DirectoryEntry&)> fn);
   // The same at the description's own position, as getdents(2).
@@ -82,6 +83,8 @@ class FileDescription : public state::Object {
  private:
   STATE_SAVABLE(FileDescription);
 
+  // Writes at `*offset`, or at the end with O_APPEND; `*offset` gets where.
+  Result<size_t> DoWrite(std::span<const std::byte> bytes, uint64_t* offset);
   Result<void> DoIterate(uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn);
   absl::Status AfterLoad(state::LoadContext& context);
 

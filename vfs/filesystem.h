@@ -33,6 +33,14 @@ class Mount;
 class ResolvingPath;
 class VirtualFilesystem;
 
+// What is renamed: the file `name` in `parent`, found through `mount`. Empty if the path had no name.
+struct RenameSource {
+  Mount& mount;
+  Dentry& parent;
+  std::string_view name;
+  bool must_be_dir = false;  // the path ended in a slash
+};
+
 // Thread-safe.
 class Filesystem : public state::Object {
  public:
@@ -64,9 +72,9 @@ class Filesystem : public state::Object {
   virtual Result<void> LinkAt(ResolvingPath& path, Mount& old_mount, Dentry& old) = 0;
   virtual Result<void> UnlinkAt(ResolvingPath& path) = 0;
   virtual Result<void> RmdirAt(ResolvingPath& path) = 0;
-  // The old file is `old_name` in `old_parent`, found through `old_mount`; `path` is the new name.
-  virtual Result<void> RenameAt(ResolvingPath& path, Mount& old_mount, Dentry& old_parent,
-                                std::string_view old_name, uint32_t flags) = 0;
+  // `path` is the new name.
+  virtual Result<void> RenameAt(ResolvingPath& path, const RenameSource& from,
+                                uint32_t flags) = 0;
   // Where a path's last component is: its directory; the name is left in `path`.
   virtual Result<Dentry*> GetParentDentryAt(ResolvingPath& path) = 0;
 

@@ -51,6 +51,13 @@ void Inode::FillStat(Stat& stat) const {
   stat.blksize = 4096;
 }
 
+void Inode::DropDentry() {
+  if (dentries_.fetch_sub(1, std::memory_order_acq_rel) != 1 || nlink() != 0) return;
+  // Without a link it cannot get another dentry.
+  dentries_.fetch_or(kReleased, std::memory_order_relaxed);
+  ReleaseUnlinked();
+}
+
 void Inode::TouchAtime(TimeNs now) {
   const TimeNs atime = atime_.load(std::memory_order_relaxed);
   if (atime > mtime_.load(std::memory_order_relaxed) &&
@@ -83,24 +90,32 @@ Result<void> Inode::CheckSetAttributes(const Credentials& creds, const SetStat& 
     if (!is_regular()) return Err(EINVAL);
     if (*set.size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return Err(EFBIG);
   }
-  const bool explicit_time = (set.atime && !set.atime->now) || (set.mtime && !set.mtime->now);
-  if (explicit_time && !owner) return Err(EPERM);
-  if ((set.atime || set.mtime) && !owner) STASIS_RETURN_IF_ERROR(CheckAccess(creds, kWrite));
+  if ((set.atime || set.mtime) && !owner) {
+    // Writers may set both times to now, and nothing else.
+    if (!set.atime || !set.mtime || !set.atime->now || !set.mtime->now) return Err(EPERM);
+    STASIS_RETURN_IF_ERROR(CheckAccess(creds, kWrite));
+  }
   if ((set.ctime || set.btime) && !creds.Has(Capability::kSysAdmin)) return Err(EPERM);
   return {};
+}
+
+// The mode of a file that is no directory, after `creds` gave it away or changed its content: a
+// program does not keep privileges that way (chown(2), write(2)).
+uint32_t Inode::WithoutPrivileges(const Credentials& creds, uint32_t mode) const {
+  mode &= ~static_cast<uint32_t>(S_ISUID);
+  if ((mode & S_IXGRP) != 0 || !(creds.InGroup(gid()) || creds.Has(Capability::kFsetid)))
+    mode &= ~static_cast<uint32_t>(S_ISGID);
+  return mode;
 }
 
 void Inode::ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   uint32_t mode = mode_.load(kRelaxed);
+  const bool given_away = (set.uid || set.gid) && !S_ISDIR(mode);
+  if (given_away || (set.size && !creds.Has(Capability::kFsetid)))
+    mode = WithoutPrivileges(creds, mode);
   if (set.uid) uid_.store(*set.uid, kRelaxed);
   if (set.gid) gid_.store(*set.gid, kRelaxed);
-  // A new owner must not get a privileged program (chown(2)); the group bit without execute
-  // permission means something else.
-  if ((set.uid || set.gid) && !S_ISDIR(mode)) {
-    mode &= ~static_cast<uint32_t>(S_ISUID);
-    if ((mode & S_IXGRP) != 0) mode &= ~static_cast<uint32_t>(S_ISGID);
-  }
   if (set.mode) {
     uint32_t bits = *set.mode & kPermissionBits;
     if (!creds.InGroup(gid_.load(kRelaxed)) && !creds.Has(Capability::kFsetid))
@@ -126,7 +141,10 @@ Result<void> Inode::SetAttributes(const Credentials& creds, const SetStat& set, 
 Result<std::string_view> Inode::ReadLink() const { return Err(EINVAL); }
 
 Result<RefPtr<FileDescription>> Inode::Open(const VirtualDentry& at, const OpenOptions& options) {
-  if (is_symlink() && (options.flags & O_PATH) == 0) return Err(ELOOP);
+  if ((options.flags & O_PATH) == 0) {
+    if (is_symlink()) return Err(ELOOP);
+    if (S_ISSOCK(mode())) return Err(ENXIO);
+  }
   return MakeRef<FileDescription>(at, options);
 }
 
@@ -150,6 +168,14 @@ Result<void> Inode::SetXattr(std::string_view name, std::string_view value, int 
   const bool exists = xattrs_ != nullptr && xattrs_->find(name) != xattrs_->end();
   if (exists && (flags & XATTR_CREATE) != 0) return Err(EEXIST);
   if (!exists && (flags & XATTR_REPLACE) != 0) return Err(ENODATA);
+  // listxattr(2) could not return more.
+  if (!exists) {
+    size_t list_size = name.size() + 1;
+    if (xattrs_ != nullptr) {
+      for (const auto& [other, unused] : *xattrs_) list_size += other.size() + 1;
+    }
+    if (list_size > XATTR_LIST_MAX) return Err(ENOSPC);
+  }
   if (xattrs_ == nullptr) xattrs_ = std::make_unique<XattrMap>();
   (*xattrs_)[std::string(name)] = std::string(value);
   TouchChanged(now);

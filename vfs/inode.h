@@ -144,6 +144,10 @@ class Inode : public state::Object {
 
   absl::Mutex& mu() const ABSL_LOCK_RETURNED(mu_) { return mu_; }
 
+  // Dentries of this file that somebody holds, for Dentry. AddDentry returns how many there were.
+  uint32_t AddDentry() { return dentries_.fetch_add(1, std::memory_order_relaxed); }
+  void DropDentry();
+
  protected:
   Inode() = default;
   Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink, TimeNs now);
@@ -155,6 +159,12 @@ class Inode : public state::Object {
   void set_size(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     size_.store(size, std::memory_order_relaxed);
   }
+  // Called once, when the file has no link and nobody holds a dentry of it: gives back what it takes
+  // up. Readers may still look at it; nobody changes it any more.
+  virtual void ReleaseUnlinked() {}
+  bool released() const {
+    return (dentries_.load(std::memory_order_relaxed) & kReleased) != 0;
+  }
   // False only while what a failed load has made is taken down.
   bool has_filesystem() const { return static_cast<bool>(filesystem_); }
   void AddLinks(int32_t by) { nlink_.fetch_add(static_cast<uint32_t>(by)); }
@@ -162,9 +172,9 @@ class Inode : public state::Object {
   static void AddLinksTo(Inode& inode, int32_t by) { inode.AddLinks(by); }
 
  private:
-  friend class Dentry;
   STATE_SAVABLE(Inode);
 
+  uint32_t WithoutPrivileges(const Credentials& creds, uint32_t mode) const;
   Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const;
   void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -173,12 +183,15 @@ class Inode : public state::Object {
       ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context);
 
+  static constexpr uint32_t kReleased = uint32_t{1} << 31;
+
   // Written under mu_, read without.
   std::atomic<uint32_t> mode_{0};   // type and permission bits; the type never changes
   std::atomic<uint32_t> uid_{0};
   std::atomic<uint32_t> gid_{0};
   std::atomic<uint32_t> nlink_{0};
-  std::atomic<uint32_t> claimed_ STATE(nosave){0};  // by a directory's dentry, in a restore
+  // Dentries with references; kReleased after ReleaseUnlinked().
+  std::atomic<uint32_t> dentries_ STATE(nosave){0};
   // Immutable after construction.
   uint64_t ino_ = 0;
   RefPtr<Filesystem> filesystem_;

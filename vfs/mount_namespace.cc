@@ -12,6 +12,10 @@ void MountNamespace::Remove(const Mount& mount) {
   mounts_.erase(std::find(mounts_.begin(), mounts_.end(), &mount));
 }
 
+bool MountNamespace::Contains(const Mount& mount) const {
+  return root_ == &mount || std::find(mounts_.begin(), mounts_.end(), &mount) != mounts_.end();
+}
+
 absl::Status MountNamespace::AfterLoad(state::LoadContext& context) {
   if (!root_) return context.Invalid(*this, "root", "is missing");
   if (root_->parent() != nullptr)

@@ -25,6 +25,8 @@ class MountNamespace final : public state::Object {
   const std::vector<RefPtr<Mount>>& mounts() const { return mounts_; }
   void Add(RefPtr<Mount> mount) { mounts_.push_back(std::move(mount)); }
   void Remove(const Mount& mount);
+  // True of the root, too.
+  bool Contains(const Mount& mount) const;
 
  private:
   STATE_SAVABLE(MountNamespace);

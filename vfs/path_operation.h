@@ -10,6 +10,7 @@
 
 #include "state/annotations.h"
 #include "state/base/ref_ptr.h"
+#include "state/base/result.h"
 #include "vfs/dentry.h"
 #include "vfs/mount.h"
 
@@ -21,6 +22,10 @@ class VirtualDentry {
   VirtualDentry() = default;
   VirtualDentry(RefPtr<Mount> mount, RefPtr<Dentry> dentry)
       : mount_(std::move(mount)), dentry_(std::move(dentry)) {}
+
+  // Takes the references on what a path walk has found. Errors: kRetry (resolving_path.h) if the dentry
+  // has lost its last one meanwhile.
+  static Result<VirtualDentry> Hold(Mount& mount, Dentry& dentry);
 
   bool ok() const { return static_cast<bool>(dentry_); }
   // Always true of one that is ok(), but for one that an image describes.

@@ -2,6 +2,10 @@
 
 #include "vfs/resolving_path.h"
 
+#include <algorithm>
+#include <bit>
+
+#include "vfs/internal/name.h"
 #include "vfs/mount_table.h"
 
 namespace stasis::vfs {
@@ -13,7 +17,28 @@ std::string_view SkipSlashes(std::string_view path) {
   return path.substr(i);
 }
 
+// Position of the first slash, or the size. Names are short: eight bytes at once mostly find it.
+size_t FindSlash(std::string_view path) {
+  if (path.size() >= 8) {
+    const uint64_t x = internal::LoadWord<uint64_t>(path.data()) ^ 0x2f2f2f2f2f2f2f2f;
+    const uint64_t zero_bytes = (x - 0x0101010101010101) & ~x & 0x8080808080808080;
+    if (zero_bytes != 0) return static_cast<size_t>(std::countr_zero(zero_bytes)) / 8;
+  } else {
+    for (size_t i = 0; i < path.size(); ++i) {
+      if (path[i] == '/') return i;
+    }
+    return path.size();
+  }
+  return std::min(path.find('/', 8), path.size());
+}
+
 }  // namespace
+
+Result<VirtualDentry> VirtualDentry::Hold(Mount& mount, Dentry& dentry) {
+  // A mount goes away only while nobody is inside the operation gate.
+  if (!dentry.TryRef()) return Err(kRetry);
+  return VirtualDentry(RefPtr<Mount>(&mount), RefPtr<Dentry>::Adopt(&dentry));
+}
 
 ResolvingPath::ResolvingPath(const MountTable& mounts, const Clock& clock,
                              const Credentials& creds, const PathOperation& operation)
@@ -44,9 +69,9 @@ void ResolvingPath::NextComponent() {
     rest_ = pending_.back();
     pending_.pop_back();
   }
-  const size_t slash = rest_.find('/');
+  const size_t slash = FindSlash(rest_);
   component_ = rest_.substr(0, slash);
-  rest_ = slash == rest_.npos ? std::string_view() : SkipSlashes(rest_.substr(slash));
+  rest_ = SkipSlashes(rest_.substr(slash));
 }
 
 Result<bool> ResolvingPath::CheckRootSlow(Dentry& dentry) {

@@ -36,6 +36,10 @@ class MountTable;
 // The walk goes on in another filesystem, or at another dentry of this one.
 inline constexpr Errno kJump{1 << 20};
 
+// The file at the end of the walk lost its last reference meanwhile: the whole operation is done again.
+// Never leaves vfs/ either.
+inline constexpr Errno kRetry{(1 << 20) + 1};
+
 // Links followed in one walk at most, as in Linux (path_resolution(7)).
 inline constexpr int kMaxSymlinks = 40;
 

@@ -12,8 +12,15 @@
 namespace stasis::vfs {
 namespace {
 
-VirtualDentry Hold(Mount& mount, Dentry& dentry) {
-  return {RefPtr<Mount>(&mount), RefPtr<Dentry>(&dentry)};
+// Opens what a walk has found.
+Result<RefPtr<FileDescription>> OpenFound(ResolvingPath& path, Dentry& dentry,
+                                          const OpenOptions& options) {
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry at, VirtualDentry::Hold(path.mount(), dentry));
+  return dentry.inode().Open(at, options);
+}
+
+void TouchAtime(ResolvingPath& path, Inode& inode) {
+  if (!path.mount().no_atime() && !path.mount().read_only()) inode.TouchAtime(path.clock().Now());
 }
 
 // Whether `creds` may pass through a directory. Errors: ENOTDIR, EACCES.
@@ -21,8 +28,7 @@ Result<void> CheckSearch(const Credentials& creds, const Dentry& dir) {
   if (!dir.is_dir()) return Err(ENOTDIR);
   const Inode& inode = dir.inode();
   const uint32_t mode = inode.mode();
-  if ((mode & 0111) == 0111) [[likely]]
-    return {};
+  if ((mode & 0111) == 0111) return {};
   return CheckAccess(creds, kExecute, mode, inode.uid(), inode.gid());
 }
 
@@ -52,6 +58,9 @@ Result<Dentry*> TreeFilesystem::StepUp(ResolvingPath& path, Dentry& dir) {
   path.Advance();
   Dentry* parent = dir.parent();
   if (at_root || parent == nullptr) return &dir;
+  // A directory that was moved out of the part of the tree that is mounted must not lead out of it.
+  const Dentry& top = path.mount().root();
+  if (top.parent() != nullptr && !top.IsAncestorOf(*parent)) return Err(ENOENT);
   STASIS_RETURN_IF_ERROR(path.CheckMount(*parent));
   return parent;
 }
@@ -68,8 +77,7 @@ Result<Dentry*> TreeFilesystem::Step(ResolvingPath& path, Dentry& dir) {
   }
   STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChild(dir, name));
   if (child->inode().is_symlink() && path.ShouldFollowSymlink()) [[unlikely]] {
-    STASIS_ASSIGN_OR_RETURN(const std::string_view target, child->inode().ReadLink());
-    STASIS_RETURN_IF_ERROR(path.HandleSymlink(dir, target));
+    STASIS_RETURN_IF_ERROR(FollowSymlink(path, dir, child->inode()));
     return &dir;
   }
   path.Advance();
@@ -77,9 +85,29 @@ Result<Dentry*> TreeFilesystem::Step(ResolvingPath& path, Dentry& dir) {
   return child;
 }
 
+Result<void> TreeFilesystem::FollowSymlink(ResolvingPath& path, Dentry& dir, Inode& link) {
+  STASIS_ASSIGN_OR_RETURN(const std::string_view target, link.ReadLink());
+  TouchAtime(path, link);
+  return path.HandleSymlink(dir, target);
+}
+
+inline Dentry* TreeFilesystem::StepCached(ResolvingPath& path, Dentry& dir) {
+  const std::string_view name = path.component();
+  // A directory that everybody may search; hidden files and dots take the long way.
+  if (name.front() == '.' || (dir.inode().mode() & 0111) != 0111) return nullptr;
+  Dentry* child = dir.TryLookup(name);
+  if (child == nullptr || child->needs_attention()) return nullptr;
+  path.Advance();
+  return child;
+}
+
 Result<Dentry*> TreeFilesystem::Walk(ResolvingPath& path) {
   Dentry* dentry = &path.start();
   while (!path.done()) {
+    if (Dentry* child = StepCached(path, *dentry); child != nullptr) [[likely]] {
+      dentry = child;
+      continue;
+    }
     STASIS_ASSIGN_OR_RETURN(dentry, Step(path, *dentry));
   }
   if (path.must_be_dir() && !dentry->is_dir()) return Err(ENOTDIR);
@@ -89,9 +117,13 @@ Result<Dentry*> TreeFilesystem::Walk(ResolvingPath& path) {
 Result<Dentry*> TreeFilesystem::WalkToParent(ResolvingPath& path) {
   Dentry* dir = &path.start();
   while (!path.done() && !path.final_component()) {
+    if (Dentry* child = StepCached(path, *dir); child != nullptr) [[likely]] {
+      dir = child;
+      continue;
+    }
     STASIS_ASSIGN_OR_RETURN(dir, Step(path, *dir));
   }
-  STASIS_RETURN_IF_ERROR(CheckSearch(path.creds(), *dir));
+  if (!path.done()) STASIS_RETURN_IF_ERROR(CheckSearch(path.creds(), *dir));
   return dir;
 }
 
@@ -112,28 +144,29 @@ Result<void> TreeFilesystem::StatAt(ResolvingPath& path, Stat& stat) {
 Result<void> TreeFilesystem::AccessAt(ResolvingPath& path, Access want) {
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   const Inode& inode = dentry->inode();
-  const bool data = inode.is_regular() || inode.is_dir() || inode.is_symlink();
-  if ((want & kWrite) != 0 && data && path.mount().read_only()) return Err(EROFS);
   if ((want & kExecute) != 0 && inode.is_regular() && path.mount().flags().no_exec)
     return Err(EACCES);
-  return inode.CheckAccess(path.creds(), want);
+  STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));
+  const bool data = inode.is_regular() || inode.is_dir() || inode.is_symlink();
+  if ((want & kWrite) != 0 && data && path.mount().read_only()) return Err(EROFS);
+  return {};
 }
 
 Result<std::string> TreeFilesystem::ReadLinkAt(ResolvingPath& path) {
   path.set_follow_final_symlink(false);
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   STASIS_ASSIGN_OR_RETURN(const std::string_view target, dentry->inode().ReadLink());
-  if (!path.mount().no_atime() && !path.mount().read_only())
-    dentry->inode().TouchAtime(path.clock().Now());
+  TouchAtime(path, dentry->inode());
   return std::string(target);
 }
 
 Result<void> TreeFilesystem::SetAttributesAt(ResolvingPath& path, const SetStat& set) {
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
+  if (set.size && dentry->is_dir()) return Err(EISDIR);
+  if (set.size && !dentry->inode().is_regular()) return Err(EINVAL);
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   if (set.size) {
-    if (dentry->is_dir()) return Err(EISDIR);
     STASIS_RETURN_IF_ERROR(dentry->inode().CheckAccess(path.creds(), kWrite));
   }
   return dentry->inode().SetAttributes(path.creds(), set, path.clock().Now());
@@ -144,31 +177,39 @@ Result<StatFs> TreeFilesystem::StatFsAt(ResolvingPath& path) {
   return GetStatFs();
 }
 
+// What may_open() of Linux checks, in its order.
+Result<void> TreeFilesystem::CheckOpen(ResolvingPath& path, const Inode& inode,
+                                       const OpenOptions& options) {
+  const int flags = options.flags;
+  if (inode.is_symlink()) return Err(ELOOP);
+  const bool write = options.writable() || (flags & O_TRUNC) != 0;
+  if (inode.is_dir() && (write || (flags & O_CREAT) != 0)) return Err(EISDIR);
+  if (inode.is_regular() && (flags & O_TRUNC) != 0 && path.mount().read_only()) return Err(EROFS);
+  if ((S_ISCHR(inode.mode()) || S_ISBLK(inode.mode())) && path.mount().flags().no_dev)
+    return Err(EACCES);
+  const Access want = (options.readable() ? kRead : 0) | (write ? kWrite : 0);
+  STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));
+  if ((flags & O_NOATIME) != 0 && !IsOwnerOrCapable(path.creds(), inode.uid())) return Err(EPERM);
+  return {};
+}
+
 Result<RefPtr<FileDescription>> TreeFilesystem::OpenExisting(ResolvingPath& path, Dentry& dentry,
                                                              const OpenOptions& options) {
   Inode& inode = dentry.inode();
   const int flags = options.flags;
+  if (path.must_be_dir() && !inode.is_dir()) return Err(ENOTDIR);
   if ((flags & O_DIRECTORY) != 0 && !inode.is_dir()) return Err(ENOTDIR);
-  if ((flags & O_PATH) != 0) return inode.Open(Hold(path.mount(), dentry), options);
-  if (inode.is_symlink()) return Err(ELOOP);
+  if ((flags & O_PATH) != 0) return OpenFound(path, dentry, options);
+  STASIS_RETURN_IF_ERROR(CheckOpen(path, inode, options));
   const bool truncate = (flags & O_TRUNC) != 0 && inode.is_regular();
-  if (inode.is_dir() && (options.writable() || (flags & (O_CREAT | O_TRUNC)) != 0))
-    return Err(EISDIR);
-  if ((S_ISCHR(inode.mode()) || S_ISBLK(inode.mode())) && path.mount().flags().no_dev)
-    return Err(EACCES);
-  Access want = 0;
-  if (options.readable()) want |= kRead;
-  if (options.writable() || truncate) want |= kWrite;
-  STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));
-  if ((flags & O_NOATIME) != 0 && !IsOwnerOrCapable(path.creds(), inode.uid())) return Err(EPERM);
-  if ((options.writable() || truncate) && (inode.is_regular() || inode.is_dir())) {
-    MountWriter writer(path.mount());
-    STASIS_RETURN_IF_ERROR(writer.status());
-    if (truncate)
-      STASIS_RETURN_IF_ERROR(
-          inode.SetAttributes(path.creds(), {.size = 0}, path.clock().Now()));
-  }
-  return inode.Open(Hold(path.mount(), dentry), options);
+  if ((!options.writable() && !truncate) || !inode.is_regular())
+    return OpenFound(path, dentry, options);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_ASSIGN_OR_RETURN(auto file, OpenFound(path, dentry, options));
+  if (truncate)
+    STASIS_RETURN_IF_ERROR(inode.SetAttributes(path.creds(), {.size = 0}, path.clock().Now()));
+  return file;
 }
 
 Result<RefPtr<FileDescription>> TreeFilesystem::OpenOrCreate(ResolvingPath& path,
@@ -179,32 +220,37 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenOrCreate(ResolvingPath& path
   for (;;) {
     path.SetStart(path.mount(), *dir);
     STASIS_ASSIGN_OR_RETURN(dir, WalkToParent(path));
-    if (path.done()) return OpenExisting(path, *dir, options);
-    if (path.must_be_dir()) return Err(EISDIR);
     const std::string_view name = path.component();
-    if (name == "." || name == "..") {
+    const bool dots = name == "." || name == "..";
+    if ((path.done() || dots) && exclusive) return Err(EEXIST);
+    if (path.done()) return OpenExisting(path, *dir, options);
+    if (dots) {
       STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Step(path, *dir));
       return OpenExisting(path, *dentry, options);
     }
+    if (path.must_be_dir()) return Err(EISDIR);
     auto child = LookupChild(*dir, name);
     if (!child && child.error() != Errno(ENOENT)) return Err(child.error());
     if (!child) {
       auto created = Create(path, *dir, {.mode = S_IFREG | (options.mode & kPermissionBits)});
-      if (created) return (*created)->inode().Open(Hold(path.mount(), **created), options);
+      if (created) return OpenFound(path, **created, options);
       // Somebody was faster: then the file is opened.
       if (exclusive || created.error() != Errno(EEXIST)) return Err(created.error());
       continue;
     }
     if (exclusive) return Err(EEXIST);
-    STASIS_ASSIGN_OR_RETURN(Dentry * next, Step(path, *dir));
-    if (path.done()) return OpenExisting(path, *next, options);
-    dir = next;  // a link: on with its target
+    auto next = Step(path, *dir);
+    // Somebody has removed it since: then it is made.
+    if (!next && next.error() == Errno(ENOENT) && path.component().data() == name.data()) continue;
+    if (!next) return Err(next.error());
+    if (path.done()) return OpenExisting(path, **next, options);
+    dir = *next;  // a link: on with its target
   }
 }
 
 Result<RefPtr<FileDescription>> TreeFilesystem::OpenAt(ResolvingPath& path,
                                                        const OpenOptions& options) {
-  if ((options.flags & __O_TMPFILE) != 0) return Err(EOPNOTSUPP);
+  if ((options.flags & O_TMPFILE) == O_TMPFILE) return Err(EOPNOTSUPP);
   if ((options.flags & O_CREAT) != 0 && (options.flags & O_PATH) == 0)
     return OpenOrCreate(path, options);
   if ((options.flags & O_NOFOLLOW) != 0) path.set_follow_final_symlink(false);

@@ -40,8 +40,7 @@ class TreeFilesystem : public Filesystem {
   Result<void> LinkAt(ResolvingPath& path, Mount& old_mount, Dentry& old) final;
   Result<void> UnlinkAt(ResolvingPath& path) final;
   Result<void> RmdirAt(ResolvingPath& path) final;
-  Result<void> RenameAt(ResolvingPath& path, Mount& old_mount, Dentry& old_parent,
-                        std::string_view old_name, uint32_t flags) final;
+  Result<void> RenameAt(ResolvingPath& path, const RenameSource& from, uint32_t flags) final;
   Result<Dentry*> GetParentDentryAt(ResolvingPath& path) final;
   Result<std::string> GetXattrAt(ResolvingPath& path, std::string_view name) final;
   Result<void> SetXattrAt(ResolvingPath& path, std::string_view name, std::string_view value,
@@ -66,17 +65,22 @@ class TreeFilesystem : public Filesystem {
   Result<Dentry*> LookupChild(Dentry& dir, std::string_view name);
   Result<Dentry*> LookupChildLocked(Dentry& dir, std::string_view name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(dir.directory().mu);
+  // The step of a walk that needs nothing special: null if it does, or may.
+  static Dentry* StepCached(ResolvingPath& path, Dentry& dir);
   // One step of a walk, from `dir` by the current component, which it consumes.
   Result<Dentry*> Step(ResolvingPath& path, Dentry& dir);
   Result<Dentry*> StepUp(ResolvingPath& path, Dentry& dir);
   // All that is left of the path.
   Result<Dentry*> Walk(ResolvingPath& path);
-  // All but the last component. The result is a directory, searchable.
+  // All but the last component. The result is a directory, searchable, unless the path is done().
   Result<Dentry*> WalkToParent(ResolvingPath& path);
 
+  // Goes on at a link's target in place of the current component.
+  Result<void> FollowSymlink(ResolvingPath& path, Dentry& dir, Inode& link);
   // Opens what is there already, with all of open(2)'s rules.
   Result<RefPtr<FileDescription>> OpenExisting(ResolvingPath& path, Dentry& dentry,
                                                const OpenOptions& options);
+  Result<void> CheckOpen(ResolvingPath& path, const Inode& inode, const OpenOptions& options);
   Result<RefPtr<FileDescription>> OpenOrCreate(ResolvingPath& path, const OpenOptions& options);
 
   // Makes a file named by the last component. Errors: EEXIST, ENOENT, EACCES, EROFS, ENAMETOOLONG,
@@ -85,9 +89,12 @@ class TreeFilesystem : public Filesystem {
   // What unlink, rmdir and rename require of a victim's name and permissions.
   Result<void> CheckRemovable(const Credentials& creds, const Dentry& parent,
                               const Dentry& child) const;
-  Result<void> RenameLocked(ResolvingPath& path, Dentry& old_parent, std::string_view old_name,
-                            Dentry& new_parent, std::string_view new_name, uint32_t flags)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(rename_mu_);
+  Result<void> RenameLocked(ResolvingPath& path, const RenameSource& source, Dentry& new_parent,
+                            uint32_t flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(rename_mu_);
+  // What can be wrong with a rename whatever the permissions.
+  static Result<void> CheckRenamePlaces(const ResolvingPath& path, const RenameSource& source,
+                                        const Dentry& moved, const Dentry& new_parent,
+                                        const Dentry* replaced, uint32_t flags);
   Result<void> CheckRename(const ResolvingPath& path, Dentry& old_parent, Dentry& moved,
                            Dentry& new_parent, Dentry* replaced, uint32_t flags)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(rename_mu_);

@@ -56,6 +56,12 @@ Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& paren
   STASIS_RETURN_IF_ERROR(writer.status());
   Inode& dir = parent.inode();
   STASIS_RETURN_IF_ERROR(dir.CheckAccess(path.creds(), kWrite | kExecute));
+  // A whiteout is a device that nobody can open.
+  const bool whiteout = S_ISCHR(file.mode) && file.rdev == 0;
+  if ((S_ISCHR(file.mode) || S_ISBLK(file.mode)) && !whiteout &&
+      !path.creds().Has(Capability::kMknod)) {
+    return Err(EPERM);
+  }
   const Ownership owner = OwnershipOfNew(path.creds(), file.mode, dir.mode(), dir.gid());
   file.mode = owner.mode;
   file.uid = owner.uid;
@@ -74,13 +80,13 @@ Result<void> TreeFilesystem::MkdirAt(ResolvingPath& path, uint32_t mode) {
 }
 
 Result<void> TreeFilesystem::MknodAt(ResolvingPath& path, const MknodOptions& options) {
-  const uint32_t type = options.mode & S_IFMT;
-  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
-  if (path.done()) return Err(EEXIST);
+  uint32_t type = options.mode & S_IFMT;
+  if (type == 0) type = S_IFREG;
   if (type == S_IFDIR) return Err(EPERM);
   const bool device = type == S_IFCHR || type == S_IFBLK;
   if (!device && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) return Err(EINVAL);
-  if (device && !path.creds().Has(Capability::kMknod)) return Err(EPERM);
+  STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
+  if (path.done()) return Err(EEXIST);
   STASIS_RETURN_IF_ERROR(Create(path, *parent,
                                 {.mode = type | (options.mode & kPermissionBits),
                                  .rdev = device ? options.rdev : 0}));
@@ -110,12 +116,12 @@ Result<void> TreeFilesystem::LinkAt(ResolvingPath& path, Mount& old_mount, Dentr
   if (existing) return Err(EEXIST);
   if (existing.error() != Errno(ENOENT)) return Err(existing.error());
   if (path.must_be_dir()) return Err(ENOENT);
-  if (&old_mount != &path.mount()) return Err(EXDEV);
-  if (old.is_dir()) return Err(EPERM);
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
+  if (&old_mount != &path.mount()) return Err(EXDEV);
   Inode& dir = parent->inode();
   STASIS_RETURN_IF_ERROR(dir.CheckAccess(path.creds(), kWrite | kExecute));
+  if (old.is_dir()) return Err(EPERM);
   STASIS_RETURN_IF_ERROR(dir.LinkChild(name, old.inode(), path.clock().Now()));
   directory.Insert(Dentry::Make(name, RefPtr<Inode>(&old.inode())));
   return {};
@@ -137,10 +143,10 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   RefPtr<Dentry> removed;  // released after the lock
   absl::MutexLock lock(&directory.mu);
   MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
   if (name.size() > kNameMax) return Err(ENAMETOOLONG);
   STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, name));
   if (path.must_be_dir()) return child->is_dir() ? Err(EISDIR) : Err(ENOTDIR);
-  STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (child->is_dir()) return Err(EISDIR);
   if (child->is_mountpoint()) return Err(EBUSY);
@@ -156,13 +162,13 @@ Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
   if (path.done()) return Err(EBUSY);
   if (name == ".") return Err(EINVAL);
   if (name == "..") return Err(ENOTEMPTY);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
   if (name.size() > kNameMax) return Err(ENAMETOOLONG);
   Directory& directory = parent->directory();
   RefPtr<Dentry> removed;  // released after the locks
   absl::MutexLock lock(&directory.mu);
   STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, name));
-  MountWriter writer(path.mount());
-  STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (!child->is_dir()) return Err(ENOTDIR);
   if (child->is_mountpoint()) return Err(EBUSY);
@@ -201,32 +207,43 @@ Result<void> TreeFilesystem::CheckRename(const ResolvingPath& path, Dentry& old_
   return {};
 }
 
+Result<void> TreeFilesystem::CheckRenamePlaces(const ResolvingPath& path,
+                                               const RenameSource& source, const Dentry& moved,
+                                               const Dentry& new_parent, const Dentry* replaced,
+                                               uint32_t flags) {
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+  if (replaced != nullptr && (flags & RENAME_NOREPLACE) != 0) return Err(EEXIST);
+  if (replaced == nullptr && exchange) return Err(ENOENT);
+  // A slash after a name asks for a directory: each of its own name, but for a target that is made.
+  if (source.must_be_dir && !moved.is_dir()) return Err(ENOTDIR);
+  if (path.must_be_dir() && !(exchange ? *replaced : moved).is_dir()) return Err(ENOTDIR);
+  if (moved.IsAncestorOf(new_parent)) return Err(EINVAL);
+  if (replaced != nullptr && replaced->IsAncestorOf(source.parent))
+    return Err(exchange ? EINVAL : ENOTEMPTY);
+  return {};
+}
+
 // The directories' locks are taken by address and ancestry, which clang cannot follow.
-Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, Dentry& old_parent,
-                                          std::string_view old_name, Dentry& new_parent,
-                                          std::string_view new_name,
+Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSource& source,
+                                          Dentry& new_parent,
                                           uint32_t flags) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Dentry& old_parent = source.parent;
+  const std::string_view old_name = source.name;
+  const std::string_view new_name = path.component();
   RefPtr<Dentry> removed;  // released after the locks
   TwoDirectories lock(old_parent, new_parent);
   Directory& from = old_parent.directory();
   Directory& to = new_parent.directory();
-  if (from.dead() || to.dead()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(Dentry * moved, LookupChildLocked(old_parent, old_name));
+  if (from.dead() || to.dead()) return Err(ENOENT);
   auto target = LookupChildLocked(new_parent, new_name);
   if (!target && target.error() != Errno(ENOENT)) return Err(target.error());
   Dentry* replaced = target ? *target : nullptr;
-  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
-  if (replaced != nullptr && (flags & RENAME_NOREPLACE) != 0) return Err(EEXIST);
-  if (replaced == nullptr && exchange) return Err(ENOENT);
-  if (path.must_be_dir() && !moved->is_dir()) return Err(ENOTDIR);
-  if (moved->IsAncestorOf(new_parent)) return Err(EINVAL);
-  if (replaced != nullptr && replaced->IsAncestorOf(old_parent))
-    return Err(exchange ? EINVAL : ENOTEMPTY);
-  MountWriter writer(path.mount());
-  STASIS_RETURN_IF_ERROR(writer.status());
+  STASIS_RETURN_IF_ERROR(CheckRenamePlaces(path, source, *moved, new_parent, replaced, flags));
+  if (replaced != nullptr && &replaced->inode() == &moved->inode()) return {};
   STASIS_RETURN_IF_ERROR(
       CheckRename(path, old_parent, *moved, new_parent, replaced, flags));
-  if (replaced != nullptr && &replaced->inode() == &moved->inode()) return {};
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
   const TimeNs now = path.clock().Now();
   Inode& old_dir = old_parent.inode();
   Inode& new_dir = new_parent.inode();
@@ -253,16 +270,20 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, Dentry& old_paren
   return {};
 }
 
-Result<void> TreeFilesystem::RenameAt(ResolvingPath& path, Mount& old_mount, Dentry& old_parent,
-                                      std::string_view old_name, uint32_t flags) {
+Result<void> TreeFilesystem::RenameAt(ResolvingPath& path, const RenameSource& from,
+                                      uint32_t flags) {
   STASIS_ASSIGN_OR_RETURN(Dentry * new_parent, WalkToParent(path));
   const std::string_view new_name = path.component();
-  if (path.done() || IsDots(new_name) || IsDots(old_name) || old_name.empty()) return Err(EBUSY);
-  if (new_name.size() > kNameMax || old_name.size() > kNameMax) return Err(ENAMETOOLONG);
+  if (&from.mount != &path.mount()) return Err(EXDEV);
+  if (from.name.empty() || IsDots(from.name)) return Err(EBUSY);
+  if (path.done() || IsDots(new_name))
+    return Err((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  if (new_name.size() > kNameMax || from.name.size() > kNameMax) return Err(ENAMETOOLONG);
   if (!IsValidName(new_name)) return Err(EINVAL);
-  if (&old_mount != &path.mount()) return Err(EXDEV);
   absl::MutexLock lock(&rename_mu_);
-  return RenameLocked(path, old_parent, old_name, *new_parent, new_name, flags);
+  return RenameLocked(path, from, *new_parent, flags);
 }
 
 }  // namespace stasis::vfs

@@ -15,35 +15,43 @@ bool StartsWith(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;
 }
 
-// Errors: ERANGE, EOPNOTSUPP, EPERM, ENODATA, EACCES.
+// Errors: ERANGE.
+Result<void> CheckName(std::string_view name) {
+  if (name.empty() || name.size() > XATTR_NAME_MAX) return Err(ERANGE);
+  return {};
+}
+
+// Errors: EINVAL, EOPNOTSUPP, EPERM, ENODATA, EACCES.
 Result<void> CheckXattr(const Credentials& creds, const Inode& inode, std::string_view name,
                         Access want) {
-  if (name.empty() || name.size() > XATTR_NAME_MAX) return Err(ERANGE);
   const bool write = (want & kWrite) != 0;
-  if (StartsWith(name, "user.") && name.size() > 5) {
+  if (StartsWith(name, "user.")) {
     // Only regular files and directories: others' permission bits mean something else.
     if (!inode.is_regular() && !inode.is_dir()) return write ? Err(EPERM) : Err(ENODATA);
     if (write && inode.is_dir() && (inode.mode() & S_ISVTX) != 0 &&
         !IsOwnerOrCapable(creds, inode.uid())) {
       return Err(EPERM);
     }
-    return inode.CheckAccess(creds, want);
+    STASIS_RETURN_IF_ERROR(inode.CheckAccess(creds, want));
+    return name.size() > 5 ? Result<void>() : Err(EINVAL);
   }
   const bool admin = creds.Has(Capability::kSysAdmin);
-  if (StartsWith(name, "trusted.") && name.size() > 8) {
+  if (StartsWith(name, "trusted.")) {
     if (!admin) return write ? Err(EPERM) : Err(ENODATA);
-    return {};
+    return name.size() > 8 ? Result<void>() : Err(EINVAL);
   }
-  if (StartsWith(name, "security.") && name.size() > 9) {
+  if (StartsWith(name, "security.")) {
     if (write && !admin) return Err(EPERM);
-    return {};
+    return name.size() > 9 ? Result<void>() : Err(EINVAL);
   }
+  if (!StartsWith(name, "system.")) STASIS_RETURN_IF_ERROR(inode.CheckAccess(creds, want));
   return Err(EOPNOTSUPP);
 }
 
 }  // namespace
 
 Result<std::string> TreeFilesystem::GetXattrAt(ResolvingPath& path, std::string_view name) {
+  STASIS_RETURN_IF_ERROR(CheckName(name));
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kRead));
   return dentry->inode().GetXattr(name);
@@ -52,6 +60,7 @@ Result<std::string> TreeFilesystem::GetXattrAt(ResolvingPath& path, std::string_
 Result<void> TreeFilesystem::SetXattrAt(ResolvingPath& path, std::string_view name,
                                         std::string_view value, int flags) {
   if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) != 0) return Err(EINVAL);
+  STASIS_RETURN_IF_ERROR(CheckName(name));
   if (value.size() > XATTR_SIZE_MAX) return Err(E2BIG);
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   MountWriter writer(path.mount());
@@ -69,6 +78,7 @@ Result<std::vector<std::string>> TreeFilesystem::ListXattrAt(ResolvingPath& path
 }
 
 Result<void> TreeFilesystem::RemoveXattrAt(ResolvingPath& path, std::string_view name) {
+  STASIS_RETURN_IF_ERROR(CheckName(name));
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());

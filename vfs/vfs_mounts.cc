@@ -11,12 +11,37 @@
 #include "vfs/virtual_filesystem.h"
 
 namespace stasis::vfs {
+namespace {
+
+// Keeps a dentry's name: nobody removes or renames it meanwhile, for that takes its parent's lock.
+class NameLock {
+ public:
+  explicit NameLock(const Dentry& dentry) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    while ((parent_ = dentry.parent()) != nullptr) {
+      parent_->directory().mu.Lock();
+      if (dentry.parent() == parent_) return;
+      parent_->directory().mu.Unlock();  // moved before we had the lock
+    }
+  }
+  ~NameLock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (parent_ != nullptr) parent_->directory().mu.Unlock();
+  }
+  NameLock(const NameLock&) = delete;
+  NameLock& operator=(const NameLock&) = delete;
+
+ private:
+  Dentry* parent_;  // null for a root
+};
+
+}  // namespace
 
 Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const VirtualDentry& point,
                                                 RefPtr<Filesystem> filesystem,
                                                 RefPtr<Dentry> root, MountFlags flags) {
   if (root->is_dir() != point.dentry().is_dir()) return Err(ENOTDIR);
   absl::MutexLock lock(&locks_.mount_mu);
+  if (!ns.Contains(point.mount())) return Err(EINVAL);
+  const NameLock name_lock(point.dentry());
   if (point.dentry().disconnected()) return Err(ENOENT);
   if (mount_table_.Lookup(point.mount(), point.dentry()) != nullptr) return Err(EBUSY);
   auto mount = MakeRef<Mount>(std::move(filesystem), std::move(root), flags,
@@ -60,7 +85,7 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   gate_.Close();
   absl::Cleanup open = [this] { gate_.Open(); };
   absl::MutexLock lock(&locks_.mount_mu);
-  if (mount->parent() == nullptr) return Err(EINVAL);
+  if (mount->parent() == nullptr || !ns.Contains(*mount)) return Err(EINVAL);
   if (mount_table_.HasChildren(*mount) || mount->RefsRacy() > 2) return Err(EBUSY);
   mount_table_.Disconnect(*mount);
   ns.Remove(*mount);

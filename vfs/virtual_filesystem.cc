@@ -69,13 +69,27 @@ auto VirtualFilesystem::Resolve(ResolvingPath& path, Op operation) {
   }
 }
 
+template <typename Op>
+auto VirtualFilesystem::ResolveAndHold(const Credentials& creds, const PathOperation& where,
+                                       bool follow, Op operation) {
+  // Each round but the last met a file that somebody removed or replaced meanwhile.
+  for (;;) {
+    ResolvingPath path(mount_table_, *clock_, creds, where);
+    path.set_follow_final_symlink(follow);
+    auto result = Resolve(path, [&](Filesystem& fs) { return operation(fs, path); });
+    if (result || result.error() != kRetry) [[likely]]
+      return result;
+  }
+}
+
 Result<VirtualDentry> VirtualFilesystem::GetDentryAt(const Credentials& creds,
                                                      const PathOperation& where) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
-  STASIS_ASSIGN_OR_RETURN(
-      Dentry * dentry, Resolve(path, [&](Filesystem& fs) { return fs.GetDentryAt(path); }));
-  return VirtualDentry(RefPtr<Mount>(&path.mount()), RefPtr<Dentry>(dentry));
+  return ResolveAndHold(creds, where, where.follow_final_symlink,
+                        [](Filesystem& fs, ResolvingPath& path) -> Result<VirtualDentry> {
+                          STASIS_ASSIGN_OR_RETURN(Dentry * dentry, fs.GetDentryAt(path));
+                          return VirtualDentry::Hold(path.mount(), *dentry);
+                        });
 }
 
 Result<Stat> VirtualFilesystem::StatAt(const Credentials& creds, const PathOperation& where) {
@@ -97,10 +111,14 @@ Result<void> VirtualFilesystem::AccessAt(const Credentials& creds, const PathOpe
 Result<RefPtr<FileDescription>> VirtualFilesystem::OpenAt(const Credentials& creds,
                                                           const PathOperation& where,
                                                           const OpenOptions& options) {
+  // Since Linux 6.3; before, it made a regular file.
+  constexpr int kCreateDirectory = O_CREAT | O_DIRECTORY;
+  if ((options.flags & (kCreateDirectory | O_PATH)) == kCreateDirectory) return Err(EINVAL);
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
-  path.set_follow_final_symlink(true);  // O_NOFOLLOW is among the options
-  return Resolve(path, [&](Filesystem& fs) { return fs.OpenAt(path, options); });
+  constexpr bool kFollow = true;  // O_NOFOLLOW is among the options
+  return ResolveAndHold(creds, where, kFollow, [&](Filesystem& fs, ResolvingPath& path) {
+    return fs.OpenAt(path, options);
+  });
 }
 
 Result<std::string> VirtualFilesystem::ReadLinkAt(const Credentials& creds,
@@ -125,6 +143,7 @@ Result<StatFs> VirtualFilesystem::StatFsAt(const Credentials& creds, const PathO
 
 Result<void> VirtualFilesystem::MkdirAt(const Credentials& creds, const PathOperation& where,
                                         uint32_t mode) {
+  if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.MkdirAt(path, mode); });
@@ -132,6 +151,7 @@ Result<void> VirtualFilesystem::MkdirAt(const Credentials& creds, const PathOper
 
 Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOperation& where,
                                         const MknodOptions& options) {
+  if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.MknodAt(path, options); });
@@ -139,6 +159,7 @@ Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOper
 
 Result<void> VirtualFilesystem::SymlinkAt(const Credentials& creds, const PathOperation& where,
                                           std::string_view target) {
+  if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.SymlinkAt(path, target); });
@@ -146,6 +167,7 @@ Result<void> VirtualFilesystem::SymlinkAt(const Credentials& creds, const PathOp
 
 Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOperation& old_path,
                                        const PathOperation& new_path) {
+  if (new_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath from(mount_table_, *clock_, creds, old_path);
   STASIS_ASSIGN_OR_RETURN(
@@ -155,12 +177,14 @@ Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOpera
 }
 
 Result<void> VirtualFilesystem::UnlinkAt(const Credentials& creds, const PathOperation& where) {
+  if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.UnlinkAt(path); });
 }
 
 Result<void> VirtualFilesystem::RmdirAt(const Credentials& creds, const PathOperation& where) {
+  if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.RmdirAt(path); });
@@ -172,16 +196,15 @@ Result<void> VirtualFilesystem::RenameAt(const Credentials& creds, const PathOpe
       flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) {
     return Err(EINVAL);
   }
+  if (old_path.path.empty() || new_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath from(mount_table_, *clock_, creds, old_path);
   STASIS_ASSIGN_OR_RETURN(
       Dentry * old_parent,
       Resolve(from, [&](Filesystem& fs) { return fs.GetParentDentryAt(from); }));
   ResolvingPath path(mount_table_, *clock_, creds, new_path);
-  if (from.must_be_dir()) path.set_must_be_dir();
-  return Resolve(path, [&](Filesystem& fs) {
-    return fs.RenameAt(path, from.mount(), *old_parent, from.component(), flags);
-  });
+  const RenameSource source{from.mount(), *old_parent, from.component(), from.must_be_dir()};
+  return Resolve(path, [&](Filesystem& fs) { return fs.RenameAt(path, source, flags); });
 }
 
 Result<std::string> VirtualFilesystem::GetXattrAt(const Credentials& creds,

@@ -12,7 +12,9 @@
 //   vfs->StatAt(creds, {root, root, "/a"});
 //
 // The ...At operations have the rules and errors of the system calls of those names. Each passes the
-// operation gate; a checkpoint closes it.
+// operation gate; a checkpoint closes it. Not theirs: the limit of PATH_MAX for paths, and dropping the
+// set-user-ID bit when a file is written (front ends know who writes; SetAttributes does it for
+// truncation).
 
 #ifndef STASIS_VFS_VIRTUAL_FILESYSTEM_H_
 #define STASIS_VFS_VIRTUAL_FILESYSTEM_H_
@@ -59,7 +61,7 @@ class VirtualFilesystem final : public state::Object {
   // together (dentries and their parents), so without it nothing is freed.
   void Teardown();
 
-  // Filesystems, in the order of their creation. Filesystem's constructor calls Add.
+  // Filesystems, in the order of their creation. Whoever creates one adds it.
   void AddFilesystem(RefPtr<Filesystem> filesystem) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   std::vector<RefPtr<Filesystem>> filesystems() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
 
@@ -68,7 +70,8 @@ class VirtualFilesystem final : public state::Object {
   // All namespaces, in the order of their creation.
   std::vector<RefPtr<MountNamespace>> namespaces() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
 
-  // Mounts `filesystem` on the directory at `target`, in `ns`. Errors: EBUSY, ENOTDIR, ENOENT.
+  // Mounts `filesystem` on the directory at `target`, in `ns`.
+  // Errors: EPERM, EBUSY, ENOTDIR, ENOENT, EINVAL if `target` is not in `ns`.
   Result<RefPtr<Mount>> MountAt(const Credentials& creds, MountNamespace& ns,
                                 const PathOperation& target, RefPtr<Filesystem> filesystem,
                                 MountFlags flags) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
@@ -130,6 +133,10 @@ class VirtualFilesystem final : public state::Object {
   // Runs `operation(path)` on the filesystem where the path is, until it does not jump any more.
   template <typename Op>
   static auto Resolve(ResolvingPath& path, Op operation);
+  // Repeats `operation(path)` until it gets hold of the file that it found.
+  template <typename Op>
+  auto ResolveAndHold(const Credentials& creds, const PathOperation& where, bool follow,
+                      Op operation);
   Result<RefPtr<Mount>> Attach(MountNamespace& ns, const VirtualDentry& point,
                                RefPtr<Filesystem> filesystem, RefPtr<Dentry> root,
                                MountFlags flags) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);

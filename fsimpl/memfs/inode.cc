@@ -11,7 +11,7 @@
 namespace stasis::memfs {
 namespace {
 
-// As of tmpfs: a directory's size is 20 bytes an entry.
+// As of tmpfs: a directory's size is 20 bytes an entry, "." and ".." included.
 constexpr uint64_t kEntrySize = 20;
 
 RefPtr<MemInode> MakeInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs now) {
@@ -30,8 +30,10 @@ RefPtr<MemInode> MakeInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs n
 }  // namespace
 
 MemInode::~MemInode() {
-  if (has_filesystem()) fs().ReleaseInode();
+  if (has_filesystem() && !released()) fs().ReleaseInode();
 }
+
+void MemInode::ReleaseUnlinked() { fs().ReleaseInode(); }
 
 absl::Status MemInode::AfterLoad(state::LoadContext& context) {
   if (dynamic_cast<MemFilesystem*>(&filesystem()) == nullptr)

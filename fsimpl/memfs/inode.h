@@ -28,6 +28,7 @@ class MemInode : public vfs::Inode {
       : Inode(fs, fs.NextIno(), file, nlink, now) {}
   ~MemInode() override;
 
+  void ReleaseUnlinked() override;
   absl::Status AfterLoad(state::LoadContext& context);
 
  private:
@@ -38,7 +39,9 @@ class MemInode : public vfs::Inode {
 class DirectoryInode final : public MemInode {
  public:
   DirectoryInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs now)
-      : MemInode(fs, file, 2, now) {}
+      : MemInode(fs, file, 2, now) {
+    Grow(2, now);  // "." and ".."
+  }
 
   Result<RefPtr<vfs::Inode>> MakeChild(std::string_view name, const vfs::NewFile& file,
                                        TimeNs now) override;
@@ -83,6 +86,11 @@ class RegularInode final : public MemInode {
   STATE_SAVABLE(RegularInode);
   RegularInode() = default;
 
+  void ReleaseUnlinked() override ABSL_LOCKS_EXCLUDED(mu());
+  // How many of `length` bytes at `offset` there is room for; charges the filesystem with `*charged`.
+  // Errors: ENOSPC if for none.
+  Result<uint64_t> ChargeWrite(uint64_t offset, uint64_t length, uint64_t* charged)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> DoTruncate(uint64_t size) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // May be read without the lock.
   uint64_t Allocated() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.allocated(); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "fsimpl/memfs/inode.h"
@@ -13,11 +14,21 @@ namespace stasis::memfs {
 namespace {
 
 constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
+constexpr uint64_t kPage = 4096;
 
 }  // namespace
 
 RegularInode::~RegularInode() {
   if (has_filesystem()) fs().ReleaseBytes(Allocated());
+}
+
+void RegularInode::ReleaseUnlinked() {
+  {
+    absl::MutexLock lock(&mu());
+    fs().ReleaseBytes(data_.allocated());
+    data_.Clear();
+  }
+  MemInode::ReleaseUnlinked();
 }
 
 void RegularInode::FillStat(vfs::Stat& stat) const {
@@ -33,15 +44,44 @@ Result<size_t> RegularInode::Read(uint64_t offset, std::span<std::byte> out) {
   return out.size();
 }
 
+Result<uint64_t> RegularInode::ChargeWrite(uint64_t offset, uint64_t length, uint64_t* charged) {
+  *charged = data_.GrowthOfWrite(offset, length);
+  if (fs().ChargeBytes(*charged)) return length;
+  // Not all fits: as many whole pages as do.
+  uint64_t fits = 0;
+  uint64_t start = 0;  // of the part in the current chunk
+  uint64_t charged_here = 0;
+  *charged = 0;
+  while (fits < length) {
+    if ((offset + fits) % state::kChunkSize == 0) {
+      start = fits;
+      charged_here = 0;
+    }
+    const uint64_t step = std::min(kPage - (offset + fits) % kPage, length - fits);
+    const uint64_t growth =
+        data_.GrowthOfWrite(offset + start, fits + step - start) - charged_here;
+    if (!fs().ChargeBytes(growth)) break;
+    charged_here += growth;
+    *charged += growth;
+    fits += step;
+  }
+  if (fits == 0) return Err(ENOSPC);
+  return fits;
+}
+
 Result<size_t> RegularInode::WriteLocked(uint64_t offset, std::span<const std::byte> bytes,
                                          TimeNs now) {
   if (offset >= kMaxFileSize) return Err(EFBIG);
+  if (bytes.empty()) return 0;
   bytes = bytes.first(std::min<uint64_t>(bytes.size(), kMaxFileSize - offset));
   // Charged for the most it can take, and the rest given back.
-  const uint64_t charged = data_.GrowthOfWrite(offset, bytes.size());
-  STASIS_RETURN_IF_ERROR(fs().ChargeBytes(charged));
+  uint64_t charged = 0;
+  STASIS_ASSIGN_OR_RETURN(const uint64_t fits, ChargeWrite(offset, bytes.size(), &charged));
+  bytes = bytes.first(fits);
   const uint64_t before = data_.allocated();
   auto written = data_.Write(offset, bytes);
+  // What was written before the error must not show when the file grows over it.
+  if (!written) std::ignore = data_.Truncate(size());
   fs().ReleaseBytes(charged - (data_.allocated() - before));
   STASIS_RETURN_IF_ERROR(written);
   set_size(std::max<uint64_t>(size(), offset + bytes.size()));

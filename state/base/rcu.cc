@@ -48,6 +48,8 @@ struct Deferred {
 };
 
 void RunDeferred(rcu_head* head) {
+  // liburcu has registered its own thread; what runs here may defer more.
+  internal::thread_registered = true;
 #ifdef STASIS_TSAN
   __tsan_acquire(&internal::tsan_grace_period);
 #endif

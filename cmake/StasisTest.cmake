@@ -1,0 +1,68 @@
+# The helpers that tests are registered with, and the check that none is forgotten.
+
+# stasis_test(a_test.cc... DEPS target... [LABELS label...] [TIMEOUT seconds])
+#
+# One test program per file, named by its path below tests/: tests/vfs/path_test.cc is vfs.path_test.
+#
+# Labels that ./dev and CI know: `slow` (left out under sanitizers) and `privileged` (needs root or
+# mounts; left out under ThreadSanitizer).
+function(stasis_test)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;LABELS" ${ARGN})
+  foreach(source ${ARG_UNPARSED_ARGUMENTS})
+    _stasis_path_below_tests(${source} relative)
+    string(REGEX REPLACE "\\.cc$" "" test ${relative})
+    string(REPLACE "/" "." test ${test})
+    add_executable(${test} ${source})
+    target_link_libraries(${test} PRIVATE ${ARG_DEPS} stasis_options GTest::gmock GTest::gtest
+                          GTest::gtest_main)
+    stasis_add_test(${test} COMMAND ${test} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT})
+    set_property(GLOBAL APPEND PROPERTY STASIS_REGISTERED_TESTS ${relative})
+  endforeach()
+endfunction()
+
+# stasis_add_test(name COMMAND command... [LABELS label...] [TIMEOUT seconds])
+#
+# Any other test, such as a script, with the environment and the time limit of all of them.
+function(stasis_add_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${ARG_COMMAND})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+                       ENVIRONMENT "${STASIS_TEST_ENVIRONMENT}")
+endfunction()
+
+# stasis_test_conditional_sources(a_test.cc...)
+#
+# Says that these tests are registered in some configurations only. Call it outside of the condition:
+#   stasis_test_conditional_sources(stateify_test.cc)
+#   if(STASIS_STATEIFY)
+#     stasis_test(stateify_test.cc DEPS ...)
+#   endif()
+function(stasis_test_conditional_sources)
+  foreach(source ${ARGN})
+    _stasis_path_below_tests(${source} relative)
+    set_property(GLOBAL APPEND PROPERTY STASIS_CONDITIONAL_TESTS ${relative})
+  endforeach()
+endfunction()
+
+# Fails the configure step if a *_test.cc below tests/ belongs to no stasis_test(). Call it last.
+function(stasis_check_registered_tests)
+  file(GLOB_RECURSE found CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/tests
+       ${PROJECT_SOURCE_DIR}/tests/*_test.cc)
+  get_property(registered GLOBAL PROPERTY STASIS_REGISTERED_TESTS)
+  get_property(conditional GLOBAL PROPERTY STASIS_CONDITIONAL_TESTS)
+  list(REMOVE_ITEM found ${registered} ${conditional})
+  if(found)
+    list(JOIN found "\n  tests/" files)
+    message(FATAL_ERROR "These tests would never run:\n  tests/${files}\n"
+                        "Add each to a stasis_test() in the CMakeLists.txt of its folder.")
+  endif()
+endfunction()
+
+function(_stasis_path_below_tests source result)
+  cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE absolute)
+  file(RELATIVE_PATH relative ${PROJECT_SOURCE_DIR}/tests ${absolute})
+  set(${result} ${relative} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/control/client.h"
+
+#include <absl/strings/str_cat.h>
+#include <capnp/rpc-twoparty.h>
+#include <kj/async-io.h>
+
+#include <utility>
+
+#include "cmd/control/convert.h"
+
+namespace stasis::control {
+namespace {
+
+constexpr auto kCancelInterval = 50 * kj::MILLISECONDS;
+
+class Listener final : public rpc::ProgressListener::Server {
+ public:
+  explicit Listener(const ProgressCallback& callback) : callback_(callback) {}
+
+  kj::Promise<void> update(UpdateContext context) override {
+    const auto params = context.getParams();
+    if (callback_)
+      callback_({ToString(params.getPhase()), params.getDone(), params.getTotal(),
+                 params.getBytes()});
+    return kj::READY_NOW;
+  }
+
+ private:
+  const ProgressCallback& callback_;
+};
+
+absl::Status TimedOut() {
+  return absl::DeadlineExceededError("the sandbox's daemon does not answer");
+}
+
+// Becomes ready, with false, when `cancel` is true.
+kj::Promise<bool> AwaitCancel(kj::Timer& timer, const std::atomic<bool>& cancel) {
+  if (cancel) return false;
+  return timer.afterDelay(kCancelInterval).then([&timer, &cancel] {
+    return AwaitCancel(timer, cancel);
+  });
+}
+
+}  // namespace
+
+class Client::Connection {
+ public:
+  explicit Connection(const std::string& path)
+      : io_(kj::setupAsyncIo()),
+        stream_(io_.provider->getNetwork()
+                    .parseAddress(kj::str("unix:", path.c_str()))
+                    .wait(io_.waitScope)
+                    ->connect()
+                    .wait(io_.waitScope)),
+        client_(*stream_),
+        control_(client_.bootstrap().castAs<rpc::Control>()) {}
+
+  // Waits for `promise` and hands its response to `read`, unless it takes too long.
+  template <typename Promise, typename Read>
+  absl::Status Await(Promise promise, absl::Duration timeout, Read read) {
+    bool answered = false;
+    absl::Status status;
+    auto reading = promise.then([&](auto&& response) {
+      answered = true;
+      status = ReadStatus(response.getStatus());
+      if (status.ok()) read(response);
+    });
+    reading
+        .exclusiveJoin(timer().afterDelay(absl::ToInt64Milliseconds(timeout) * kj::MILLISECONDS))
+        .wait(io_.waitScope);
+    return answered ? status : TimedOut();
+  }
+
+  kj::Timer& timer() { return io_.provider->getTimer(); }
+  kj::WaitScope& wait_scope() { return io_.waitScope; }
+  rpc::Control::Client& control() { return control_; }
+
+ private:
+  kj::AsyncIoContext io_;
+  kj::Own<kj::AsyncIoStream> stream_;
+  capnp::TwoPartyClient client_;
+  rpc::Control::Client control_;
+};
+
+Client::Client(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Client::~Client() = default;
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path) {
+  try {
+    return std::unique_ptr<Client>(new Client(std::make_unique<Connection>(path)));
+  } catch (const kj::Exception&) {
+    return absl::UnavailableError(absl::StrCat("nobody answers at ", path));
+  }
+}
+
+absl::StatusOr<Info> Client::GetInfo(absl::Duration timeout) {
+  try {
+    Info info;
+    absl::Status status =
+        connection_->Await(connection_->control().getInfoRequest().send(), timeout,
+                           [&info](auto& response) { info = ReadInfo(response.getInfo()); });
+    if (!status.ok()) return status;
+    return info;
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<CheckpointReport> Client::Checkpoint(const CheckpointParams& params,
+                                                    const ProgressCallback& on_progress,
+                                                    const std::atomic<bool>* cancel) {
+  static const std::atomic<bool> kNever{false};
+  try {
+    auto request = connection_->control().checkpointRequest();
+    auto to = request.initParams();
+    to.setDirectory(params.directory);
+    to.setTag(params.tag);
+    to.setStop(params.stop);
+    request.setListener(kj::heap<Listener>(on_progress));
+    CheckpointReport report;
+    absl::Status status;
+    const bool answered =
+        request.send()
+            .then([&](auto&& response) {
+              status = ReadStatus(response.getStatus());
+              report = {ToString(response.getReport().getJson()),
+                        ToString(response.getReport().getText())};
+              return true;
+            })
+            .exclusiveJoin(AwaitCancel(connection_->timer(), cancel == nullptr ? kNever : *cancel))
+            .wait(connection_->wait_scope());
+    if (!answered) return absl::CancelledError("interrupted: the checkpoint was given up");
+    if (!status.ok()) return status;
+    return report;
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::Status Client::Stop(absl::Duration grace) {
+  try {
+    auto request = connection_->control().stopRequest();
+    request.setGraceMs(static_cast<uint64_t>(absl::ToInt64Milliseconds(grace)));
+    return connection_->Await(request.send(), absl::Seconds(10), [](auto&) {});
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+}  // namespace stasis::control

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// client.h: the command line's end of the control socket.
+
+#ifndef STASIS_CMD_CONTROL_CLIENT_H_
+#define STASIS_CMD_CONTROL_CLIENT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "cmd/control/messages.h"
+
+namespace stasis::control {
+
+// Belongs to one thread, which may have no other Client.
+class Client {
+ public:
+  // Errors: kUnavailable if nobody listens at `path`.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path);
+  ~Client();
+
+  // Errors of all: the handler's; kUnavailable if the daemon ends meanwhile; kDeadlineExceeded.
+  absl::StatusOr<Info> GetInfo(absl::Duration timeout = absl::Seconds(10));
+  // Waits for the end, or until `cancel` is true (kCancelled); borrowed, null for never.
+  absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
+                                              const ProgressCallback& on_progress,
+                                              const std::atomic<bool>* cancel);
+  absl::Status Stop(absl::Duration grace);
+
+ private:
+  class Connection;
+  explicit Client(std::unique_ptr<Connection> connection);
+
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace stasis::control
+
+#endif  // STASIS_CMD_CONTROL_CLIENT_H_

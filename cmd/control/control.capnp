@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What a sandbox's daemon answers on its control socket.
+
+@0xd92946f1ceba77a6;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("stasis::control::rpc");
+
+struct Status {
+  # An absl::Status. Code 0 is success.
+  code @0 :UInt32;
+  message @1 :Text;
+}
+
+struct Info {
+  name @0 :Text;
+  version @1 :Text;          # of the daemon
+  daemonPid @2 :Int32;
+  initPid @3 :Int32;         # process 1 of the sandbox, as the host numbers it
+  processes @4 :UInt32;      # in the sandbox, without init
+  createdNs @5 :Int64;       # since 1970
+  source @6 :Text;           # the image it was restored from; empty if none
+  rootless @7 :Bool;         # has a user namespace of its own
+  cgroup @8 :Text;           # empty if there is none
+  cgroupVersion @9 :UInt32;
+  workdir @10 :Text;         # where its first command started
+  activity @11 :Text;        # "running" or "checkpointing"
+  files @12 :UInt64;         # inodes of the tree
+  bytes @13 :UInt64;         # of file data
+}
+
+struct CheckpointParams {
+  directory @0 :Text;        # absolute: the image layout
+  tag @1 :Text;
+  stop @2 :Bool;             # end the sandbox after success, without letting it run on
+}
+
+struct CheckpointReport {
+  json @0 :Text;             # as `stasis checkpoint --json` prints it
+  text @1 :Text;
+}
+
+interface ProgressListener {
+  update @0 (phase :Text, done :UInt64, total :UInt64, bytes :UInt64) -> ();
+  # done and total are chunks; bytes, what was stored so far.
+}
+
+interface Control {
+  getInfo @0 () -> (status :Status, info :Info);
+
+  checkpoint @1 (params :CheckpointParams, listener :ProgressListener)
+      -> (status :Status, report :CheckpointReport);
+  # Dropping the call cancels it; so does the end of the connection.
+
+  stop @2 (graceMs :UInt64) -> (status :Status);
+  # Answers at once. The daemon's lock is free when it has ended.
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// convert.h: between the messages of control.capnp and plain values.
+
+#ifndef STASIS_CMD_CONTROL_CONVERT_H_
+#define STASIS_CMD_CONTROL_CONVERT_H_
+
+#include <absl/status/status.h>
+
+#include <string>
+
+#include "cmd/control/control.capnp.h"
+#include "cmd/control/messages.h"
+
+namespace stasis::control {
+
+inline std::string ToString(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
+
+void WriteStatus(const absl::Status& status, rpc::Status::Builder to);
+absl::Status ReadStatus(rpc::Status::Reader from);
+void WriteInfo(const Info& info, rpc::Info::Builder to);
+Info ReadInfo(rpc::Info::Reader from);
+
+// What went wrong in Cap'n Proto itself: kUnavailable if the peer is gone, else kInternal.
+absl::Status StatusOf(const kj::Exception& exception);
+
+}  // namespace stasis::control
+
+#endif  // STASIS_CMD_CONTROL_CONVERT_H_

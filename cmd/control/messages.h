@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// messages.h: what goes over the control socket, as plain values.
+
+#ifndef STASIS_CMD_CONTROL_MESSAGES_H_
+#define STASIS_CMD_CONTROL_MESSAGES_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace stasis::control {
+
+// See control.capnp.
+struct Info {
+  std::string name;
+  std::string version;
+  int daemon_pid = 0;
+  int init_pid = 0;
+  uint32_t processes = 0;
+  int64_t created_ns = 0;
+  std::string source;
+  bool rootless = false;
+  std::string cgroup;
+  int cgroup_version = 0;
+  std::string workdir;
+  std::string activity;
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+
+struct CheckpointParams {
+  std::string directory;
+  std::string tag;
+  bool stop = false;
+};
+
+struct CheckpointReport {
+  std::string json;
+  std::string text;
+};
+
+struct Progress {
+  std::string phase;
+  uint64_t done = 0;
+  uint64_t total = 0;
+  uint64_t bytes = 0;
+};
+using ProgressCallback = std::function<void(const Progress&)>;
+
+}  // namespace stasis::control
+
+#endif  // STASIS_CMD_CONTROL_MESSAGES_H_

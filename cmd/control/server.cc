@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/control/server.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/synchronization/mutex.h>
+#include <capnp/rpc-twoparty.h>
+#include <kj/async-io.h>
+#include <kj/io.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <list>
+#include <optional>
+#include <thread>
+
+#include "cmd/control/convert.h"
+#include "state/base/unique_fd.h"
+
+namespace stasis::control {
+namespace {
+
+constexpr auto kProgressInterval = 100 * kj::MILLISECONDS;
+constexpr int kBacklog = 16;
+
+absl::StatusOr<UniqueFd> Listen(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return absl::InvalidArgumentError(absl::StrCat("the path ", path, " is too long for a socket"));
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return absl::ErrnoToStatus(errno, "cannot make a socket");
+  unlink(path.c_str());
+  const mode_t mask = umask(0177);
+  const int bound = bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  const int error = errno;
+  umask(mask);
+  if (bound != 0 || listen(fd.get(), kBacklog) != 0)
+    return absl::ErrnoToStatus(bound != 0 ? error : errno,
+                               absl::StrCat("cannot listen at ", path));
+  return fd;
+}
+
+bool MayConnect(kj::AsyncIoStream& stream) {
+  ucred peer{};
+  kj::uint size = sizeof peer;
+  try {
+    stream.getsockopt(SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  } catch (const kj::Exception&) {
+    return false;
+  }
+  return size == sizeof peer && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+// What a checkpoint's thread and the event loop share.
+struct Job {
+  std::atomic<bool> cancel{false};
+  absl::Mutex mu;
+  Progress progress ABSL_GUARDED_BY(mu);
+  // Set when the thread is done.
+  absl::StatusOr<CheckpointReport> result ABSL_GUARDED_BY(mu) = absl::UnknownError("not done");
+
+  absl::StatusOr<CheckpointReport> TakeResult() ABSL_LOCKS_EXCLUDED(mu) {
+    const absl::MutexLock lock(&mu);
+    return std::move(result);
+  }
+};
+
+// Threads that end on their own. Belongs to the event loop's thread.
+class Threads {
+ public:
+  ~Threads() {
+    for (Entry& entry : entries_) {
+      entry.job->cancel = true;
+      entry.thread.join();
+    }
+  }
+
+  void Run(std::shared_ptr<Job> job, std::function<void()> work) {
+    Reap();
+    auto done = std::make_shared<std::atomic<bool>>(false);
+    std::thread thread([work = std::move(work), done] {
+      work();
+      *done = true;
+    });
+    entries_.push_back({std::move(thread), std::move(job), std::move(done)});
+  }
+
+ private:
+  struct Entry {
+    std::thread thread;
+    std::shared_ptr<Job> job;
+    std::shared_ptr<std::atomic<bool>> done;
+  };
+
+  void Reap() {
+    entries_.remove_if([](Entry& entry) {
+      if (!*entry.done) return false;
+      entry.thread.join();
+      return true;
+    });
+  }
+
+  std::list<Entry> entries_;
+};
+
+class ControlImpl final : public rpc::Control::Server {
+ public:
+  ControlImpl(Handler& handler, Threads& threads, kj::Timer& timer)
+      : handler_(handler), threads_(threads), timer_(timer) {}
+
+  kj::Promise<void> getInfo(GetInfoContext context) override {
+    absl::StatusOr<Info> info = handler_.GetInfo();
+    WriteStatus(info.status(), context.getResults().initStatus());
+    if (info.ok()) WriteInfo(*info, context.getResults().initInfo());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> checkpoint(CheckpointContext context) override {
+    context.allowCancellation();
+    auto job = std::make_shared<Job>();
+    auto answered = RunCheckpoint(context.getParams().getParams(), job);
+    rpc::ProgressListener::Client listener = context.getParams().getListener();
+    kj::Promise<void> reporting = Report(job, kj::mv(listener)).eagerlyEvaluate(nullptr);
+    return answered
+        .then([context, job]() mutable {
+          const absl::StatusOr<CheckpointReport> result = job->TakeResult();
+          WriteStatus(result.status(), context.getResults().initStatus());
+          if (!result.ok()) return;
+          auto report = context.getResults().initReport();
+          report.setJson(result->json);
+          report.setText(result->text);
+        })
+        .attach(kj::mv(reporting), kj::defer([job] { job->cancel = true; }));
+  }
+
+  kj::Promise<void> stop(StopContext context) override {
+    const absl::Duration grace =
+        absl::Milliseconds(static_cast<int64_t>(context.getParams().getGraceMs()));
+    WriteStatus(handler_.Stop(grace), context.getResults().initStatus());
+    return kj::READY_NOW;
+  }
+
+ private:
+  // Ready when the job has its result.
+  kj::Promise<void> RunCheckpoint(rpc::CheckpointParams::Reader reader,
+                                  const std::shared_ptr<Job>& job) {
+    control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
+                                     reader.getStop()};
+    auto paf = kj::newPromiseAndCrossThreadFulfiller<void>();
+    // std::function wants a copyable body.
+    auto fulfiller = std::make_shared<kj::Own<kj::CrossThreadPromiseFulfiller<void>>>(
+        kj::mv(paf.fulfiller));
+    threads_.Run(job, [this, job, fulfiller, params = std::move(params)] {
+      const auto on_progress = [&job](const Progress& progress) {
+        const absl::MutexLock lock(&job->mu);
+        job->progress = progress;
+      };
+      absl::StatusOr<CheckpointReport> result =
+          handler_.Checkpoint(params, on_progress, &job->cancel);
+      {
+        const absl::MutexLock lock(&job->mu);
+        job->result = std::move(result);
+      }
+      (*fulfiller)->fulfill();
+    });
+    return kj::mv(paf.promise);
+  }
+
+  // Tells the listener how far the job is, again and again.
+  kj::Promise<void> Report(std::shared_ptr<Job> job, rpc::ProgressListener::Client listener) {
+    return timer_.afterDelay(kProgressInterval)
+        .then([this, job, listener = kj::mv(listener)]() mutable -> kj::Promise<void> {
+          auto request = listener.updateRequest();
+          {
+            const absl::MutexLock lock(&job->mu);
+            request.setPhase(job->progress.phase);
+            request.setDone(job->progress.done);
+            request.setTotal(job->progress.total);
+            request.setBytes(job->progress.bytes);
+          }
+          return request.send().ignoreResult().then(
+              [this, job, listener = kj::mv(listener)]() mutable {
+                return Report(job, kj::mv(listener));
+              });
+        });
+  }
+
+  Handler& handler_;
+  Threads& threads_;
+  kj::Timer& timer_;
+};
+
+}  // namespace
+
+class Server::Loop {
+ public:
+  Loop(std::string path, UniqueFd socket, Handler& handler)
+      : path_(std::move(path)), socket_(std::move(socket)), handler_(handler) {
+    thread_ = std::thread([this] { Run(); });
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(&started_));
+  }
+
+  ~Loop() {
+    {
+      const absl::MutexLock lock(&mu_);
+      if (stop_.get() != nullptr) stop_->fulfill();
+    }
+    thread_.join();
+    unlink(path_.c_str());
+  }
+
+ private:
+  void Run() {
+    try {
+      Serve();
+    } catch (const kj::Exception&) {
+      // The socket is gone; the sandbox goes on without.
+    }
+    const absl::MutexLock lock(&mu_);
+    started_ = true;
+    stop_ = kj::Own<kj::CrossThreadPromiseFulfiller<void>>();
+  }
+
+  void Serve() {
+    kj::AsyncIoContext io = kj::setupAsyncIo();
+    auto listener = io.lowLevelProvider->wrapListenSocketFd(
+        kj::AutoCloseFd(socket_.release()), kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK);
+    auto paf = kj::newPromiseAndCrossThreadFulfiller<void>();
+    {
+      const absl::MutexLock lock(&mu_);
+      stop_ = kj::mv(paf.fulfiller);
+      started_ = true;
+    }
+    Threads threads;  // after io: joined before the loop goes
+    capnp::TwoPartyServer server(
+        kj::heap<ControlImpl>(handler_, threads, io.provider->getTimer()));
+    kj::Promise<void> accepting = Accept(*listener, server).eagerlyEvaluate(nullptr);
+    paf.promise.wait(io.waitScope);
+  }
+
+  kj::Promise<void> Accept(kj::ConnectionReceiver& listener, capnp::TwoPartyServer& server) {
+    return listener.accept().then([this, &listener, &server](kj::Own<kj::AsyncIoStream> stream) {
+      if (MayConnect(*stream)) server.accept(kj::mv(stream));
+      return Accept(listener, server);
+    });
+  }
+
+  const std::string path_;
+  UniqueFd socket_;
+  Handler& handler_;
+  std::thread thread_;
+
+  absl::Mutex mu_;
+  bool started_ ABSL_GUARDED_BY(mu_) = false;
+  kj::Own<kj::CrossThreadPromiseFulfiller<void>> stop_ ABSL_GUARDED_BY(mu_);
+};
+
+Server::Server(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
+Server::~Server() = default;
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& path, Handler& handler) {
+  absl::StatusOr<UniqueFd> socket = Listen(path);
+  if (!socket.ok()) return socket.status();
+  return std::unique_ptr<Server>(
+      new Server(std::make_unique<Loop>(path, std::move(*socket), handler)));
+}
+
+}  // namespace stasis::control

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// channel.h: messages to and from the kernel, one descriptor each.
+//
+// A channel is over /dev/fuse, mounted, or over a socket that keeps message borders
+// (SOCK_SEQPACKET). It knows nothing of what the messages say.
+//
+// The descriptor is non-blocking; a reader waits for it and for a stop event at once. Several
+// readers of one device are woken one at a time.
+
+#ifndef STASIS_CMD_FUSE_CHANNEL_H_
+#define STASIS_CMD_FUSE_CHANNEL_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "state/base/result.h"
+#include "state/base/unique_fd.h"
+
+namespace stasis::fuse {
+
+// One thread receives; any may send.
+class Channel {
+ public:
+  // `stop_event` becomes readable when Receive is to end; borrowed.
+  // Errors: Internal.
+  static absl::StatusOr<std::unique_ptr<Channel>> Create(UniqueFd fd, int stop_event);
+
+  // Another descriptor of the same mount, with a queue of its own. A request's reply goes where the
+  // request came from. Errors: Unimplemented if it is a socket, Internal.
+  absl::StatusOr<std::unique_ptr<Channel>> Clone(int stop_event) const;
+
+  // Waits for a message and puts it in `buffer`, which must be able to hold the largest one.
+  // Errors: ENODEV if the mount is gone or the peer has closed, ECANCELED if the stop event came,
+  // others if the descriptor does not work.
+  Result<std::span<const std::byte>> Receive(std::span<std::byte> buffer);
+
+  // Sends a reply: an error (positive) without payload, or 0 with it.
+  // Errors: ENOENT if nobody waits for it any more; those of writev(2).
+  Result<void> SendReply(uint64_t unique, int error, std::span<const std::byte> payload);
+
+  // Sends something that is no reply. `code` is an enum fuse_notify_code.
+  // Errors: ENOENT if the kernel does not have the node; those of writev(2).
+  Result<void> SendNotification(int code, std::span<const std::byte> payload);
+
+  int fd() const { return fd_.get(); }
+
+ private:
+  Channel(UniqueFd fd, UniqueFd epoll, int stop_event, bool is_socket)
+      : fd_(std::move(fd)),
+        epoll_(std::move(epoll)),
+        stop_event_(stop_event),
+        is_socket_(is_socket) {}
+  // Returns when it may be worth reading. Errors: ECANCELED.
+  Result<void> Wait();
+  // For a socket whose peer is slow. Errors: ECANCELED.
+  Result<void> WaitUntilWritable();
+  Result<void> Send(uint64_t unique, int error, std::span<const std::byte> payload);
+
+  const UniqueFd fd_;
+  const UniqueFd epoll_;
+  const int stop_event_;  // borrowed
+  const bool is_socket_;
+};
+
+}  // namespace stasis::fuse
+
+#endif  // STASIS_CMD_FUSE_CHANNEL_H_

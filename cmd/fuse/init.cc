@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/fuse/init.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace stasis::fuse {
+namespace {
+
+// docs/fuse.md says why these and no others.
+constexpr uint64_t kWantedFlags = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT |
+                                  FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
+                                  FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 |
+                                  FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_INIT_EXT | kHasResend;
+
+constexpr uint32_t kOldestInitSize = offsetof(fuse_init_in, flags2);
+constexpr uint16_t kMaxBackground = 64;
+
+}  // namespace
+
+Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages) {
+  if (message.size() < kOldestInitSize) return Err(EINVAL);
+  fuse_init_in in{};
+  std::memcpy(&in, message.data(), std::min(message.size(), sizeof(in)));
+
+  Negotiated result;
+  result.major_ = kMajorVersion;
+  result.minor_ = std::min(in.minor, kNewestMinorVersion);
+  // A newer major is answered with ours alone; the kernel then asks again in our version.
+  if (in.major > kMajorVersion) return result;
+  if (in.major < kMajorVersion || in.minor < kOldestMinorVersion) return Err(EPROTO);
+
+  uint64_t offered = in.flags;
+  if ((offered & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32;
+  result.flags_ = offered & kWantedFlags;
+  const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? max_pages : 32;
+  result.max_pages_ = std::clamp(pages, 1u, kMaxPages);
+  result.max_write_ = result.max_pages_ * kPageSize;
+  result.max_readahead_ = in.max_readahead;
+  return result;
+}
+
+bool Negotiated::Valid() const {
+  return major_ == kMajorVersion && minor_ >= kOldestMinorVersion &&
+         minor_ <= kNewestMinorVersion && max_pages_ >= 1 && max_pages_ <= kMaxPages &&
+         max_write_ == max_pages_ * kPageSize && (flags_ & ~kWantedFlags) == 0;
+}
+
+void Negotiated::FillReply(fuse_init_out& out) const {
+  out.major = major_;
+  out.minor = minor_;
+  out.max_readahead = max_readahead_;
+  out.flags = static_cast<uint32_t>(flags_);
+  out.flags2 = static_cast<uint32_t>(flags_ >> 32);
+  out.max_background = kMaxBackground;
+  out.congestion_threshold = kMaxBackground * 3 / 4;
+  out.max_write = max_write_;
+  out.time_gran = 1;
+  out.max_pages = static_cast<uint16_t>(max_pages_);
+}
+
+}  // namespace stasis::fuse

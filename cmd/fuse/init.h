@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// init.h: what the two sides agree on before anything else (FUSE_INIT).
+
+#ifndef STASIS_CMD_FUSE_INIT_H_
+#define STASIS_CMD_FUSE_INIT_H_
+
+#include <cstdint>
+#include <span>
+
+#include "cmd/fuse/protocol.h"
+#include "state/annotations.h"
+#include "state/base/result.h"
+
+namespace stasis::fuse {
+
+inline constexpr uint32_t kPageSize = 4096;
+inline constexpr uint32_t kMaxPages = 256;  // the most that Linux takes
+
+// The result, as the kernel has it. A value; saved, because a server that takes a mount over is not
+// asked again.
+class Negotiated {
+ public:
+  // True once INIT was answered.
+  bool done() const { return major_ != 0; }
+  uint32_t major() const { return major_; }
+  uint32_t minor() const { return minor_; }
+  // FUSE_* bits that both sides have, upper half from flags2.
+  uint64_t flags() const { return flags_; }
+  bool Has(uint64_t flag) const { return (flags_ & flag) != 0; }
+  uint32_t max_write() const { return max_write_; }          // bytes
+  uint32_t max_readahead() const { return max_readahead_; }  // bytes
+  uint32_t max_pages() const { return max_pages_; }
+
+  // Requires: done(). Pages of a restored one must be in range: false if they are not.
+  bool Valid() const;
+
+  void FillReply(fuse_init_out& out) const;
+
+ private:
+  STATE_SAVABLE(Negotiated);
+  friend Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages);
+
+  uint32_t major_ = 0;
+  uint32_t minor_ = 0;
+  uint64_t flags_ = 0;
+  uint32_t max_write_ = 0;
+  uint32_t max_readahead_ = 0;
+  uint32_t max_pages_ = 0;
+};
+
+// Answers the payload of an INIT request.
+// Errors: EPROTO if the kernel's protocol is too old, EINVAL if the message is too short.
+Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages);
+
+}  // namespace stasis::fuse
+
+#endif  // STASIS_CMD_FUSE_INIT_H_

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mount.h: FUSE mounts in the calling process's namespaces.
+//
+// The device must be opened in the user namespace in which it is mounted: the kernel compares the
+// two. In a user namespace of its own, a process without privileges may do both.
+
+#ifndef STASIS_CMD_FUSE_MOUNT_H_
+#define STASIS_CMD_FUSE_MOUNT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "state/base/unique_fd.h"
+
+namespace stasis::fuse {
+
+struct MountOptions {
+  std::string source = "stasis";   // first column of /proc/mounts
+  std::string subtype = "stasis";  // the type is shown as fuse.SUBTYPE
+  // Whose mount it is. Must be mapped in the user namespace. Unset: the caller's.
+  std::optional<uint32_t> user_id;
+  std::optional<uint32_t> group_id;
+  bool default_permissions = true;  // the kernel checks permissions; the server relies on it
+  bool allow_other = true;          // users other than user_id may use it
+  uint32_t max_read = 0;            // bytes per READ; 0: whatever is negotiated
+  bool read_only = false;
+  bool no_suid = false;  // implied in a user namespace
+  bool no_dev = false;   // likewise
+  bool no_atime = false;
+};
+
+// Opens /dev/fuse. Errors: NotFound (no such device), PermissionDenied, Unavailable (no driver).
+absl::StatusOr<UniqueFd> OpenDevice();
+
+// Mounts `device` on the directory `target`. The kernel's INIT request waits in the device: the
+// mount can be used once somebody serves it. Errors: PermissionDenied, NotFound,
+// FailedPrecondition, InvalidArgument.
+absl::Status Mount(const UniqueFd& device, const std::string& target, const MountOptions& options);
+
+// OpenDevice and Mount.
+absl::StatusOr<UniqueFd> OpenAndMount(const std::string& target, const MountOptions& options);
+
+// Takes the mount at `target` out of the tree; it ends when nobody uses it any more.
+// Errors: NotFound if nothing is mounted there, PermissionDenied.
+absl::Status UnmountLazily(const std::string& target);
+
+// The number of the connection of the mount at `target`, as in /sys/fs/fuse/connections. Does not
+// ask the server. Errors: NotFound if no mount of this process's namespace is there.
+absl::StatusOr<uint32_t> ConnectionNumber(const std::string& target);
+
+// Ends a connection whose server does not answer: everything that waits for it fails. Needs the
+// fusectl filesystem at /sys/fs/fuse/connections. Errors: NotFound, PermissionDenied.
+absl::Status AbortConnection(uint32_t number);
+
+}  // namespace stasis::fuse
+
+#endif  // STASIS_CMD_FUSE_MOUNT_H_

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/fuse/node_table.h"
+
+#include <algorithm>
+
+#include "cmd/fuse/protocol.h"
+
+namespace stasis::fuse {
+
+NodeTable::NodeTable(vfs::VirtualDentry root)
+    : root_(MakeRef<Node>(FUSE_ROOT_ID, uint64_t{0}, std::move(root))) {}
+
+uint64_t NodeTable::ShardOf(const vfs::Inode& inode) {
+  // Numbers are mostly consecutive, and those of different filesystems alike.
+  return (inode.ino() + uint64_t{inode.filesystem().dev()} * 17) % kShards;
+}
+
+RefPtr<Node> NodeTable::Find(uint64_t number) const {
+  if (number == FUSE_ROOT_ID) return root_;
+  const Shard& shard = shards_[number % kShards];
+  absl::ReaderMutexLock lock(&shard.mu);
+  auto it = shard.by_number.find(number);
+  return it == shard.by_number.end() ? nullptr : it->second;
+}
+
+RefPtr<Node> NodeTable::Replace(Shard& shard, Node& node, const vfs::VirtualDentry& at) {
+  auto fresh = MakeRef<Node>(node.number(), node.generation(), at);
+  fresh->lookups_.store(node.lookups(), std::memory_order_relaxed);
+  shard.by_inode[&at.inode()] = fresh.get();
+  RefPtr<Node>& slot = shard.by_number[node.number()];
+  std::swap(slot, fresh);
+  return fresh;  // the old one, for the caller to drop without the lock
+}
+
+RefPtr<Node> NodeTable::Remember(const vfs::VirtualDentry& at) {
+  const vfs::Inode& inode = at.inode();
+  if (&inode == &root_->at().inode()) return root_;
+  const uint64_t index = ShardOf(inode);
+  Shard& shard = shards_[index];
+  RefPtr<Node> dropped;
+  absl::MutexLock lock(&shard.mu);
+  auto [it, is_new] = shard.by_inode.try_emplace(&inode, nullptr);
+  if (is_new) {
+    const uint64_t number = next_.fetch_add(1, std::memory_order_relaxed) * kShards + index;
+    auto node = MakeRef<Node>(number, generation_.load(std::memory_order_relaxed), at);
+    it->second = node.get();
+    shard.by_number.emplace(number, std::move(node));
+  } else if (it->second->at().dentry().disconnected() && !at.dentry().disconnected()) {
+    // The name under which it was first found is gone: go on under one that still leads there.
+    dropped = Replace(shard, *it->second, at);
+    it = shard.by_inode.find(&inode);
+  }
+  it->second->lookups_.fetch_add(1, std::memory_order_relaxed);
+  return RefPtr<Node>(it->second);
+}
+
+void NodeTable::Forget(uint64_t number, uint64_t count) {
+  if (number == FUSE_ROOT_ID) return;
+  Shard& shard = shards_[number % kShards];
+  RefPtr<Node> dropped;  // may free a file: not under the lock
+  absl::MutexLock lock(&shard.mu);
+  auto it = shard.by_number.find(number);
+  if (it == shard.by_number.end()) return;
+  Node& node = *it->second;
+  const uint64_t left = node.lookups() - std::min(count, node.lookups());
+  node.lookups_.store(left, std::memory_order_relaxed);
+  if (left != 0) return;
+  shard.by_inode.erase(&node.at().inode());
+  dropped = std::move(it->second);
+  shard.by_number.erase(it);
+}
+
+void NodeTable::Clear() {
+  generation_.fetch_add(1, std::memory_order_relaxed);
+  for (Shard& shard : shards_) {
+    absl::flat_hash_map<uint64_t, RefPtr<Node>> dropped;
+    absl::MutexLock lock(&shard.mu);
+    dropped.swap(shard.by_number);
+    shard.by_inode.clear();
+  }
+}
+
+size_t NodeTable::size() const {
+  size_t size = 0;
+  for (const Shard& shard : shards_) {
+    absl::ReaderMutexLock lock(&shard.mu);
+    size += shard.by_number.size();
+  }
+  return size;
+}
+
+std::vector<RefPtr<Node>> NodeTable::SaveShards() const {
+  std::vector<RefPtr<Node>> nodes;
+  for (const Shard& shard : shards_) {
+    absl::ReaderMutexLock lock(&shard.mu);
+    for (const auto& [number, node] : shard.by_number) nodes.push_back(node);
+  }
+  std::sort(nodes.begin(), nodes.end(),
+            [](const RefPtr<Node>& a, const RefPtr<Node>& b) { return a->number() < b->number(); });
+  return nodes;
+}
+
+}  // namespace stasis::fuse

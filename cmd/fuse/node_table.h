@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// node_table.h: the files that the kernel knows by number.
+//
+// A Node stands for an Inode: hard links share one. The kernel counts how often it was told of a
+// node and gives the count back with FORGET; at zero the node goes.
+//
+// The table is in shards. A shard is chosen by the inode's number, which a restore keeps, and is
+// the remainder of the node's number: both directions of a lookup find it without asking another.
+// Numbers are never used twice.
+//
+// References: a node holds the mount and the dentry where the file was found, hence the inode.
+// Callers of Find and Remember hold the node while they use it.
+//
+// Lock order: a shard's lock comes after every lock of vfs/; nothing is locked under it.
+
+#ifndef STASIS_CMD_FUSE_NODE_TABLE_H_
+#define STASIS_CMD_FUSE_NODE_TABLE_H_
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "state/annotations.h"
+#include "state/base/ref_ptr.h"
+#include "state/object.h"
+#include "vfs/path_operation.h"
+
+namespace stasis::state {
+class LoadContext;
+}
+
+namespace stasis::fuse {
+
+// Immutable, but for the count.
+class Node final : public state::Object {
+ public:
+  Node(uint64_t number, uint64_t generation, vfs::VirtualDentry at)
+      : number_(number), generation_(generation), at_(std::move(at)) {}
+
+  uint64_t number() const { return number_; }
+  // Which fresh mount it was made for.
+  uint64_t generation() const { return generation_; }
+  const vfs::VirtualDentry& at() const { return at_; }
+  // How often the kernel was told of it.
+  uint64_t lookups() const { return lookups_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class NodeTable;
+  STATE_SAVABLE(Node);
+  Node() = default;
+
+  uint64_t number_ = 0;
+  uint64_t generation_ = 0;
+  vfs::VirtualDentry at_;
+  std::atomic<uint64_t> lookups_{0};  // written under the shard's lock
+};
+
+// Thread-safe. Changes require: inside the operation gate.
+class NodeTable final : public state::Object {
+ public:
+  // `root` is node 1 and stays.
+  explicit NodeTable(vfs::VirtualDentry root);
+
+  const RefPtr<Node>& root() const { return root_; }
+
+  // Null if the kernel was not told of such a node.
+  RefPtr<Node> Find(uint64_t number) const;
+
+  // The node of a file that the kernel is told of now: counted once more, made if need be.
+  RefPtr<Node> Remember(const vfs::VirtualDentry& at);
+
+  // The kernel lets go of `count` lookups; more than there were are ignored.
+  void Forget(uint64_t number, uint64_t count);
+
+  // Forgets all but the root: for a kernel that knows nothing.
+  void Clear();
+
+  // Without the root.
+  size_t size() const;
+
+ private:
+  STATE_SAVABLE(NodeTable);
+  NodeTable() = default;
+
+  static constexpr uint64_t kShards = 64;
+
+  struct Shard {
+    mutable absl::Mutex mu;
+    absl::flat_hash_map<uint64_t, RefPtr<Node>> by_number ABSL_GUARDED_BY(mu);
+    absl::flat_hash_map<const vfs::Inode*, Node*> by_inode ABSL_GUARDED_BY(mu);
+  };
+
+  static uint64_t ShardOf(const vfs::Inode& inode);
+  RefPtr<Node> Replace(Shard& shard, Node& node, const vfs::VirtualDentry& at)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
+
+  std::vector<RefPtr<Node>> SaveShards() const;  // by number
+  absl::Status LoadShards(std::vector<RefPtr<Node>> nodes, state::LoadContext& context);
+  absl::Status AfterLoad(state::LoadContext& context);
+
+  RefPtr<Node> root_ STATE(wait);        // immutable
+  std::atomic<uint64_t> next_{1};        // upper part of the next number
+  std::atomic<uint64_t> generation_{1};  // of nodes made from now on
+  std::array<Shard, kShards> shards_ STATE(manual);
+};
+
+}  // namespace stasis::fuse
+
+#endif  // STASIS_CMD_FUSE_NODE_TABLE_H_

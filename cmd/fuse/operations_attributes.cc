@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/fuse/attributes.h"
+#include "cmd/fuse/operations.h"
+#include "cmd/fuse/privileges.h"
+
+namespace stasis::fuse {
+namespace {
+
+Result<void> ReplyAttributes(Call& call, const vfs::Inode& inode) {
+  fuse_attr_out out{};
+  out.attr_valid = call.session().cache_seconds();
+  out.attr = ToAttr(StatOf(inode));
+  return call.reply().AppendStruct(out);
+}
+
+}  // namespace
+
+Result<void> GetAttr(Call& call) {
+  STASIS_RETURN_IF_ERROR(call.in().Take<fuse_getattr_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  return ReplyAttributes(call, node->at().inode());
+}
+
+Result<void> SetAttr(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_setattr_in in, call.in().Take<fuse_setattr_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  STASIS_ASSIGN_OR_RETURN(vfs::SetStat set, ToSetStat(in));
+  const vfs::Inode& inode = node->at().inode();
+  const bool new_owner = set.uid.has_value() || set.gid.has_value();
+  if (!inode.is_dir() && (new_owner || set.size.has_value())) {
+    if ((new_owner || (in.valid & FATTR_KILL_SUIDGID) != 0) && !set.mode.has_value() &&
+        WithoutSetIds(inode.mode()) != inode.mode()) {
+      set.mode = WithoutSetIds(inode.mode()) & vfs::kPermissionBits;
+    }
+    STASIS_RETURN_IF_ERROR(DropFileCapabilities(call, node->at()));
+  }
+  STASIS_RETURN_IF_ERROR(call.vfs().SetAttributesAt(call.creds(), call.At(*node), set));
+  return ReplyAttributes(call, inode);
+}
+
+Result<void> Statx(Call& call) {
+  STASIS_RETURN_IF_ERROR(call.in().Take<StatxIn>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  StatxOut out{};
+  out.attr_valid = call.session().cache_seconds();
+  out.stat = ToStatx(StatOf(node->at().inode()));
+  return call.reply().AppendStruct(out);
+}
+
+// Not asked with default_permissions. The caller's supplementary groups are not in the request.
+Result<void> CheckAccess(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_access_in in, call.in().Take<fuse_access_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  const fuse_in_header& header = call.header();
+  const auto creds =
+      header.uid == 0 ? vfs::Credentials::Root() : vfs::Credentials::User(header.uid, header.gid);
+  return call.vfs().AccessAt(creds, call.At(*node),
+                             in.mask & (vfs::kRead | vfs::kWrite | vfs::kExecute));
+}
+
+Result<void> StatFs(Call& call) {
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  STASIS_ASSIGN_OR_RETURN(vfs::StatFs stat, call.vfs().StatFsAt(call.creds(), call.At(*node)));
+  fuse_statfs_out out{};
+  out.st.blocks = stat.blocks;
+  out.st.bfree = stat.blocks_free;
+  out.st.bavail = stat.blocks_free;
+  out.st.files = stat.files;
+  out.st.ffree = stat.files_free;
+  out.st.bsize = static_cast<uint32_t>(stat.block_size);
+  out.st.frsize = static_cast<uint32_t>(stat.block_size);
+  out.st.namelen = static_cast<uint32_t>(stat.name_max);
+  return call.reply().AppendStruct(out);
+}
+
+}  // namespace stasis::fuse

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <fcntl.h>
+
+#include <vector>
+
+#include "cmd/fuse/operations.h"
+
+namespace stasis::fuse {
+namespace {
+
+constexpr size_t Aligned(size_t size) { return FUSE_DIRENT_ALIGN(size); }
+
+// Fills a READDIR or READDIRPLUS reply. The directory is locked while names are collected, so nodes
+// and attributes are put in afterwards.
+class Listing {
+ public:
+  Listing(Call& call, const Handle& handle, bool plus, size_t size)
+      : call_(call), handle_(handle), plus_(plus), size_(std::min(size, call.reply().room())) {}
+
+  Result<void> Fill(uint64_t position);
+
+ private:
+  struct Found {
+    size_t offset;  // of the fuse_entry_out in the reply
+    vfs::Dentry* dentry;
+    std::string_view name;  // in the reply
+  };
+
+  // False if there is no room.
+  bool Add(const vfs::DirectoryEntry& entry);
+  void FillEntry(const Found& found);
+  Result<vfs::VirtualDentry> Resolve(const Found& found);
+
+  Call& call_;
+  const Handle& handle_;
+  const bool plus_;
+  const size_t size_;
+  bool too_small_ = false;
+  std::vector<Found> found_;
+};
+
+Result<void> Listing::Fill(uint64_t position) {
+  if (plus_) found_.reserve(size_ / Aligned(sizeof(fuse_direntplus) + 16) + 1);
+  STASIS_RETURN_IF_ERROR(handle_.file().IterateDirectory(
+      position, [this](const vfs::DirectoryEntry& entry) { return Add(entry); }));
+  if (too_small_) return Err(EINVAL);
+  for (const Found& found : found_) FillEntry(found);
+  return {};
+}
+
+bool Listing::Add(const vfs::DirectoryEntry& entry) {
+  Reply& reply = call_.reply();
+  const size_t head = plus_ ? sizeof(fuse_entry_out) : 0;
+  const size_t size = Aligned(head + FUSE_NAME_OFFSET + entry.name.size());
+  const size_t start = reply.payload().size();
+  if (start + size > size_) {
+    too_small_ = start == 0;
+    return false;
+  }
+  fuse_dirent dirent{};
+  dirent.ino = entry.ino;
+  dirent.off = entry.next_position;
+  dirent.namelen = static_cast<uint32_t>(entry.name.size());
+  dirent.type = entry.type >> 12;  // DT_*
+  std::span<std::byte> space = reply.Space(size);
+  std::memset(space.data(), 0, size);
+  reply.Commit(size);
+  std::memcpy(space.data() + head, &dirent, FUSE_NAME_OFFSET);
+  std::byte* name = space.data() + head + FUSE_NAME_OFFSET;
+  std::memcpy(name, entry.name.data(), entry.name.size());
+  if (plus_ && entry.dentry != nullptr) {
+    found_.push_back(
+        {start, entry.dentry, {reinterpret_cast<const char*>(name), entry.name.size()}});
+  }
+  return true;
+}
+
+Result<vfs::VirtualDentry> Listing::Resolve(const Found& found) {
+  const vfs::VirtualDentry& dir = handle_.file().at();
+  if (found.dentry->is_mountpoint()) {
+    return call_.vfs().GetDentryAt(call_.creds(), {call_.state().root(), dir, found.name});
+  }
+  // The dentry was found without a reference, and may be gone meanwhile but for its memory.
+  if (found.dentry->disconnected() || !found.dentry->TryRef()) return Err(ENOENT);
+  return vfs::VirtualDentry(RefPtr<vfs::Mount>(&dir.mount()),
+                            RefPtr<vfs::Dentry>::Adopt(found.dentry));
+}
+
+void Listing::FillEntry(const Found& found) {
+  auto file = Resolve(found);
+  // Left at zero, the kernel has the name only, and asks when it needs more.
+  if (file) call_.reply().PutStruct(found.offset, call_.EntryFor(*file));
+}
+
+Result<void> List(Call& call, bool plus) {
+  STASIS_ASSIGN_OR_RETURN(fuse_read_in in, call.in().Take<fuse_read_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
+  return Listing(call, *handle, plus, in.size).Fill(in.offset);
+}
+
+}  // namespace
+
+Result<void> OpenDir(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_open_in in, call.in().Take<fuse_open_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  if (!node->at().inode().is_dir()) return Err(ENOTDIR);
+  vfs::OpenOptions options;
+  options.flags = O_RDONLY | O_NOFOLLOW;
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.vfs().OpenAt(call.creds(), call.At(*node), options));
+  fuse_open_out out{};
+  out.fh = call.state().handles().Add(std::move(file), in.flags);
+  out.open_flags = FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
+  call.reply().SetOpened(out.fh);
+  return call.reply().AppendStruct(out);
+}
+
+Result<void> ReadDir(Call& call) { return List(call, false); }
+
+Result<void> ReadDirPlus(Call& call) { return List(call, true); }
+
+}  // namespace stasis::fuse

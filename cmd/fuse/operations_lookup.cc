@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/fuse/operations.h"
+
+namespace stasis::fuse {
+namespace {
+
+// Tells the kernel that there is no such file, which it remembers.
+Result<void> ReplyMissing(Call& call) {
+  fuse_entry_out entry{};
+  entry.entry_valid = call.session().cache_seconds();
+  return call.reply().AppendStruct(entry);
+}
+
+}  // namespace
+
+Result<void> Lookup(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
+  STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeText());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  // "." and ".." come from file handles of an exported mount; "." also for what is no directory.
+  if (name == ".") return call.ReplyEntry(dir->at());
+  if (name.size() > vfs::kNameMax) return Err(ENAMETOOLONG);
+  if (name != ".." && !vfs::IsValidName(name)) return Err(EINVAL);
+  auto file = call.vfs().GetDentryAt(call.creds(), call.At(*dir, name));
+  if (!file && file.error() == Errno(ENOENT)) return ReplyMissing(call);
+  if (!file) return Err(file.error());
+  return call.ReplyEntry(*file);
+}
+
+Result<void> Forget(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_forget_in in, call.in().Take<fuse_forget_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  call.state().nodes().Forget(call.header().nodeid, in.nlookup);
+  return {};
+}
+
+Result<void> BatchForget(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_batch_forget_in in, call.in().Take<fuse_batch_forget_in>());
+  if (call.in().rest().size() != uint64_t{in.count} * sizeof(fuse_forget_one)) return Err(EINVAL);
+  for (uint32_t i = 0; i < in.count; ++i) {
+    STASIS_ASSIGN_OR_RETURN(fuse_forget_one one, call.in().Take<fuse_forget_one>());
+    call.state().nodes().Forget(one.nodeid, one.nlookup);
+  }
+  return {};
+}
+
+}  // namespace stasis::fuse

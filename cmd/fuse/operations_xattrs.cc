@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <linux/limits.h>
+
+#include <string>
+#include <vector>
+
+#include "cmd/fuse/operations.h"
+
+namespace stasis::fuse {
+namespace {
+
+Result<std::string_view> TakeXattrName(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeText());
+  if (name.empty() || name.size() > XATTR_NAME_MAX) return Err(ERANGE);
+  return name;
+}
+
+// The answer to GETXATTR and LISTXATTR: the size if that was asked (`room` 0), else the value.
+Result<void> ReplyValue(Call& call, std::string_view value, uint32_t room) {
+  if (room == 0) {
+    fuse_getxattr_out out{};
+    out.size = static_cast<uint32_t>(value.size());
+    return call.reply().AppendStruct(out);
+  }
+  if (value.size() > room) return Err(ERANGE);
+  return call.reply().Append(value);
+}
+
+}  // namespace
+
+Result<void> SetXattr(Call& call) {
+  // The short form: the long one was not negotiated.
+  struct In {
+    uint32_t size;
+    uint32_t flags;
+  };
+  static_assert(sizeof(In) == FUSE_COMPAT_SETXATTR_IN_SIZE);
+  STASIS_ASSIGN_OR_RETURN(In in, call.in().Take<In>());
+  STASIS_ASSIGN_OR_RETURN(std::string_view name, TakeXattrName(call));
+  STASIS_ASSIGN_OR_RETURN(auto bytes, call.in().TakeBytes(in.size));
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  if (bytes.size() > XATTR_SIZE_MAX) return Err(E2BIG);
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return call.vfs().SetXattrAt(call.creds(), call.At(*node), name, value,
+                               static_cast<int>(in.flags));
+}
+
+Result<void> GetXattr(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_getxattr_in in, call.in().Take<fuse_getxattr_in>());
+  STASIS_ASSIGN_OR_RETURN(std::string_view name, TakeXattrName(call));
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  STASIS_ASSIGN_OR_RETURN(std::string value,
+                          call.vfs().GetXattrAt(call.creds(), call.At(*node), name));
+  return ReplyValue(call, value, in.size);
+}
+
+Result<void> ListXattr(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_getxattr_in in, call.in().Take<fuse_getxattr_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  STASIS_ASSIGN_OR_RETURN(std::vector<std::string> names,
+                          call.vfs().ListXattrAt(call.creds(), call.At(*node)));
+  std::string list;
+  for (const std::string& name : names) {
+    list += name;
+    list += '\0';
+  }
+  return ReplyValue(call, list, in.size);
+}
+
+Result<void> RemoveXattr(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(std::string_view name, TakeXattrName(call));
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  return call.vfs().RemoveXattrAt(call.creds(), call.At(*node), name);
+}
+
+}  // namespace stasis::fuse

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// server.h: serves a file tree to the kernel over FUSE.
+//
+// A Server is a client of a VirtualFilesystem, as a system-call layer would be: it reads requests
+// from a FUSE descriptor, runs them, and writes the replies.
+//
+//   auto fd = fuse::OpenAndMount("/mnt/box", {});
+//   fuse::Server server(vfs, mount_namespace->root(), {});
+//   absl::Status status = server.Serve(*std::move(fd));
+//   ...
+//   server.WaitUntilUnmounted();
+//
+// What the kernel knows (node numbers, handles, what was negotiated) is in a FuseState, which is
+// saved with the tree: main() hands it to the checkpoint as the root "fuse".
+//
+// The operation gate: every request but INTERRUPT enters it. A request that finds it closed is
+// parked, so that the readers stay free for INTERRUPT and Stop, and runs when the gate opens.
+//
+// Requests come from programs in the sandbox, and through a socket from anybody: every length,
+// name, node and handle in them is checked, and a bad one is answered with an error.
+
+#ifndef STASIS_CMD_FUSE_SERVER_H_
+#define STASIS_CMD_FUSE_SERVER_H_
+
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "cmd/fuse/fuse_state.h"
+#include "state/base/ref_ptr.h"
+#include "state/base/unique_fd.h"
+#include "vfs/path_operation.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::fuse {
+
+class Channel;
+class ParkedRequests;
+class Session;
+class Worker;
+
+struct ServerOptions {
+  // Threads that read requests, each from a descriptor of its own where the device can be cloned.
+  // 0: one per processor.
+  int reader_threads = 0;
+  // For how long the kernel may keep names, attributes and missing names without asking. The
+  // default says for ever, which is right while nobody else changes the tree.
+  uint64_t cache_seconds = 1'000'000'000;
+  // Largest request and reply, in pages of 4 KiB: 1 to 256.
+  uint32_t max_pages = 256;
+};
+
+// Counted since construction.
+struct ServerStats {
+  static constexpr int kOpcodes = 64;
+  uint64_t requests = 0;                       // received, well formed or not
+  uint64_t errors = 0;                         // answered with an error
+  uint64_t malformed = 0;                      // of these, because the message itself was wrong
+  uint64_t parked = 0;                         // waited for the operation gate
+  uint64_t interrupted = 0;                    // gave up waiting because the caller got a signal
+  std::array<uint64_t, kOpcodes> by_opcode{};  // indexed as enum fuse_opcode; others in [0]
+};
+
+// Thread-safe.
+class Server {
+ public:
+  // A server for a mount that the kernel knows nothing about yet.
+  Server(RefPtr<vfs::VirtualFilesystem> vfs, vfs::VirtualDentry root, const ServerOptions& options);
+  // One that goes on from a restored state. For a fresh mount call state->DropKernelState() before.
+  Server(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state, const ServerOptions& options);
+  // Stops.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Starts to serve `fd`: a mounted /dev/fuse, or a SOCK_SEQPACKET socket whose other end speaks
+  // the protocol. Returns at once. Call it once. Errors: InvalidArgument, Internal (no thread, no
+  // descriptor), FailedPrecondition if called twice.
+  absl::Status Serve(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Ends all threads and closes the descriptors, with which the kernel fails what still waits.
+  // Does not wait for the operation gate. Requires: not called by a thread of this server.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Waits until the mount is gone or Stop() was called. Call Serve() before.
+  void WaitUntilUnmounted() ABSL_LOCKS_EXCLUDED(mu_);
+  // The same; false if it took longer than `timeout`.
+  bool WaitUntilUnmountedFor(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // To be saved with the tree. Changes only inside the operation gate.
+  const RefPtr<FuseState>& state() const { return state_; }
+
+  ServerStats stats() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  absl::Status OpenChannels(UniqueFd fd);
+  void Start() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RunReader(Worker& worker, Channel& channel) ABSL_LOCKS_EXCLUDED(mu_);
+  void RunParked(Worker& worker);
+  bool Unmounted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return readers_ == 0; }
+
+  // Immutable.
+  const ServerOptions options_;
+  const RefPtr<FuseState> state_;
+  const std::unique_ptr<Session> session_;
+  const std::unique_ptr<ParkedRequests> parked_;
+
+  // Set by Serve() before it starts threads.
+  UniqueFd stop_event_;  // an eventfd, readable once Stop() was called
+  std::vector<std::unique_ptr<Channel>> channels_;
+
+  mutable absl::Mutex mu_;
+  bool started_ ABSL_GUARDED_BY(mu_) = false;
+  int readers_ ABSL_GUARDED_BY(mu_) = 0;  // threads that read
+  std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace stasis::fuse
+
+#endif  // STASIS_CMD_FUSE_SERVER_H_

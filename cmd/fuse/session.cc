@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/fuse/session.h"
+
+#include "cmd/fuse/attributes.h"
+#include "cmd/fuse/operations.h"
+
+namespace stasis::fuse {
+
+Result<void> Session::Run(const Request& request, Reply& reply) {
+  const uint32_t opcode = request.header.opcode;
+  const Operation operation = FindOperation(opcode);
+  if (operation == nullptr) return Err(ENOSYS);
+  // Nothing is agreed upon before INIT.
+  if (opcode != FUSE_INIT && !state_->initialized()) return Err(EIO);
+  Call call(*this, request, reply);
+  return operation(call);
+}
+
+void Session::TakeBack(const Reply& reply) {
+  for (uint64_t node : reply.looked_up()) state_->nodes().Forget(node, 1);
+  if (reply.opened() != 0) state_->handles().Remove(reply.opened());
+}
+
+Result<RefPtr<Node>> Call::GetNode(uint64_t number) const {
+  RefPtr<Node> node = state().nodes().Find(number);
+  if (node == nullptr) return Err(ESTALE);
+  return node;
+}
+
+Result<RefPtr<Handle>> Call::GetHandle(uint64_t number) const {
+  RefPtr<Handle> handle = state().handles().Find(number);
+  if (handle == nullptr) return Err(EBADF);
+  return handle;
+}
+
+fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
+  const RefPtr<Node> node = state().nodes().Remember(file);
+  reply_.AddLookup(node->number());
+  fuse_entry_out entry{};
+  entry.nodeid = node->number();
+  entry.generation = node->generation();
+  entry.entry_valid = session_.cache_seconds();
+  entry.attr_valid = session_.cache_seconds();
+  entry.attr = ToAttr(StatOf(file.inode()));
+  return entry;
+}
+
+Result<void> Call::ReplyEntry(const vfs::VirtualDentry& file) {
+  return reply_.AppendStruct(EntryFor(file));
+}
+
+Result<void> Call::ReplyEntry(const vfs::PathOperation& path) {
+  STASIS_ASSIGN_OR_RETURN(vfs::VirtualDentry file, vfs().GetDentryAt(creds_, path));
+  return ReplyEntry(file);
+}
+
+}  // namespace stasis::fuse

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// session.h: runs requests on the tree. Knows nothing of descriptors and threads.
+
+#ifndef STASIS_CMD_FUSE_SESSION_H_
+#define STASIS_CMD_FUSE_SESSION_H_
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <utility>
+
+#include "cmd/fuse/fuse_state.h"
+#include "cmd/fuse/reply.h"
+#include "cmd/fuse/request.h"
+#include "state/base/ref_ptr.h"
+#include "state/base/result.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::fuse {
+
+// Thread-safe. All of it requires: inside the operation gate.
+class Session {
+ public:
+  Session(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state, uint64_t cache_seconds,
+          uint32_t max_pages)
+      : vfs_(std::move(vfs)),
+        state_(std::move(state)),
+        cache_seconds_(cache_seconds),
+        max_pages_(max_pages) {}
+
+  // Runs a request. The error is what the caller of the system call gets; EINVAL also if the
+  // message is malformed, ENOSYS if nothing serves its opcode.
+  Result<void> Run(const Request& request, Reply& reply);
+
+  // Takes back what a reply gave that the kernel did not get.
+  void TakeBack(const Reply& reply);
+
+  vfs::VirtualFilesystem& vfs() const { return *vfs_; }
+  FuseState& state() const { return *state_; }
+  uint64_t cache_seconds() const { return cache_seconds_; }
+  uint32_t max_pages() const { return max_pages_; }
+
+  // Called with the number of a node whose attributes have changed behind the kernel's back.
+  // Set before requests are run.
+  void set_on_attributes_changed(std::function<void(uint64_t)> fn) {
+    on_attributes_changed_ = std::move(fn);
+  }
+  void AttributesChanged(uint64_t node) const {
+    if (on_attributes_changed_) on_attributes_changed_(node);
+  }
+
+ private:
+  const RefPtr<vfs::VirtualFilesystem> vfs_;
+  const RefPtr<FuseState> state_;
+  const uint64_t cache_seconds_;
+  const uint32_t max_pages_;
+  std::function<void(uint64_t)> on_attributes_changed_;
+};
+
+// One request on its way through a handler (operations.h).
+class Call {
+ public:
+  Call(Session& session, const Request& request, Reply& reply)
+      : session_(session),
+        header_(request.header),
+        in_(request.payload),
+        reply_(reply),
+        creds_(vfs::Credentials::Trusted(header_.uid, header_.gid)) {}
+
+  Session& session() const { return session_; }
+  vfs::VirtualFilesystem& vfs() const { return session_.vfs(); }
+  FuseState& state() const { return session_.state(); }
+  const fuse_in_header& header() const { return header_; }
+  MessageReader& in() { return in_; }
+  Reply& reply() const { return reply_; }
+  // Of the caller; the kernel has checked his permissions (default_permissions).
+  const vfs::Credentials& creds() const { return creds_; }
+
+  // The node that the request is about. Errors: ESTALE.
+  Result<RefPtr<Node>> GetNode() const { return GetNode(header_.nodeid); }
+  Result<RefPtr<Node>> GetNode(uint64_t number) const;
+  // Errors: EBADF.
+  Result<RefPtr<Handle>> GetHandle(uint64_t number) const;
+
+  // Paths below a node, for the operations of vfs. Borrow their arguments.
+  vfs::PathOperation At(const Node& node) const { return {state().root(), node.at(), {}}; }
+  vfs::PathOperation At(const Node& node, std::string_view name) const {
+    return {state().root(), node.at(), name};
+  }
+
+  // Tells the kernel of a file: counts the lookup, appends fuse_entry_out.
+  Result<void> ReplyEntry(const vfs::VirtualDentry& file);
+  // The same for the file of a path.
+  Result<void> ReplyEntry(const vfs::PathOperation& path);
+  fuse_entry_out EntryFor(const vfs::VirtualDentry& file);
+
+ private:
+  Session& session_;
+  const fuse_in_header& header_;
+  MessageReader in_;
+  Reply& reply_;
+  const vfs::Credentials creds_;
+};
+
+}  // namespace stasis::fuse
+
+#endif  // STASIS_CMD_FUSE_SESSION_H_

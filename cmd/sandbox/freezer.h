@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// freezer.h: holds a sandbox's processes still while it is saved.
+
+#ifndef STASIS_CMD_SANDBOX_FREEZER_H_
+#define STASIS_CMD_SANDBOX_FREEZER_H_
+
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+#include <optional>
+
+#include "cmd/sandbox/cgroup.h"
+#include "cmd/sandbox/init.h"
+#include "restore/freezer.h"
+
+namespace stasis::sandbox {
+
+// Freezes the cgroup; without one, has init send signals.
+class SandboxFreezer final : public restore::Freezer {
+ public:
+  // `init` is borrowed.
+  SandboxFreezer(Init& init, std::optional<Cgroup> cgroup)
+      : init_(init), cgroup_(std::move(cgroup)) {}
+
+  absl::Status Flush() override;
+  absl::Status Freeze() override;
+  absl::Status Thaw() override;
+
+ private:
+  absl::Status Stop();
+
+  Init& init_;
+  const std::optional<Cgroup> cgroup_;
+};
+
+}  // namespace stasis::sandbox
+
+#endif  // STASIS_CMD_SANDBOX_FREEZER_H_

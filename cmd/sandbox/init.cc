@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/sandbox/init.h"
+
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+#include "cmd/sandbox/init_process.h"
+
+namespace stasis::sandbox {
+namespace {
+
+constexpr absl::Duration kSetUpTimeout = absl::Seconds(30);
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
+
+absl::Status WriteProcFile(pid_t pid, const char* file, std::string_view text) {
+  const std::string path = absl::StrCat("/proc/", pid, "/", file);
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd.valid() || write(fd.get(), text.data(), text.size()) < 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write to ", path));
+  return absl::OkStatus();
+}
+
+// Makes the caller root in the new user namespace, and nobody else anything.
+absl::Status MapOwner(pid_t pid) {
+  const std::string uid_map = absl::StrCat("0 ", geteuid(), " 1\n");
+  const std::string gid_map = absl::StrCat("0 ", getegid(), " 1\n");
+  if (absl::Status s = WriteProcFile(pid, "setgroups", "deny"); !s.ok()) return s;
+  if (absl::Status s = WriteProcFile(pid, "uid_map", uid_map); !s.ok()) return s;
+  return WriteProcFile(pid, "gid_map", gid_map);
+}
+
+// As fork(2), with new namespaces for the child.
+pid_t ForkIntoNamespaces(bool rootless) {
+  unsigned long flags =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | static_cast<unsigned long>(SIGCHLD);
+  if (rootless) flags |= CLONE_NEWUSER;
+  return static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
+}
+
+absl::Status NamespaceError(int error, bool rootless) {
+  const char* remedy =
+      rootless ? "user namespaces are off for this user: set "
+                 "/proc/sys/user/max_user_namespaces (or kernel.unprivileged_userns_clone) above 0, "
+                 "or run as root"
+               : "root without CAP_SYS_ADMIN cannot make namespaces: start the container with "
+                 "--privileged, or run as another user";
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot make namespaces: ", strerror(error), "; ", remedy));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
+  absl::StatusOr<std::pair<InitChannel, InitChannel>> ends = InitChannel::MakePair();
+  if (!ends.ok()) return ends.status();
+  const pid_t pid = ForkIntoNamespaces(rootless);
+  if (pid < 0) return NamespaceError(errno, rootless);
+  if (pid == 0) {
+    ends->first = InitChannel();
+    RunInit(std::move(ends->second), rootless);
+  }
+  ends->second = InitChannel();
+  std::unique_ptr<Init> init(new Init(pid, std::move(ends->first)));
+  if (rootless)
+    if (absl::Status mapped = MapOwner(pid); !mapped.ok()) return mapped;
+  absl::StatusOr<Packet> ready = init->Call({{"do", "begin"}}, kSetUpTimeout);
+  if (!ready.ok()) return ready.status();
+  return init;
+}
+
+Init::~Init() {
+  kill(pid_, SIGKILL);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+absl::StatusOr<Packet> Init::Call(nlohmann::json request, absl::Duration timeout) {
+  const absl::MutexLock lock(&mu_);
+  const int64_t id = next_id_++;
+  request["id"] = id;
+  if (absl::Status sent = channel_.Send(request); !sent.ok()) return sent;
+  for (;;) {
+    absl::StatusOr<Packet> answer = channel_.Receive(timeout);
+    if (!answer.ok()) return answer;
+    // An answer to a request that nobody waits for any more.
+    if (answer->json.value("id", int64_t{0}) != id) continue;
+    if (absl::Status status = StatusOf(answer->json); !status.ok()) return status;
+    return answer;
+  }
+}
+
+absl::StatusOr<UniqueFd> Init::MountRoot(const MountPlan& plan) {
+  absl::StatusOr<Packet> answer =
+      Call({{"do", "mount"}, {"plan", plan.ToJson()}}, kSetUpTimeout);
+  if (!answer.ok()) return answer.status();
+  if (!answer->fd.valid()) return absl::InternalError("the sandbox's init sent no descriptor");
+  return std::move(answer->fd);
+}
+
+absl::Status Init::EnterRoot(const MountPlan& plan) {
+  return Call({{"do", "enter"}, {"plan", plan.ToJson()}}, kSetUpTimeout).status();
+}
+
+absl::Status Init::Sync(absl::Duration timeout) { return Call({{"do", "sync"}}, timeout).status(); }
+
+absl::Status Init::StopAll(absl::Duration timeout) {
+  return Call({{"do", "stop"}, {"ms", absl::ToInt64Milliseconds(timeout)}},
+              timeout + kAnswerTimeout)
+      .status();
+}
+
+absl::Status Init::ContinueAll() { return Call({{"do", "continue"}}, kAnswerTimeout).status(); }
+
+absl::Status Init::Terminate(absl::Duration grace) {
+  return Call({{"do", "terminate"}, {"ms", absl::ToInt64Milliseconds(grace)}},
+              grace + kAnswerTimeout)
+      .status();
+}
+
+absl::StatusOr<int> Init::CountProcesses() {
+  absl::StatusOr<Packet> answer = Call({{"do", "count"}}, kAnswerTimeout);
+  if (!answer.ok()) return answer.status();
+  return answer->json.value("count", 0);
+}
+
+}  // namespace stasis::sandbox

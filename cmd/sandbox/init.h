@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// init.h: process 1 of a sandbox.
+//
+// The daemon starts init in new namespaces before it makes any thread. Init holds the namespaces
+// open, mounts the sandbox's root when told to, reaps whatever its orphans leave, and does what must
+// not be done by a thread of the daemon: calls that wait for the very filesystem the daemon serves. It
+// ends when the daemon does, and takes every process of the sandbox with it.
+
+#ifndef STASIS_CMD_SANDBOX_INIT_H_
+#define STASIS_CMD_SANDBOX_INIT_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <sys/types.h>
+
+#include <memory>
+
+#include "cmd/sandbox/init_channel.h"
+#include "cmd/sandbox/mount_plan.h"
+#include "state/base/unique_fd.h"
+
+namespace stasis::sandbox {
+
+// The daemon's handle on a running init. Thread-safe.
+class Init {
+ public:
+  // Requires: this process has one thread. With `rootless` a user namespace is made too, in which the
+  // caller is root.
+  // Errors: kFailedPrecondition with a remedy if the host allows no namespaces.
+  static absl::StatusOr<std::unique_ptr<Init>> Start(bool rootless);
+  // Kills init, and with it everything in the sandbox, and waits for its end.
+  ~Init();
+
+  pid_t pid() const { return pid_; }
+
+  // See root_mounts.h. MountRoot gives the descriptor to serve.
+  absl::StatusOr<UniqueFd> MountRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status EnterRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // syncfs(2) on the sandbox's root.
+  absl::Status Sync(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+  // Stops every process but init by SIGSTOP, and lets those that ran before run on.
+  absl::Status StopAll(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ContinueAll() ABSL_LOCKS_EXCLUDED(mu_);
+  // Asks every process to end (SIGTERM) and waits until all have, at most `grace`.
+  // Errors: kDeadlineExceeded.
+  absl::Status Terminate(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
+  // Processes in the sandbox without init.
+  absl::StatusOr<int> CountProcesses() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  Init(pid_t pid, InitChannel channel) : pid_(pid), channel_(std::move(channel)) {}
+
+  absl::StatusOr<Packet> Call(nlohmann::json request, absl::Duration timeout)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  const pid_t pid_;
+  absl::Mutex mu_;  // one request at a time
+  InitChannel channel_ ABSL_GUARDED_BY(mu_);
+  int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
+};
+
+}  // namespace stasis::sandbox
+
+#endif  // STASIS_CMD_SANDBOX_INIT_H_

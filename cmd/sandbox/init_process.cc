@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/sandbox/init_process.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "cmd/sandbox/mount_plan.h"
+#include "cmd/sandbox/process_table.h"
+#include "cmd/sandbox/root_mounts.h"
+
+namespace stasis::sandbox {
+namespace {
+
+class InitProcess {
+ public:
+  InitProcess(InitChannel channel, bool rootless)
+      : channel_(std::move(channel)), rootless_(rootless) {}
+
+  absl::Status Prepare();
+  [[noreturn]] void Serve();
+
+ private:
+  void Handle(const nlohmann::json& request);
+  absl::Status Begin();
+  absl::Status Enter(const MountPlan& plan);
+  void StartSync(int64_t id);
+  absl::Status Terminate(absl::Duration grace);
+  void Reap();
+  void Answer(int64_t id, const absl::Status& status, nlohmann::json extra = {}, int fd = -1);
+
+  InitChannel channel_;
+  const bool rootless_;
+  UniqueFd signals_;
+  UniqueFd root_;  // the sandbox's root directory
+  ProcessTable processes_;
+  // The child that is in syncfs(2), and the request it answers; 0 if there is none.
+  pid_t syncer_ = 0;
+  int64_t sync_id_ = 0;
+};
+
+absl::Status InitProcess::Prepare() {
+  // Everything else of the daemon's (its lock above all) must not live on in here.
+  const int keep = fcntl(channel_.fd(), F_DUPFD_CLOEXEC, 3);
+  if (dup3(keep, 3, O_CLOEXEC) < 0 && keep != 3) return absl::ErrnoToStatus(errno, "dup3");
+  (void)close_range(4, ~0U, 0);
+  channel_ = InitChannel(UniqueFd(3));
+  setsid();
+  prctl(PR_SET_NAME, "stasis-init");
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  sigset_t watched;
+  sigemptyset(&watched);
+  sigaddset(&watched, SIGCHLD);
+  signals_.reset(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
+  return signals_.valid() ? absl::OkStatus() : absl::ErrnoToStatus(errno, "signalfd");
+}
+
+// Requires: in a user namespace, the maps are written.
+absl::Status InitProcess::Begin() {
+  if (rootless_ && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
+    return absl::ErrnoToStatus(errno, "cannot become root of the user namespace");
+  // Changing identities clears it, hence now. The channel covers a daemon that is dead already.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return absl::ErrnoToStatus(errno, "PR_SET_PDEATHSIG");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return absl::ErrnoToStatus(errno, "cannot make the mounts private");
+  return absl::OkStatus();
+}
+
+absl::Status InitProcess::Enter(const MountPlan& plan) {
+  if (sethostname(plan.hostname.data(), plan.hostname.size()) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the host name ", plan.hostname));
+  if (absl::Status entered = EnterRoot(plan); !entered.ok()) return entered;
+  root_.reset(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root_.valid() || !proc.valid())
+    return absl::ErrnoToStatus(errno, "cannot open the sandbox's root or /proc");
+  processes_ = ProcessTable(std::move(proc));
+  return absl::OkStatus();
+}
+
+// A child waits, so that init goes on serving. Its exit status is the error number.
+void InitProcess::StartSync(int64_t id) {
+  if (syncer_ != 0)
+    return Answer(id, absl::UnavailableError("the sandbox's root is still being written back"));
+  if (!root_.valid()) return Answer(id, absl::FailedPreconditionError("the root is not mounted"));
+  const pid_t pid = fork();
+  if (pid == 0) _exit(syncfs(root_.get()) == 0 ? 0 : errno);
+  if (pid < 0) return Answer(id, absl::ErrnoToStatus(errno, "cannot fork"));
+  syncer_ = pid;
+  sync_id_ = id;
+}
+
+void InitProcess::Reap() {
+  signalfd_siginfo info;
+  while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+  }
+  int status = 0;
+  for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
+    if (pid != syncer_) continue;
+    syncer_ = 0;
+    const int error = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+    Answer(sync_id_, error == 0
+                         ? absl::OkStatus()
+                         : absl::ErrnoToStatus(error, "cannot write the sandbox's root back"));
+  }
+}
+
+absl::Status InitProcess::Terminate(absl::Duration grace) {
+  const absl::Time deadline = absl::Now() + grace;
+  for (pid_t pid : processes_.List(syncer_)) {
+    kill(pid, SIGTERM);
+    kill(pid, SIGCONT);
+  }
+  while (!processes_.List(syncer_).empty()) {
+    if (absl::Now() > deadline)
+      return absl::DeadlineExceededError("some processes did not end on SIGTERM");
+    absl::SleepFor(absl::Milliseconds(5));
+    Reap();
+  }
+  return absl::OkStatus();
+}
+
+void InitProcess::Answer(int64_t id, const absl::Status& status, nlohmann::json extra, int fd) {
+  nlohmann::json answer = AnswerOf(status);
+  answer["id"] = id;
+  if (extra.is_object()) answer.update(extra);
+  if (!channel_.Send(answer, fd).ok()) _exit(1);
+}
+
+void InitProcess::Handle(const nlohmann::json& request) {
+  const int64_t id = request.value("id", int64_t{0});
+  const std::string verb = request.value("do", "");
+  const absl::Duration time = absl::Milliseconds(request.value("ms", int64_t{0}));
+  if (verb == "begin") return Answer(id, Begin());
+  if (verb == "enter") return Answer(id, Enter(MountPlan::FromJson(request.at("plan"))));
+  if (verb == "sync") return StartSync(id);
+  if (verb == "stop") return Answer(id, processes_.StopAll(time, syncer_));
+  if (verb == "terminate") return Answer(id, Terminate(time));
+  if (verb == "count")
+    return Answer(id, absl::OkStatus(), {{"count", processes_.List(syncer_).size()}});
+  if (verb == "continue") {
+    processes_.ContinueAll();
+    return Answer(id, absl::OkStatus());
+  }
+  if (verb != "mount") return Answer(id, absl::UnimplementedError("unknown request " + verb));
+  absl::StatusOr<UniqueFd> fuse = MountFuseRoot(MountPlan::FromJson(request.at("plan")));
+  Answer(id, fuse.status(), {}, fuse.ok() ? fuse->get() : -1);
+}
+
+void InitProcess::Serve() {
+  for (;;) {
+    pollfd entries[] = {{channel_.fd(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+    if (poll(entries, 2, -1) < 0 && errno != EINTR) _exit(1);
+    if (entries[1].revents != 0) Reap();
+    if (entries[0].revents == 0) continue;
+    const absl::StatusOr<Packet> packet = channel_.Receive();
+    if (!packet.ok()) _exit(0);
+    Handle(packet->json);
+  }
+}
+
+}  // namespace
+
+void RunInit(InitChannel channel, bool rootless) {
+  InitProcess process(std::move(channel), rootless);
+  if (!process.Prepare().ok()) _exit(1);
+  process.Serve();
+}
+
+}  // namespace stasis::sandbox

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/sandbox/mount_plan.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <filesystem>
+
+namespace stasis::sandbox {
+namespace {
+
+constexpr std::string_view kReadOnlySuffix = ":ro";
+
+std::string Absolute(const std::string& path) {
+  std::string absolute = std::filesystem::absolute(path).lexically_normal();
+  if (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
+  return absolute;
+}
+
+}  // namespace
+
+absl::StatusOr<Bind> ParseBind(std::string_view text) {
+  Bind bind;
+  std::string rest(text);
+  if (absl::EndsWith(rest, std::string(kReadOnlySuffix))) {
+    bind.read_only = true;
+    rest.resize(rest.size() - kReadOnlySuffix.size());
+  }
+  const size_t colon = rest.find(':');
+  bind.source = rest.substr(0, colon);
+  bind.target = colon == std::string::npos ? "" : rest.substr(colon + 1);
+  if (bind.source.empty() || (colon != std::string::npos && bind.target.empty()))
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", std::string(text), "' is not of the form SRC[:DST][:ro]"));
+  bind.source = Absolute(bind.source);
+  if (bind.target.empty()) bind.target = bind.source;
+  bind.target = std::filesystem::path(bind.target).lexically_normal();
+  if (bind.target.front() != '/' || bind.target == "/")
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the place '", bind.target, "' of a bind must be an absolute path below / in the sandbox"));
+  return bind;
+}
+
+absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text) {
+  if (text == "auto") return SystemDirectories::kAuto;
+  if (text == "host") return SystemDirectories::kHost;
+  if (text == "none") return SystemDirectories::kNone;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--system is auto, host or none, not '", std::string(text), "'"));
+}
+
+nlohmann::json MountPlan::ToJson() const {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Bind& bind : binds)
+    list.push_back({{"source", bind.source}, {"target", bind.target}, {"ro", bind.read_only}});
+  return {{"hostname", hostname}, {"source", source},     {"staging", staging},
+          {"binds", list},        {"rootless", rootless}};
+}
+
+MountPlan MountPlan::FromJson(const nlohmann::json& json) {
+  MountPlan plan;
+  plan.hostname = json.at("hostname");
+  plan.source = json.at("source");
+  plan.staging = json.at("staging");
+  plan.rootless = json.at("rootless");
+  for (const nlohmann::json& bind : json.at("binds"))
+    plan.binds.push_back({bind.at("source"), bind.at("target"), bind.at("ro")});
+  return plan;
+}
+
+}  // namespace stasis::sandbox

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mount_plan.h: what a sandbox's mount namespace is made of.
+
+#ifndef STASIS_CMD_SANDBOX_MOUNT_PLAN_H_
+#define STASIS_CMD_SANDBOX_MOUNT_PLAN_H_
+
+#include <absl/status/statusor.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stasis::sandbox {
+
+// A host file or directory that is seen in the sandbox.
+struct Bind {
+  std::string source;  // absolute, on the host
+  std::string target;  // absolute, in the sandbox
+  bool read_only = false;
+
+  friend bool operator==(const Bind&, const Bind&) = default;
+};
+
+// Reads "SRC[:DST][:ro]"; DST is SRC if it is not given. Errors: kInvalidArgument.
+absl::StatusOr<Bind> ParseBind(std::string_view text);
+
+// Which of the host's programs and libraries a sandbox sees.
+enum class SystemDirectories {
+  kAuto,  // the host's if the tree has neither /usr nor /bin
+  kHost,  // the host's, where the tree has nothing of that name
+  kNone,  // the tree's only
+};
+absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text);
+
+// Handed to the sandbox's init.
+struct MountPlan {
+  std::string hostname;
+  std::string source;   // the name that the mount table shows for the root
+  std::string staging;  // an existing host directory to mount the root on before it is the root
+  std::vector<Bind> binds;
+  bool rootless = false;
+
+  nlohmann::json ToJson() const;
+  static MountPlan FromJson(const nlohmann::json& json);
+};
+
+}  // namespace stasis::sandbox
+
+#endif  // STASIS_CMD_SANDBOX_MOUNT_PLAN_H_

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/sandbox/root_mounts.h"
+
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cmd/fuse/mount.h"
+
+namespace stasis::sandbox {
+namespace {
+
+// Character devices that every program may expect.
+constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
+
+struct Link {
+  const char* name;
+  const char* target;
+};
+constexpr Link kDeviceLinks[] = {{"fd", "/proc/self/fd"},
+                                 {"stdin", "/proc/self/fd/0"},
+                                 {"stdout", "/proc/self/fd/1"},
+                                 {"stderr", "/proc/self/fd/2"},
+                                 {"ptmx", "pts/ptmx"}};
+
+absl::Status Error(const std::string& what) { return absl::ErrnoToStatus(errno, what); }
+
+using Parameters = std::initializer_list<std::pair<const char*, const char*>>;
+
+// A mount of a new filesystem, not attached anywhere yet.
+absl::StatusOr<UniqueFd> NewFilesystem(const char* type, const Parameters& parameters,
+                                       unsigned int attributes) {
+  const UniqueFd context(fsopen(type, FSOPEN_CLOEXEC));
+  if (!context.valid()) return Error(absl::StrCat("cannot make a filesystem of type ", type));
+  for (const auto& [key, value] : parameters)
+    if (fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0)
+      return Error(absl::StrCat(type, " refuses ", key, "=", value));
+  if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return Error(absl::StrCat("cannot make a filesystem of type ", type));
+  UniqueFd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, attributes));
+  if (!mount.valid()) return Error(absl::StrCat("cannot mount a new ", type));
+  return mount;
+}
+
+// A copy of the mount tree at a host path, not attached anywhere yet.
+absl::StatusOr<UniqueFd> CloneTree(const Bind& bind) {
+  UniqueFd tree(open_tree(AT_FDCWD, bind.source.c_str(),
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  if (!tree.valid()) return Error(absl::StrCat("cannot bind ", bind.source));
+  if (!bind.read_only) return tree;
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
+                    sizeof attributes) != 0)
+    return Error(absl::StrCat("cannot make the bind of ", bind.source, " read-only"));
+  return tree;
+}
+
+// The file `path` of the tree below `root`, whatever links are on the way.
+absl::StatusOr<UniqueFd> OpenBelow(int root, const std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  UniqueFd fd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  if (!fd.valid()) return Error(absl::StrCat("cannot open ", path, " in the sandbox"));
+  return fd;
+}
+
+absl::Status Attach(const UniqueFd& mount, int root, const std::string& path) {
+  absl::StatusOr<UniqueFd> place = OpenBelow(root, path);
+  if (!place.ok()) return place.status();
+  if (move_mount(mount.get(), "", place->get(), "",
+                 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+    return Error(absl::StrCat("cannot mount on ", path, " in the sandbox"));
+  return absl::OkStatus();
+}
+
+absl::Status MountProc(int root) {
+  absl::StatusOr<UniqueFd> proc = NewFilesystem(
+      "proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  if (!proc.ok()) return proc.status();
+  return Attach(*proc, root, "/proc");
+}
+
+// The files and folders of an empty /dev.
+absl::Status FillDev(int dev) {
+  for (const char* name : kDevices) {
+    const UniqueFd file(openat(dev, name, O_CREAT | O_RDONLY | O_CLOEXEC, 0666));
+    if (!file.valid()) return Error(absl::StrCat("cannot make /dev/", name));
+  }
+  for (const char* name : {"pts", "shm", "mqueue"})
+    if (mkdirat(dev, name, 0755) != 0) return Error(absl::StrCat("cannot make /dev/", name));
+  for (const Link& link : kDeviceLinks)
+    if (symlinkat(link.target, dev, link.name) != 0)
+      return Error(absl::StrCat("cannot make /dev/", link.name));
+  return absl::OkStatus();
+}
+
+absl::Status BindDevices(int root) {
+  for (const char* name : kDevices) {
+    const std::string path = absl::StrCat("/dev/", name);
+    absl::StatusOr<UniqueFd> device = CloneTree({path, path, false});
+    if (!device.ok()) return device.status();
+    if (absl::Status attached = Attach(*device, root, path); !attached.ok()) return attached;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MountInDev(const char* type, const Parameters& parameters, unsigned int attributes,
+                        int root, const char* path) {
+  absl::StatusOr<UniqueFd> mount = NewFilesystem(type, parameters, attributes);
+  if (!mount.ok()) return mount.status();
+  return Attach(*mount, root, path);
+}
+
+absl::Status MountDev(int root) {
+  absl::StatusOr<UniqueFd> dev =
+      NewFilesystem("tmpfs", {{"mode", "0755"}, {"size", "1m"}}, MOUNT_ATTR_NOSUID);
+  if (!dev.ok()) return dev.status();
+  if (absl::Status filled = FillDev(dev->get()); !filled.ok()) return filled;
+  if (absl::Status attached = Attach(*dev, root, "/dev"); !attached.ok()) return attached;
+  if (absl::Status bound = BindDevices(root); !bound.ok()) return bound;
+  constexpr unsigned int kData = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  if (absl::Status pts =
+          MountInDev("devpts", {{"ptmxmode", "0666"}, {"mode", "0620"}},
+                     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, root, "/dev/pts");
+      !pts.ok())
+    return pts;
+  // Not every kernel has message queues.
+  (void)MountInDev("mqueue", {}, kData, root, "/dev/mqueue");
+  return MountInDev("tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, root,
+                    "/dev/shm");
+}
+
+// Puts the current root away, and the directory `root` in its place.
+absl::Status PivotRoot(int root) {
+  if (fchdir(root) != 0) return Error("cannot enter the sandbox's tree");
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return Error("cannot make the tree the root");
+  // The old root is on top of the new one now.
+  if (umount2(".", MNT_DETACH) != 0) return Error("cannot let go of the host's tree");
+  if (chdir("/") != 0) return Error("cannot enter the new root");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> MountFuseRoot(const MountPlan& plan) {
+  fuse::MountOptions options;
+  options.source = plan.source;
+  options.user_id = 0;
+  options.group_id = 0;
+  options.no_dev = true;
+  absl::StatusOr<UniqueFd> device = fuse::OpenAndMount(plan.staging, options);
+  // Whatever is missing, it is not something that the caller named.
+  if (!device.ok()) return absl::FailedPreconditionError(device.status().message());
+  return device;
+}
+
+absl::Status EnterRoot(const MountPlan& plan) {
+  std::vector<std::pair<UniqueFd, std::string>> trees;
+  for (const Bind& bind : plan.binds) {
+    absl::StatusOr<UniqueFd> tree = CloneTree(bind);
+    if (!tree.ok()) return tree.status();
+    trees.emplace_back(std::move(*tree), bind.target);
+  }
+  const UniqueFd root(open(plan.staging.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return Error(absl::StrCat("cannot open ", plan.staging));
+  for (const auto& [tree, target] : trees)
+    if (absl::Status attached = Attach(tree, root.get(), target); !attached.ok()) return attached;
+  if (absl::Status proc = MountProc(root.get()); !proc.ok()) return proc;
+  if (absl::Status dev = MountDev(root.get()); !dev.ok()) return dev;
+  return PivotRoot(root.get());
+}
+
+}  // namespace stasis::sandbox

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sandbox.h: a tree served as the root of its own namespaces, with programs that can be frozen.
+//
+// Owns the tree, its FUSE server, init and the cgroup, and ends them in the right order.
+
+#ifndef STASIS_CMD_SANDBOX_SANDBOX_H_
+#define STASIS_CMD_SANDBOX_SANDBOX_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cmd/fuse/fuse_state.h"
+#include "cmd/fuse/server.h"
+#include "cmd/sandbox/cgroup.h"
+#include "cmd/sandbox/freezer.h"
+#include "cmd/sandbox/init.h"
+#include "cmd/sandbox/mount_plan.h"
+#include "state/base/ref_ptr.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::sandbox {
+
+enum class FreezerKind {
+  kAuto,    // the cgroup, or signals where no cgroup can be made
+  kCgroup,  // or fail
+  kSignal,
+};
+absl::StatusOr<FreezerKind> ParseFreezerKind(std::string_view text);
+
+struct SandboxOptions {
+  std::string name;
+  std::string hostname;
+  std::string staging;  // see MountPlan
+  std::vector<Bind> binds;
+  SystemDirectories system = SystemDirectories::kAuto;
+  FreezerKind freezer = FreezerKind::kAuto;
+  bool rootless = false;
+};
+
+// A tree to serve.
+struct Tree {
+  RefPtr<vfs::VirtualFilesystem> vfs;
+  vfs::VirtualDentry root;
+  RefPtr<fuse::FuseState> state;  // of a restored tree, without kernel state; null for a new one
+};
+
+// Thread-safe.
+class Sandbox {
+ public:
+  // Requires: `init` was started before the process had threads. Errors: see the parts.
+  static absl::StatusOr<std::unique_ptr<Sandbox>> Start(std::unique_ptr<Init> init, Tree tree,
+                                                        const SandboxOptions& options);
+  // Kills what runs and ends the mount.
+  ~Sandbox();
+
+  Init& init() { return *init_; }
+  vfs::VirtualFilesystem& vfs() { return *tree_.vfs; }
+  fuse::Server& server() { return *server_; }
+  SandboxFreezer& freezer() { return *freezer_; }
+  const std::optional<Cgroup>& cgroup() const { return cgroup_; }
+
+ private:
+  Sandbox(std::unique_ptr<Init> init, Tree tree);
+  absl::Status Mount(const SandboxOptions& options);
+  absl::Status MakeFreezer(const SandboxOptions& options);
+
+  std::unique_ptr<Init> init_;
+  Tree tree_;
+  std::unique_ptr<fuse::Server> server_;
+  std::optional<Cgroup> cgroup_;
+  std::unique_ptr<SandboxFreezer> freezer_;
+};
+
+}  // namespace stasis::sandbox
+
+#endif  // STASIS_CMD_SANDBOX_SANDBOX_H_

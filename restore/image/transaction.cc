@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "restore/image/transaction.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "restore/image/index.h"
+#include "restore/image/internal/files.h"
+#include "restore/image/internal/pending.h"
+#include "restore/image/internal/status.h"
+
+namespace stasis::image {
+namespace {
+
+constexpr size_t kBufferSize = 1024 * 1024;
+// The disk starts on a blob while the rest of it is still being made.
+constexpr uint64_t kWritebackStep = 8 * 1024 * 1024;
+// Blobs whose fsync is put off: they are mostly on the disk when their turn comes.
+constexpr size_t kMaxUnsynced = 4;
+
+std::string BlobName(const Layout& layout) {
+  return fmt::format("a blob in {}", layout.directory());
+}
+
+// True if the blob of that name has the content that its name says.
+absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob) {
+  auto fd = layout.OpenBlob(blob.digest, blob.size);
+  if (absl::IsDataLoss(fd.status())) return false;
+  if (!fd.ok()) return fd.status();
+  Hasher hasher;
+  std::vector<std::byte> buffer(std::min<uint64_t>(blob.size, kBufferSize));
+  for (uint64_t at = 0; at < blob.size; at += buffer.size()) {
+    const auto piece =
+        std::span(buffer).first(std::min<uint64_t>(buffer.size(), blob.size - at));
+    absl::Status status = ReadFully(layout.ops(), fd->get(), piece, at, BlobName(layout));
+    if (!status.ok()) return false;
+    hasher.Update(piece);
+  }
+  return hasher.Finish() == blob.digest;
+}
+
+}  // namespace
+
+absl::StatusOr<BlobWriter> BlobWriter::Create(Layout& layout, uint64_t expected_size) {
+  std::string name = layout.NewTempName();
+  IMAGE_ASSIGN_OR_ERRNO(
+      UniqueFd fd,
+      layout.ops().OpenAt(layout.temp_fd(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666),
+      "cannot create " + BlobName(layout));
+  BlobWriter writer(layout, std::move(fd), std::move(name));
+  // A hint only: filesystems without fallocate work as well, and if there is not enough space for
+  // what is expected, there may be for what comes.
+  if (expected_size > kBufferSize && layout.ops().Allocate(writer.fd_.get(), expected_size))
+    writer.reserved_ = expected_size;
+  return writer;
+}
+
+BlobWriter::BlobWriter(BlobWriter&& other) noexcept
+    : layout_(other.layout_),
+      fd_(std::move(other.fd_)),
+      temp_name_(std::exchange(other.temp_name_, std::string())),
+      hasher_(std::move(other.hasher_)),
+      buffer_(std::move(other.buffer_)),
+      size_(other.size_),
+      written_(other.written_),
+      writeback_(other.writeback_),
+      reserved_(other.reserved_) {}
+
+BlobWriter::~BlobWriter() {
+  if (!temp_name_.empty()) (void)layout_->ops().UnlinkAt(layout_->temp_fd(), temp_name_);
+}
+
+absl::Status BlobWriter::Append(std::span<const std::byte> data) {
+  hasher_.Update(data);
+  size_ += data.size();
+  buffer_.insert(buffer_.end(), data.begin(), data.end());
+  if (buffer_.size() >= kBufferSize) return Flush();
+  return absl::OkStatus();
+}
+
+absl::Status BlobWriter::Flush() {
+  FileOps& ops = layout_->ops();
+  IMAGE_RETURN_IF_ERROR(WriteAll(ops, fd_.get(), buffer_, BlobName(*layout_)));
+  written_ += buffer_.size();
+  buffer_.clear();
+  if (written_ - writeback_ >= kWritebackStep) {
+    // Advice; what goes wrong on the disk is reported by fdatasync.
+    (void)ops.StartWriteback(fd_.get(), writeback_, written_ - writeback_);
+    writeback_ = written_;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BlobWriter::Close() {
+  IMAGE_RETURN_IF_ERROR(Flush());
+  buffer_ = {};
+  if (reserved_ > written_)
+    IMAGE_RETURN_IF_ERRNO(layout_->ops().Truncate(fd_.get(), written_),
+                          "cannot cut off " + BlobName(*layout_));
+  return absl::OkStatus();
+}
+
+Transaction::~Transaction() {
+  if (!done_) Rollback(nullptr);
+}
+
+bool Transaction::Holds(const Digest& digest) const {
+  return std::any_of(blobs_.begin(), blobs_.end(),
+                     [&](const Pending& pending) { return pending.blob.digest == digest; });
+}
+
+absl::StatusOr<StoredBlob> Transaction::Add(BlobWriter blob) {
+  IMAGE_RETURN_IF_ERROR(blob.Close());
+  const StoredBlob stored{blob.hasher_.Finish(), blob.size_};
+  if (Holds(stored.digest)) return stored;
+  const bool named = layout_.ops().StatAt(layout_.blobs_fd(), stored.digest.Hex()).has_value();
+  if (named) {
+    IMAGE_ASSIGN_OR_RETURN(const bool intact, IsIntact(layout_, stored));
+    if (intact) return stored;
+  }
+  Pending& pending = blobs_.emplace_back();
+  pending.blob = stored;
+  pending.temp_name = std::exchange(blob.temp_name_, std::string());
+  pending.fd = std::move(blob.fd_);
+  pending.replaces = named;
+  while (blobs_.size() - synced_ > kMaxUnsynced) IMAGE_RETURN_IF_ERROR(SyncOne(blobs_[synced_]));
+  return stored;
+}
+
+absl::StatusOr<StoredBlob> Transaction::AddBytes(std::string_view bytes) {
+  IMAGE_ASSIGN_OR_RETURN(BlobWriter blob, BlobWriter::Create(layout_, bytes.size()));
+  IMAGE_RETURN_IF_ERROR(blob.Append(AsBytes(bytes)));
+  return Add(std::move(blob));
+}
+
+absl::Status Transaction::SyncOne(Pending& pending) {
+  IMAGE_RETURN_IF_ERRNO(layout_.ops().SyncData(pending.fd.get()),
+                        "cannot write " + BlobName(layout_));
+  pending.fd.reset();
+  ++synced_;
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::Publish() {
+  while (synced_ < blobs_.size()) IMAGE_RETURN_IF_ERROR(SyncOne(blobs_[synced_]));
+  std::vector<Digest> added;
+  for (const Pending& pending : blobs_) {
+    if (!pending.replaces) added.push_back(pending.blob.digest);
+  }
+  IMAGE_RETURN_IF_ERROR(WritePending(layout_, added));
+  FileOps& ops = layout_.ops();
+  for (Pending& pending : blobs_) {
+    IMAGE_RETURN_IF_ERRNO(ops.RenameAt(layout_.temp_fd(), pending.temp_name, layout_.blobs_fd(),
+                                       pending.blob.digest.Hex()),
+                          "cannot name " + BlobName(layout_));
+    pending.published = true;
+  }
+  IMAGE_RETURN_IF_ERRNO(ops.SyncDirectory(layout_.blobs_fd()),
+                        fmt::format("cannot write {}/blobs/sha256", layout_.directory()));
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::ReplaceIndex(std::string_view tag, const Descriptor& entry) {
+  IMAGE_ASSIGN_OR_RETURN(const std::string text, layout_.ReadIndex());
+  auto index = Index::Parse(text);
+  if (!index.ok()) return Prefix(index.status(), layout_.directory());
+  index->Set(tag, entry);
+  return layout_.ReplaceIndex(index->Encode());
+}
+
+absl::Status Transaction::Commit(std::string_view tag, const Descriptor& entry) {
+  done_ = true;
+  absl::Status status = Publish();
+  if (status.ok()) status = ReplaceIndex(tag, entry);
+  if (!status.ok()) {
+    Rollback(&entry.digest);
+    return status;
+  }
+  RemovePending(layout_);
+  return absl::OkStatus();
+}
+
+// If the index names the manifest although replacing it failed, and could not be put back, blobs and
+// list stay: the next writer sees which of the two states the disk has kept.
+void Transaction::Rollback(const Digest* manifest) {
+  bool keep = false;
+  if (manifest != nullptr) {
+    const auto index = layout_.ReadIndex();
+    keep = !index.ok() || index->find(manifest->Hex()) != std::string::npos;
+  }
+  bool removed_all = true;
+  for (const Pending& pending : blobs_) {
+    const std::string hex = pending.blob.digest.Hex();
+    if (!pending.published)
+      (void)layout_.ops().UnlinkAt(layout_.temp_fd(), pending.temp_name);
+    else if (!pending.replaces)
+      removed_all &= !keep && layout_.ops().UnlinkAt(layout_.blobs_fd(), hex).has_value();
+  }
+  if (removed_all) RemovePending(layout_);
+}
+
+}  // namespace stasis::image

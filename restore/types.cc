@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "restore/types.h"
+
+#include <algorithm>
+#include <set>
+
+#include "fsimpl/memfs/gen/types.h"
+#include "vfs/gen/types.h"
+
+namespace stasis::restore {
+namespace {
+
+// "filesystem.memfs" if `type` is a filesystem such as "memfs.MemFilesystem"; otherwise empty.
+std::string FeatureOf(const state::TypeDescriptor& type) {
+  for (const state::LevelDescriptor* level : type.levels) {
+    if (level->name == "vfs.Filesystem" && level != type.levels.back())
+      return "filesystem." + std::string(type.name.substr(0, type.name.find('.')));
+  }
+  return {};
+}
+
+std::vector<std::string> Sorted(std::set<std::string> names) {
+  names.erase("");
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+void RegisterTypes(state::Registry& registry) {
+  vfs::gen::RegisterTypes(registry);
+  memfs::gen::RegisterTypes(registry);
+}
+
+std::vector<std::string> RequiredFeatures(const state::SavedGraph& graph,
+                                          const state::Registry& registry) {
+  std::set<std::string> names;
+  for (const state::SavedTable& table : graph.tables) {
+    const state::TypeDescriptor* type = registry.Find(table.type);
+    if (type != nullptr) names.insert(FeatureOf(*type));
+  }
+  return Sorted(std::move(names));
+}
+
+std::vector<std::string> KnownFeatures(const state::Registry& registry) {
+  std::set<std::string> names;
+  for (const state::TypeDescriptor* type : registry.types()) names.insert(FeatureOf(*type));
+  return Sorted(std::move(names));
+}
+
+}  // namespace stasis::restore

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fuse_bench: file operations through the FUSE mount of a memfs, beside the same on the host's
+// tmpfs. Prints JSON: per operation nanoseconds on both and their ratio. Needs root.
+//
+// The server is a child process, as in real use. Both sides alternate, and the best of some rounds
+// counts: what is left is the cost of the code, not of the machine's other work.
+
+#include <absl/strings/str_format.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "cmd/fuse/mount.h"
+#include "cmd/fuse/server.h"
+#include "fsimpl/memfs/filesystem.h"
+#include "state/base/clock.h"
+
+namespace stasis::fuse {
+namespace {
+
+constexpr int kRounds = 5;
+constexpr int kWatchdogSeconds = 300;
+constexpr size_t kFileSize = size_t{64} << 20;
+
+void Require(bool condition, const std::string& what) {
+  if (condition) return;
+  perror(what.c_str());
+  exit(1);
+}
+
+UniqueFd Open(const std::string& path, int flags) {
+  UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC, 0644));
+  Require(fd.valid(), path);
+  return fd;
+}
+
+// Serves until the parent is gone or the watchdog barks.
+[[noreturn]] void Serve(const std::string& directory, int ready) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  alarm(kWatchdogSeconds);
+  RealClock clock;
+  auto vfs = MakeRef<vfs::VirtualFilesystem>(clock);
+  auto ns = vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, {}), {});
+  auto device = OpenAndMount(directory, {});
+  if (!device.ok()) {
+    std::cerr << device.status() << "\n";
+    _exit(1);
+  }
+  Server server(vfs, ns->root(), {});
+  Require(server.Serve(*std::move(device)).ok(), "Serve");
+  Require(write(ready, "r", 1) == 1, "write");
+  server.WaitUntilUnmounted();
+  _exit(0);
+}
+
+// A directory on each side.
+class Sides {
+ public:
+  Sides() {
+    Require(unshare(CLONE_NEWNS) == 0, "unshare (run as root)");
+    Require(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
+            "mount --make-private");
+    char directory[] = "/tmp/fuse-bench-XXXXXX";
+    Require(mkdtemp(directory) != nullptr, "mkdtemp");
+    base_ = directory;
+    for (const std::string& side : {fuse(), tmpfs()}) Require(mkdir(side.c_str(), 0755) == 0, side);
+    Require(mount("tmpfs", tmpfs().c_str(), "tmpfs", 0, nullptr) == 0, "mounting tmpfs");
+    int ready[2];
+    Require(pipe(ready) == 0, "pipe");
+    server_ = fork();
+    if (server_ == 0) Serve(fuse(), ready[1]);
+    close(ready[1]);
+    char c;
+    Require(read(ready[0], &c, 1) == 1, "the server did not start");
+  }
+  ~Sides() {
+    umount2(tmpfs().c_str(), MNT_DETACH);
+    umount2(fuse().c_str(), MNT_DETACH);
+    kill(server_, SIGKILL);
+    waitpid(server_, nullptr, 0);
+    for (const std::string& side : {fuse(), tmpfs(), base_}) rmdir(side.c_str());
+  }
+  Sides(const Sides&) = delete;
+  Sides& operator=(const Sides&) = delete;
+
+  std::string fuse() const { return base_ + "/fuse"; }
+  std::string tmpfs() const { return base_ + "/tmpfs"; }
+
+ private:
+  std::string base_;
+  pid_t server_ = -1;
+};
+
+struct Benchmark {
+  std::string name;
+  int count;                                            // operations per round
+  std::function<void(const std::string& dir)> prepare;  // once per side
+  std::function<void(const std::string& dir, int count)> run;
+};
+
+double Time(const Benchmark& benchmark, const std::string& dir) {
+  const auto start = std::chrono::steady_clock::now();
+  benchmark.run(dir, benchmark.count);
+  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
+  return took.count() / benchmark.count;
+}
+
+void Fill(const std::string& path, size_t size) {
+  UniqueFd fd = Open(path, O_CREAT | O_WRONLY);
+  const std::vector<char> block(size_t{1} << 20, 'x');
+  for (size_t done = 0; done < size; done += block.size()) {
+    Require(write(fd.get(), block.data(), block.size()) > 0, path);
+  }
+}
+
+void Stat(const std::string& dir, int count) {
+  const std::string path = dir + "/file";
+  struct stat status;
+  for (int i = 0; i < count; ++i) Require(stat(path.c_str(), &status) == 0, path);
+}
+
+// The attributes are forgotten before each: every stat asks the server.
+void ColdStat(const std::string& dir, int count) {
+  const std::string path = dir + "/file";
+  for (int i = 0; i < count; ++i) {
+    struct statx status;
+    Require(statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status) == 0,
+            path);
+  }
+}
+
+void OpenClose(const std::string& dir, int count) {
+  const std::string path = dir + "/file";
+  for (int i = 0; i < count; ++i) Open(path, O_RDONLY);
+}
+
+void CreateUnlink(const std::string& dir, int count) {
+  for (int i = 0; i < count; ++i) {
+    const std::string path = dir + "/new" + std::to_string(i % 100);
+    Open(path, O_CREAT | O_EXCL | O_WRONLY);
+    Require(unlink(path.c_str()) == 0, path);
+  }
+}
+
+void MkdirRmdir(const std::string& dir, int count) {
+  const std::string path = dir + "/newdir";
+  for (int i = 0; i < count; ++i) {
+    Require(mkdir(path.c_str(), 0755) == 0 && rmdir(path.c_str()) == 0, path);
+  }
+}
+
+void RenameBackAndForth(const std::string& dir, int count) {
+  const std::string a = dir + "/file", b = dir + "/renamed";
+  for (int i = 0; i < count / 2; ++i) {
+    Require(rename(a.c_str(), b.c_str()) == 0 && rename(b.c_str(), a.c_str()) == 0, a);
+  }
+}
+
+template <size_t kSize, bool kCold>
+void Read(const std::string& dir, int count) {
+  UniqueFd fd = Open(dir + "/big", O_RDONLY);
+  if (kCold) posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  std::vector<char> buffer(kSize);
+  for (int i = 0; i < count; ++i) {
+    const auto offset = static_cast<off_t>(static_cast<size_t>(i) * kSize % kFileSize);
+    Require(pread(fd.get(), buffer.data(), kSize, offset) == kSize, "pread");
+  }
+}
+
+template <size_t kSize>
+void Write(const std::string& dir, int count) {
+  UniqueFd fd = Open(dir + "/big", O_WRONLY);
+  const std::vector<char> buffer(kSize, 'y');
+  for (int i = 0; i < count; ++i) {
+    const auto offset = static_cast<off_t>(static_cast<size_t>(i) * kSize % kFileSize);
+    Require(pwrite(fd.get(), buffer.data(), kSize, offset) == kSize, "pwrite");
+  }
+}
+
+constexpr int kEntries = 1000;
+
+void MakeEntries(const std::string& dir) {
+  Require(mkdir((dir + "/entries").c_str(), 0755) == 0, dir);
+  for (int i = 0; i < kEntries; ++i) Open(dir + "/entries/" + std::to_string(i), O_CREAT | O_RDWR);
+}
+
+// The directory changes before each, so that no cached list will do.
+void Readdir(const std::string& dir, int count) {
+  const std::string path = dir + "/entries";
+  for (int i = 0; i < count; ++i) {
+    const std::string extra = path + "/extra";
+    Open(extra, O_CREAT | O_RDWR);
+    Require(unlink(extra.c_str()) == 0, extra);
+    DIR* stream = opendir(path.c_str());
+    int seen = 0;
+    while (readdir(stream) != nullptr) ++seen;
+    closedir(stream);
+    Require(seen == kEntries + 2, "readdir");
+  }
+}
+
+std::vector<Benchmark> Benchmarks() {
+  const auto nothing = [](const std::string&) {};
+  return {
+      {"stat", 200'000, [](const std::string& dir) { Open(dir + "/file", O_CREAT | O_RDWR); },
+       Stat},
+      {"stat_forced", 5'000, nothing, ColdStat},
+      {"open_close", 5'000, nothing, OpenClose},
+      {"create_unlink", 2'000, nothing, CreateUnlink},
+      {"mkdir_rmdir", 2'000, nothing, MkdirRmdir},
+      {"rename", 4'000, nothing, RenameBackAndForth},
+      {"write_4k", 8'000, [](const std::string& dir) { Fill(dir + "/big", kFileSize); },
+       Write<4096>},
+      {"write_1m", 128, nothing, Write<1 << 20>},
+      {"read_4k_cached", 16'384, nothing, Read<4096, false>},
+      {"read_4k_cold", 16'384, nothing, Read<4096, true>},
+      {"read_1m_cold", 64, nothing, Read<1 << 20, true>},
+      {"readdir_1000", 50, MakeEntries, Readdir},
+  };
+}
+
+int Main() {
+  const Sides sides;
+  bool first = true;
+  std::cout << "{\n  \"benchmark\": \"fuse\", \"unit\": \"ns per operation\",\n  \"results\": [";
+  for (const Benchmark& benchmark : Benchmarks()) {
+    double best[2] = {std::numeric_limits<double>::max(), std::numeric_limits<double>::max()};
+    const std::string dirs[2] = {sides.fuse(), sides.tmpfs()};
+    for (const std::string& dir : dirs) benchmark.prepare(dir);
+    for (int round = 0; round < kRounds; ++round) {
+      for (int side = 0; side < 2; ++side) {
+        best[side] = std::min(best[side], Time(benchmark, dirs[side]));
+      }
+    }
+    std::cout << absl::StreamFormat(
+        "%s\n    {\"name\": \"%s\", \"fuse_ns\": %.0f, \"tmpfs_ns\": %.0f, \"ratio\": %.2f}",
+        first ? "" : ",", benchmark.name, best[0], best[1], best[0] / best[1]);
+    std::cout.flush();
+    first = false;
+  }
+  std::cout << "\n  ]\n}\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace stasis::fuse
+
+int main() { return stasis::fuse::Main(); }

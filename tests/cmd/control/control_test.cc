@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Client and server over a real socket, with a handler that does what the test wants.
+
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "cmd/control/client.h"
+#include "cmd/control/server.h"
+
+namespace stasis::control {
+namespace {
+
+class FakeHandler : public Handler {
+ public:
+  absl::StatusOr<Info> GetInfo() override { return info; }
+  absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
+                                              const ProgressCallback& on_progress,
+                                              const std::atomic<bool>* cancel) override {
+    return checkpoint(params, on_progress, cancel);
+  }
+  absl::Status Stop(absl::Duration grace) override {
+    stop_grace = grace;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Info> info = Info{};
+  absl::Duration stop_grace;
+  std::function<absl::StatusOr<CheckpointReport>(const CheckpointParams&, const ProgressCallback&,
+                                                 const std::atomic<bool>*)>
+      checkpoint;
+};
+
+class ControlTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char scratch[] = "/tmp/stasis-test-XXXXXX";
+    ASSERT_NE(mkdtemp(scratch), nullptr);
+    scratch_ = scratch;
+    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(path(), handler_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  void TearDown() override {
+    server_.reset();
+    std::filesystem::remove_all(scratch_);
+  }
+
+  std::string path() const { return scratch_ + "/control.sock"; }
+  std::unique_ptr<Client> Connect() { return *Client::Connect(path()); }
+
+  std::string scratch_;
+  FakeHandler handler_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(ControlTest, OnlyTheOwnerMayOpenTheSocket) {
+  struct stat st{};
+  ASSERT_EQ(stat(path().c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600u);
+}
+
+TEST_F(ControlTest, InfoComesOver) {
+  handler_.info = Info{"box", "1.2", 3, 4, 5, 6, "snaps:v1", true, "/c", 2, "/w", "running", 7, 8};
+  const absl::StatusOr<Info> info = Connect()->GetInfo();
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->name, "box");
+  EXPECT_EQ(info->version, "1.2");
+  EXPECT_EQ(info->daemon_pid, 3);
+  EXPECT_EQ(info->init_pid, 4);
+  EXPECT_EQ(info->processes, 5u);
+  EXPECT_EQ(info->created_ns, 6);
+  EXPECT_EQ(info->source, "snaps:v1");
+  EXPECT_TRUE(info->rootless);
+  EXPECT_EQ(info->cgroup, "/c");
+  EXPECT_EQ(info->cgroup_version, 2);
+  EXPECT_EQ(info->workdir, "/w");
+  EXPECT_EQ(info->activity, "running");
+  EXPECT_EQ(info->files, 7u);
+  EXPECT_EQ(info->bytes, 8u);
+}
+
+TEST_F(ControlTest, ErrorsKeepCodeAndMessage) {
+  handler_.info = absl::DataLossError("table x row 3");
+  EXPECT_EQ(Connect()->GetInfo().status(), absl::DataLossError("table x row 3"));
+}
+
+TEST_F(ControlTest, StopHandsTheGraceOver) {
+  ASSERT_TRUE(Connect()->Stop(absl::Milliseconds(1500)).ok());
+  EXPECT_EQ(handler_.stop_grace, absl::Milliseconds(1500));
+}
+
+TEST_F(ControlTest, ACheckpointReportsProgressAndResult) {
+  absl::Notification seen;
+  handler_.checkpoint = [&](const CheckpointParams& params, const ProgressCallback& on_progress,
+                            const std::atomic<bool>*) -> absl::StatusOr<CheckpointReport> {
+    EXPECT_EQ(params.directory, "/snaps");
+    EXPECT_EQ(params.tag, "v1");
+    EXPECT_TRUE(params.stop);
+    on_progress({"write", 1, 2, 3});
+    EXPECT_TRUE(seen.WaitForNotificationWithTimeout(absl::Seconds(10)));
+    return CheckpointReport{"{}", "done"};
+  };
+  const absl::StatusOr<CheckpointReport> report = Connect()->Checkpoint(
+      {"/snaps", "v1", true},
+      [&seen](const Progress& progress) {
+        if (progress.phase == "write" && progress.done == 1 && progress.total == 2 &&
+            progress.bytes == 3 && !seen.HasBeenNotified())
+          seen.Notify();
+      },
+      nullptr);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->json, "{}");
+  EXPECT_EQ(report->text, "done");
+}
+
+// Waits until it is cancelled.
+absl::StatusOr<CheckpointReport> AwaitCancel(const std::atomic<bool>* cancel) {
+  while (!*cancel) absl::SleepFor(absl::Milliseconds(1));
+  return absl::CancelledError("cancelled");
+}
+
+TEST_F(ControlTest, ACheckpointIsCancelledByTheCaller) {
+  absl::Notification ended;
+  handler_.checkpoint = [&](const CheckpointParams&, const ProgressCallback&,
+                            const std::atomic<bool>* cancel) {
+    auto result = AwaitCancel(cancel);
+    ended.Notify();
+    return result;
+  };
+  const std::atomic<bool> cancel{true};
+  EXPECT_TRUE(absl::IsCancelled(Connect()->Checkpoint({"/s", "t", false}, {}, &cancel).status()));
+  EXPECT_TRUE(ended.WaitForNotificationWithTimeout(absl::Seconds(10)));
+}
+
+TEST_F(ControlTest, OthersAreAnsweredDuringACheckpoint) {
+  absl::Notification began;
+  handler_.checkpoint = [&](const CheckpointParams&, const ProgressCallback&,
+                            const std::atomic<bool>* cancel) {
+    began.Notify();
+    return AwaitCancel(cancel);
+  };
+  std::thread saver([this] { (void)Connect()->Checkpoint({"/s", "t", false}, {}, nullptr); });
+  began.WaitForNotification();
+  EXPECT_TRUE(Connect()->GetInfo().ok());
+  server_.reset();  // cancels
+  saver.join();
+}
+
+TEST_F(ControlTest, TheEndOfTheServerIsAnErrorForItsClients) {
+  std::unique_ptr<Client> client = Connect();
+  server_.reset();
+  EXPECT_TRUE(absl::IsUnavailable(client->GetInfo().status()));
+  EXPECT_TRUE(absl::IsUnavailable(Client::Connect(path()).status()));
+}
+
+}  // namespace
+}  // namespace stasis::control

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the kernel relies on, saved and loaded.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cmd/fuse/fuse_state.h"
+#include "cmd/fuse/gen/types.h"
+#include "fsimpl/memfs/gen/types.h"
+#include "state/graph_reader.h"
+#include "state/graph_writer.h"
+#include "tests/cmd/fuse/fake_kernel.h"
+#include "vfs/gen/types.h"
+
+namespace stasis::fuse {
+namespace {
+
+class AlwaysQuiet final : public state::Quiescence {
+ public:
+  bool Quiesced() const override { return true; }
+};
+
+class GivenChunks final : public state::ChunkTable {
+ public:
+  explicit GivenChunks(const state::SavedGraph& saved) {
+    for (const auto& chunk : saved.chunks)
+      chunks_.emplace_back(const_cast<state::Chunk*>(chunk.get()));
+  }
+  uint32_t size() const override { return static_cast<uint32_t>(chunks_.size()); }
+  RefPtr<state::Chunk> Get(uint32_t index) override { return chunks_[index]; }
+
+ private:
+  std::vector<RefPtr<state::Chunk>> chunks_;
+};
+
+class StateTest : public testing::Test {
+ protected:
+  StateTest() {
+    vfs::gen::RegisterTypes(registry_);
+    memfs::gen::RegisterTypes(registry_);
+    gen::RegisterTypes(registry_);
+    kernel_.Init();
+    kernel_.tree().MakeFile("a");
+    kernel_.tree().MakeFile("b");
+    for (int i = 0; i < 3; ++i)
+      node_ = kernel_.Lookup(FUSE_ROOT_ID, "a").As<fuse_entry_out>().nodeid;
+    fuse_open_in open{};
+    open.flags = O_RDWR | O_APPEND;
+    fuse_write_in write{};
+    write.fh = handle_ =
+        kernel_.Call(FUSE_OPEN, node_, Payload().Struct(open)).As<fuse_open_out>().fh;
+    write.size = 5;
+    EXPECT_EQ(kernel_.Call(FUSE_WRITE, node_, Payload().Struct(write).Raw("hello", 5)).error, 0);
+    EXPECT_EQ(kernel_.Call(FUSE_UNLINK, FUSE_ROOT_ID, Payload().Text("a")).error, 0);
+  }
+  ~StateTest() override {
+    if (vfs_ != nullptr) {
+      state_->DropKernelState();
+      state_.reset();
+      vfs_->Teardown();
+    }
+  }
+
+  state::SavedGraph Save() {
+    state::GraphWriter writer(registry_, quiet_);
+    writer.AddRoot("vfs", kernel_.tree().vfs().get());
+    writer.AddRoot("fuse", kernel_.server().state().get());
+    auto saved = writer.Finish();
+    EXPECT_TRUE(saved.ok()) << saved.status();
+    return *std::move(saved);
+  }
+
+  void Load(const state::SavedGraph& saved) {
+    GivenChunks chunks(saved);
+    state::LoadOptions options;
+    options.Provide<const Clock>(&clock_).Provide<Clock>(&clock_);
+    auto loaded = state::LoadGraph(registry_, saved, chunks, options);
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    auto vfs = loaded->Root<vfs::VirtualFilesystem>("vfs");
+    auto state = loaded->Root<FuseState>("fuse");
+    ASSERT_TRUE(vfs.ok()) << vfs.status();
+    ASSERT_TRUE(state.ok()) << state.status();
+    vfs_ = *vfs;
+    state_ = *state;
+  }
+
+  state::Registry registry_;
+  AlwaysQuiet quiet_;
+  RealClock clock_;
+  FakeKernel kernel_;
+  uint64_t node_ = 0;
+  uint64_t handle_ = 0;
+  RefPtr<vfs::VirtualFilesystem> vfs_;
+  RefPtr<FuseState> state_;
+};
+
+TEST_F(StateTest, KernelFindsEverythingAgain) {
+  Load(Save());
+  ASSERT_NE(state_, nullptr);
+  EXPECT_TRUE(state_->initialized());
+  EXPECT_EQ(state_->negotiated().max_write(), 1u << 20);
+  const RefPtr<Node> node = state_->nodes().Find(node_);
+  ASSERT_NE(node, nullptr);
+  EXPECT_EQ(node->lookups(), 3u);
+  EXPECT_EQ(node->at().inode().nlink(), 0u);
+  EXPECT_EQ(state_->nodes().Remember(node->at())->number(), node_) << "found by inode as well";
+  const RefPtr<Handle> handle = state_->handles().Find(handle_);
+  ASSERT_NE(handle, nullptr);
+  EXPECT_EQ(handle->flags(), uint32_t{O_RDWR | O_APPEND});
+  std::byte buffer[10];
+  EXPECT_EQ(handle->file().PRead(0, buffer).value(), 5u) << "deleted, but open";
+}
+
+TEST_F(StateTest, NumbersGoOnWhereTheyWere) {
+  Load(Save());
+  ASSERT_NE(state_, nullptr);
+  state_->DropKernelState();
+  EXPECT_EQ(state_->nodes().size(), 0u);
+  EXPECT_EQ(state_->handles().size(), 0u);
+  const vfs::VirtualDentry root = state_->root();
+  auto file = vfs_->GetDentryAt(vfs::Credentials::Root(), {root, root, "b"});
+  ASSERT_TRUE(file.has_value());
+  const RefPtr<Node> node = state_->nodes().Remember(*file);
+  EXPECT_GT(node->number() / 64, node_ / 64);
+  EXPECT_EQ(node->generation(), 2u);
+}
+
+TEST_F(StateTest, ARestoredServerServes) {
+  Load(Save());
+  ASSERT_NE(state_, nullptr);
+  FakeKernel other(vfs_, state_);
+  EXPECT_TRUE(other.Alive()) << "without another INIT";
+  fuse_read_in read{};
+  read.fh = handle_;
+  read.size = 100;
+  EXPECT_EQ(other.Call(FUSE_READ, node_, Payload().Struct(read)).payload.size(), 5u);
+  fuse_release_in release{};
+  release.fh = handle_;
+  EXPECT_EQ(other.Call(FUSE_RELEASE, node_, Payload().Struct(release)).error, 0);
+}
+
+TEST_F(StateTest, SameStateSameBytes) {
+  const state::SavedGraph first = Save();
+  const state::SavedGraph second = Save();
+  ASSERT_EQ(first.tables.size(), second.tables.size());
+  for (size_t i = 0; i < first.tables.size(); ++i) {
+    const auto& a = first.tables[i].messages;
+    const auto& b = second.tables[i].messages;
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t m = 0; m < a.size(); ++m) {
+      EXPECT_TRUE(std::ranges::equal(a[m].asBytes(), b[m].asBytes())) << first.tables[i].type;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace stasis::fuse

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Init, the programs started beside it, and how they are held still. Needs root.
+
+#include "cmd/sandbox/init.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+
+#include <absl/time/clock.h>
+
+#include "cmd/sandbox/cgroup.h"
+#include "cmd/sandbox/command.h"
+
+namespace stasis::sandbox {
+namespace {
+
+// The number of clock ticks that a process has used.
+uint64_t Ticks(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/schedstat");
+  uint64_t nanoseconds = 0;
+  in >> nanoseconds;
+  return nanoseconds;
+}
+
+class InitTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<std::unique_ptr<Init>> init = Init::Start(/*rootless=*/false);
+    ASSERT_TRUE(init.ok()) << init.status();
+    init_ = *std::move(init);
+  }
+
+  // Starts a shell script in init's namespaces; they still show the host's files.
+  pid_t StartScript(const std::string& script, const std::optional<Cgroup>& group = {}) {
+    Place place{init_->pid(), false, "", 0};
+    if (group.has_value()) place = {init_->pid(), false, group->path(), group->version()};
+    absl::StatusOr<pid_t> pid = StartCommand(place, {{"/bin/sh", "-c", script}, {}, "/", ""});
+    EXPECT_TRUE(pid.ok()) << pid.status();
+    return pid.value_or(0);
+  }
+
+  static bool StandsStill(pid_t pid) {
+    const uint64_t before = Ticks(pid);
+    absl::SleepFor(absl::Milliseconds(60));
+    return Ticks(pid) == before;
+  }
+
+  std::unique_ptr<Init> init_;
+};
+
+TEST_F(InitTest, TheEndOfInitIsTheEndOfEverything) {
+  const pid_t pid = StartScript("sleep 1000");
+  init_.reset();
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+TEST_F(InitTest, CommandsHaveSmallNumbersInside) {
+  const pid_t pid = StartScript("test $$ -lt 10 && exit 4");
+  EXPECT_EQ(WaitForCommand(pid), 4);
+}
+
+TEST_F(InitTest, SyncBeforeTheRootIsThereIsAnError) {
+  EXPECT_TRUE(absl::IsFailedPrecondition(init_->Sync(absl::Seconds(5))));
+}
+
+TEST_F(InitTest, ACgroupStopsEveryProcess) {
+  absl::StatusOr<Cgroup> group = Cgroup::Create("init-test." + std::to_string(getpid()));
+  ASSERT_TRUE(group.ok()) << group.status();
+  const pid_t pid = StartScript("while :; do :; done", *group);
+  EXPECT_EQ(group->Pids(), std::vector<int>{pid});
+  ASSERT_TRUE(group->Freeze(absl::Seconds(5)).ok());
+  EXPECT_TRUE(StandsStill(pid));
+  ASSERT_TRUE(group->Thaw().ok());
+  EXPECT_FALSE(StandsStill(pid));
+  init_.reset();
+  waitpid(pid, nullptr, 0);
+  group->Destroy();
+  EXPECT_NE(access(group->path().c_str(), F_OK), 0);
+}
+
+TEST_F(InitTest, DestroyKillsWhatIsFrozen) {
+  absl::StatusOr<Cgroup> group = Cgroup::Create("init-test2." + std::to_string(getpid()));
+  ASSERT_TRUE(group.ok()) << group.status();
+  const pid_t pid = StartScript("while :; do :; done", *group);
+  ASSERT_TRUE(group->Freeze(absl::Seconds(5)).ok());
+  group->Destroy();
+  EXPECT_EQ(WaitForCommand(pid), 128 + SIGKILL);
+}
+
+}  // namespace
+}  // namespace stasis::sandbox

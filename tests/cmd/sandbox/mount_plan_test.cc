@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/sandbox/mount_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace stasis::sandbox {
+namespace {
+
+TEST(ParseBindTest, TakesAllForms) {
+  EXPECT_EQ(ParseBind("/a").value(), (Bind{"/a", "/a", false}));
+  EXPECT_EQ(ParseBind("/a:/b").value(), (Bind{"/a", "/b", false}));
+  EXPECT_EQ(ParseBind("/a:/b:ro").value(), (Bind{"/a", "/b", true}));
+  EXPECT_EQ(ParseBind("/a:ro").value(), (Bind{"/a", "/a", true}));
+  EXPECT_EQ(ParseBind("/a/:/b/../c").value(), (Bind{"/a", "/c", false}));
+}
+
+TEST(ParseBindTest, RefusesTheRest) {
+  for (const char* text : {"", ":", ":/b", "/a:", "/a:b", "/a:/", ":ro"})
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseBind(text).status())) << text;
+}
+
+TEST(MountPlanTest, ComesBackFromJsonAsItWas) {
+  MountPlan plan{"host", "stasis:box", "/run/x", {{"/a", "/b", true}, {"/c", "/d", false}}, true};
+  const MountPlan copy = MountPlan::FromJson(plan.ToJson());
+  EXPECT_EQ(copy.hostname, plan.hostname);
+  EXPECT_EQ(copy.source, plan.source);
+  EXPECT_EQ(copy.staging, plan.staging);
+  EXPECT_EQ(copy.binds, plan.binds);
+  EXPECT_EQ(copy.rootless, plan.rootless);
+}
+
+}  // namespace
+}  // namespace stasis::sandbox

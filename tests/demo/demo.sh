@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The main job, end to end: real programs write to a real tree, a checkpoint is taken in the middle,
+# everything is killed, the tree comes back, and it is compared.
+#
+#   STASIS_BUILD  build folder with cmd/stasis/stasis in it (default: build/release)
+#   DEMO_TREE     the tree to take (default: /usr/share/doc, or this checkout)
+#
+# Exits with 0 if nothing differs.
+
+set -euo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "$0")" && pwd)
+project=$(cd "$here/../.." && pwd)
+build=${STASIS_BUILD:-$project/build/release}
+stasis=$(cd "$build" && pwd)/cmd/stasis/stasis
+scratch=$(mktemp -d /tmp/stasis-demo-XXXXXX)
+export STASIS_RUNTIME_DIR=$scratch/run
+cd "$scratch"
+begin=$(date +%s%N)
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
+
+cleanup() {
+  "$stasis" stop --all --timeout 1 >/dev/null 2>&1 || true
+  cd /
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+[[ -x $stasis ]] || die "$stasis is not there; build it first, or set STASIS_BUILD"
+for program in git sqlite3 sha256sum; do
+  command -v $program >/dev/null || die "$program is needed: apt-get install git sqlite3 coreutils"
+done
+"$stasis" check >check.txt || { cat check.txt; die "this host cannot run a sandbox; see above"; }
+
+tree=${DEMO_TREE:-/usr/share/doc}
+[[ -d $tree && -n $(ls -A "$tree") ]] || tree=$project
+
+# --- helpers ---------------------------------------------------------------------------------------
+
+# The number behind "NAME": in a JSON document.
+field() { grep -o "\"$2\": *[0-9]*" "$1" | head -1 | grep -o '[0-9]*$'; }
+milliseconds() { awk -v ns="$1" 'BEGIN {printf "%.1f ms", ns / 1e6}'; }
+bytes() { awk -v b="$1" 'BEGIN {printf b < 1048576 ? "%.1f KiB" : "%.1f MiB", b < 1048576 ? b / 1024 : b / 1048576}'; }
+in_box() { "$stasis" exec "$1" -- /bin/bash -euc "$2"; }
+
+# Every name, attribute (ctime and inode number too) and byte below a directory.
+fingerprint='
+  cd "$1"
+  find . -printf "%P %y %m %U %G %s %n %i %l %T@ %C@\n" | sort
+  find . -type f -print0 | sort -z | xargs -0 sha256sum'
+# The same as far as two different filesystems can agree.
+portable='
+  cd "$1"
+  find . ! -type d -printf "%P %y %m %U %G %s %l %T@\n" | sort
+  find . -type d -printf "%P %y %m %U %G %l %T@\n" | sort
+  find . -type f -print0 | sort -z | xargs -0 sha256sum'
+
+same() {
+  cmp -s "$1" "$2" || { diff "$1" "$2" | head -20 >&2; die "$3 differs"; }
+  echo "   equal: $3 ($(wc -l <"$1") lines of attributes and digests)"
+}
+
+# kill -9 on the daemon; nothing of the sandbox is left then but what `stop` clears up.
+kill_everything() {
+  local pid
+  "$stasis" ps --json >ps.json
+  pid=$(field ps.json daemon_pid)
+  kill -9 "$pid"
+  while [[ -e /proc/$pid/stat && $(awk '{print $3}' "/proc/$pid/stat" 2>/dev/null) != Z ]]; do
+    sleep 0.01
+  done
+  "$stasis" stop --all
+  ! grep -q "stasis:demo" /proc/mounts || die "a mount was left behind"
+}
+
+# --- the programs ----------------------------------------------------------------------------------
+
+mkdir programs
+cat >programs/commits.sh <<'PROGRAM'
+# Commits to a git repository, for ever.
+export HOME=/work GIT_AUTHOR_NAME=demo GIT_AUTHOR_EMAIL=demo@localhost
+export GIT_COMMITTER_NAME=demo GIT_COMMITTER_EMAIL=demo@localhost
+mkdir -p /work/repository
+cd /work/repository
+[ -d .git ] || git init -q .
+number=$(git rev-list --count HEAD 2>/dev/null || echo 0)
+rm -f .git/index.lock
+while [ ! -e /work/enough ]; do
+  number=$((number + 1))
+  echo "line $number" >>"file$((number % 7)).txt"
+  git add -A
+  git commit -qm "commit $number"
+done
+PROGRAM
+cat >programs/rows.sh <<'PROGRAM'
+# Writes to a database, one transaction after the other, for ever.
+echo "CREATE TABLE IF NOT EXISTS log(id INTEGER PRIMARY KEY, text TEXT, again TEXT);" |
+  sqlite3 /work/rows.db
+while [ ! -e /work/enough ]; do
+  i=0
+  while [ $i -lt 50 ]; do
+    i=$((i + 1))
+    echo "BEGIN; INSERT INTO log(text) VALUES (hex(randomblob(200)));"
+    echo "UPDATE log SET again = text WHERE id = last_insert_rowid(); COMMIT;"
+  done | sqlite3 /work/rows.db
+done
+PROGRAM
+start_programs() {
+  in_box "$1" 'rm -f /work/enough
+    for program in commits rows; do
+      setsid sh /programs/$program.sh >>/work/$program.log 2>&1 </dev/null &
+    done'
+}
+# Waits until the programs have come further than $2 commits and $3 rows.
+await_work() {
+  for ((i = 0; i < 600; ++i)); do
+    if in_box "$1" "[[ \$(git -C /work/repository rev-list --count HEAD 2>/dev/null || echo 0) -gt $2 &&
+        \$(sqlite3 -cmd '.timeout 5000' /work/rows.db 'SELECT count(*) FROM log' 2>/dev/null || echo 0) -gt $3 ]]"; then
+      return
+    fi
+    sleep 0.05
+  done
+  in_box "$1" 'tail /work/*.log' >&2 || true
+  die "the programs do not get on"
+}
+check_data() {
+  in_box "$1" '
+    rm -f /work/repository/.git/index.lock
+    git -C /work/repository fsck --strict --no-progress
+    echo "   git fsck: sound, $(git -C /work/repository rev-list --count HEAD) commits"
+    [[ $(sqlite3 /work/rows.db "PRAGMA integrity_check") == ok ]]
+    [[ $(sqlite3 /work/rows.db "SELECT count(*) FROM log WHERE again IS NOT text") == 0 ]]
+    echo "   sqlite integrity_check: ok, $(sqlite3 /work/rows.db "SELECT count(*) FROM log") rows"'
+}
+restore() {
+  local from=$(date +%s%N)
+  "$stasis" restore "snaps:$1" --name demo --env HOME=/work --detach --json >"restore-$1.json"
+  in_box demo true
+  eval "restore_$1=$(($(date +%s%N) - from))"
+}
+
+# --- the show --------------------------------------------------------------------------------------
+
+if [[ $(id -u) == 0 ]]; then
+  privileges="root (mount, pid, uts and ipc namespaces)"
+else
+  privileges="no privileges (a user namespace too)"
+fi
+say "A sandbox filled from $tree, with $privileges"
+"$stasis" run --name demo --detach --json --env HOME=/work \
+  --import "$tree:/work/tree" --import programs:/programs >run.json
+export HOME=/work
+grep -E 'freezer' check.txt || true
+in_box demo 'echo "   $(find /work/tree | wc -l) names, $(du -sh --apparent-size /work/tree | cut -f1)"'
+
+say "Two programs write: git commits, sqlite transactions"
+start_programs demo
+await_work demo 3 100
+
+say "A checkpoint while they write"
+"$stasis" checkpoint demo snaps:v1 --json >v1.json
+echo "   programs waited $(milliseconds "$(field v1.json pause_ns)")"
+await_work demo 6 200
+
+say "Everything is killed, and comes back"
+kill_everything
+"$stasis" verify snaps:v1
+restore v1
+check_data demo
+in_box demo "set -- /work/tree; $portable" >restored.txt
+if [[ $(id -u) == 0 ]]; then
+  bash -euc "set -- $tree; $portable" >original.txt
+  same original.txt restored.txt "the imported tree and the restored one"
+fi
+
+say "The programs go on in the restored sandbox; a second checkpoint; killed again"
+start_programs demo
+await_work demo 8 300
+in_box demo 'touch /work/enough; while pgrep -f "programs/(commits|rows).sh" >/dev/null; do sleep 0.05; done'
+in_box demo "set -- /work; $fingerprint" >before.txt
+"$stasis" checkpoint demo snaps:v2 --json >v2.json
+kill_everything
+restore v2
+in_box demo "set -- /work; $fingerprint" >after.txt
+same before.txt after.txt "the live tree and the restored one"
+check_data demo
+
+say "Measured ($(uname -m), $(nproc) processors, $(id -un))"
+printf '%-34s %14s %14s\n' '' 'first' 'second'
+row() { printf '%-34s %14s %14s\n' "$@"; }
+row 'programs waited' "$(milliseconds "$(field v1.json pause_ns)")" "$(milliseconds "$(field v2.json pause_ns)")"
+row 'checkpoint, all of it' "$(milliseconds "$(field v1.json wall_ns)")" "$(milliseconds "$(field v2.json wall_ns)")"
+row 'files' "$(field v1.json files)" "$(field v2.json files)"
+row 'file data that had changed' "$(bytes "$(field v1.json dirty_bytes)")" "$(bytes "$(field v2.json dirty_bytes)")"
+row 'stored' "$(bytes "$(field v1.json stored_bytes)")" "$(bytes "$(field v2.json stored_bytes)")"
+row 'restore until a program ran' "$(milliseconds "$restore_v1")" "$(milliseconds "$restore_v2")"
+printf '%-34s %14s\n' 'the whole demo' "$(milliseconds $(($(date +%s%N) - begin)))"

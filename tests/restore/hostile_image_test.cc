@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Images with valid digests whose state cannot be: made on purpose, not by accident.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <new>
+#include <vector>
+
+#include "fsimpl/memfs/inode.h"
+#include "restore/image/image_writer.h"
+#include "restore/restore.h"
+#include "restore/rows.h"
+#include "restore/types.h"
+#include "state/graph_reader.h"
+#include "tests/testing/test_vfs.h"
+#include "vfs/dentry.h"
+
+namespace stasis::testing {
+struct Intruder {};  // see Access::Type<Intruder>
+}  // namespace stasis::testing
+
+namespace stasis::state {
+
+// Comes in through the door of generated code, and leaves things as no operation would.
+template <>
+struct Access::Type<::stasis::testing::Intruder> {
+  static void SetPosition(vfs::Dentry& dentry, uint64_t position) { dentry.position_ = position; }
+  static void SetMode(vfs::Inode& inode, uint32_t mode) { inode.mode_ = mode; }
+  static void SetSize(vfs::Inode& inode, uint64_t size) { inode.size_ = size; }
+  static void SetIno(vfs::Inode& inode, uint64_t ino) { inode.ino_ = ino; }
+  static void SetInode(vfs::Dentry& dentry, RefPtr<Object> object) {
+    dentry.inode_ = RefPtr<vfs::Inode>::Adopt(static_cast<vfs::Inode*>(object.release()));
+  }
+};
+
+}  // namespace stasis::state
+
+namespace stasis::restore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using stasis::testing::ScratchDir;
+using stasis::testing::TestVfs;
+using Intruder = state::Access::Type<stasis::testing::Intruder>;
+
+// Writes `graph` as an image and restores it.
+absl::Status RestoreGraph(const state::SavedGraph& graph) {
+  ScratchDir scratch;
+  auto layout = image::Layout::OpenForWriting(scratch / "snaps");
+  if (!layout.ok()) return layout.status();
+  image::WriteOptions options;
+  options.tag = "v1";
+  options.creator = "stasis test";
+  options.required_features = RequiredFeatures(graph, TestVfs::registry());
+  auto written = image::ImageWriter(**layout).Write(graph, options);
+  if (!written.ok()) return written.status();
+  return Restore(TestVfs::RequestFrom(scratch / "snaps", "v1")).status();
+}
+
+class HostileImageTest : public ::testing::Test {
+ protected:
+  HostileImageTest() {
+    t_.Mkdir("/d");
+    t_.Write("/d/f", std::string(20'000, 'x'));
+    t_.Write("/small", "s");
+    t_.Symlink("/link", "target");
+    t_.Mknod("/null", S_IFCHR | 0600, 0x103);
+  }
+
+  vfs::Dentry& DentryAt(const char* path) {
+    return t_.vfs().GetDentryAt(t_.creds(), t_.At(path))->dentry();
+  }
+  vfs::Inode& InodeAt(const char* path) { return DentryAt(path).inode(); }
+  // A name that no operation would make.
+  void Plant(const char* directory, std::string_view name) {
+    vfs::Dentry& dir = DentryAt(directory);
+    absl::MutexLock lock(&dir.directory().mu);
+    dir.directory().Insert(vfs::Dentry::Make(name, RefPtr<vfs::Inode>(&InodeOf(dir, "small"))));
+  }
+  state::SavedGraph Graph() {
+    auto rows = SaveRows(t_.vfs(), TestVfs::registry());
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    return std::move(rows->graph);
+  }
+  absl::Status RestoreAsIs() { return RestoreGraph(Graph()); }
+
+  static state::SavedTable& Table(state::SavedGraph& graph, std::string_view type) {
+    for (state::SavedTable& table : graph.tables)
+      if (table.type == type) return table;
+    ADD_FAILURE() << "no table " << type;
+    return graph.tables[0];
+  }
+
+  TestVfs t_;
+
+ private:
+  vfs::Inode& InodeOf(vfs::Dentry&, const char* name) {
+    return InodeAt((std::string("/") + name).c_str());
+  }
+};
+
+// kDataLoss with a message that names what is wrong.
+void ExpectRefused(const absl::Status& status, std::initializer_list<const char*> words) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  for (const char* word : words) EXPECT_THAT(std::string(status.message()), HasSubstr(word));
+}
+
+TEST_F(HostileImageTest, TheUnchangedImageIsFine) {
+  const absl::Status status = RestoreAsIs();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(HostileImageTest, NamesThatAreNoneAreRefused) {
+  for (const char* name : {"..", ".", "a/b", "/", "../../etc/passwd"}) {
+    TestVfs fresh;
+    fresh.Write("/small", "s");
+    vfs::Dentry& root = fresh.root().dentry();
+    RefPtr<vfs::Dentry> planted;
+    {
+      absl::MutexLock lock(&root.directory().mu);
+      planted = vfs::Dentry::Make(
+          name, RefPtr<vfs::Inode>(
+                    &fresh.vfs().GetDentryAt(fresh.creds(), fresh.At("/small"))->inode()));
+      root.directory().Insert(planted);
+    }
+    auto rows = SaveRows(fresh.vfs(), TestVfs::registry());
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    ExpectRefused(RestoreGraph(rows->graph), {"table vfs.Dentry", "row", "field name"});
+  }
+}
+
+TEST_F(HostileImageTest, NameWithNulIsRefused) {
+  Plant("/", std::string_view("a\0b", 3));
+  ExpectRefused(RestoreAsIs(), {"table vfs.Dentry", "field name"});
+}
+
+TEST_F(HostileImageTest, EmptyNameIsRefused) {
+  Plant("/", "");
+  ExpectRefused(RestoreAsIs(), {"table vfs.Dentry", "field name", "empty"});
+}
+
+TEST_F(HostileImageTest, DuplicateNamesAreRefused) {
+  Plant("/", "small");
+  ExpectRefused(RestoreAsIs(), {"table vfs.Dentry", "field name", "twice"});
+}
+
+TEST_F(HostileImageTest, PositionsThatDoNotGrowAreRefused) {
+  Intruder::SetPosition(DentryAt("/small"), 1);
+  ExpectRefused(RestoreAsIs(), {"table vfs.Dentry", "field position"});
+}
+
+TEST_F(HostileImageTest, CycleInTheTreeIsRefused) {
+  // The root as its own grandchild.
+  vfs::Dentry& d = DentryAt("/d");
+  vfs::Dentry& root = DentryAt("/");
+  {
+    absl::MutexLock lock(&d.directory().mu);
+    d.directory().Insert(RefPtr<vfs::Dentry>(&root));
+  }
+  const absl::Status status = RestoreAsIs();
+  {
+    absl::MutexLock lock(&d.directory().mu);
+    d.directory().Remove(root);
+  }
+  ExpectRefused(status, {"table vfs.Dentry", "row"});
+}
+
+TEST_F(HostileImageTest, DirectoryWithTwoNamesIsRefused) {
+  vfs::Dentry& root = DentryAt("/");
+  {
+    absl::MutexLock lock(&root.directory().mu);
+    root.directory().Insert(vfs::Dentry::Make("again", RefPtr<vfs::Inode>(&InodeAt("/d"))));
+  }
+  ExpectRefused(RestoreAsIs(), {"table vfs.Dentry", "field inode"});
+}
+
+TEST_F(HostileImageTest, ModeOfAnotherKindIsRefused) {
+  Intruder::SetMode(InodeAt("/small"), S_IFDIR | 0755);
+  ExpectRefused(RestoreAsIs(), {"field mode"});
+  Intruder::SetMode(InodeAt("/small"), S_IFREG | 0644);
+  Intruder::SetMode(InodeAt("/link"), 0xffffffff);
+  ExpectRefused(RestoreAsIs(), {"field mode"});
+  Intruder::SetMode(InodeAt("/link"), S_IFLNK | 0777);
+}
+
+TEST_F(HostileImageTest, ChunkPastTheEndOfTheFileIsRefused) {
+  Intruder::SetSize(InodeAt("/d/f"), 10);
+  ExpectRefused(RestoreAsIs(), {"table memfs.RegularInode", "field data"});
+}
+
+TEST_F(HostileImageTest, SizeLargerThanAFileCanBeIsRefused) {
+  Intruder::SetSize(InodeAt("/small"), uint64_t{1} << 63);
+  ExpectRefused(RestoreAsIs(), {"table memfs.RegularInode", "field size"});
+}
+
+TEST_F(HostileImageTest, SizeOfExabytesCostsNothing) {
+  Intruder::SetSize(InodeAt("/small"), (uint64_t{1} << 63) - 1);
+  EXPECT_TRUE(RestoreAsIs().ok());
+}
+
+TEST_F(HostileImageTest, ReferenceToAnotherTypeIsRefused) {
+  vfs::Dentry& small = DentryAt("/small");
+  RefPtr<vfs::Inode> real(&small.inode());
+  Intruder::SetInode(small, RefPtr<state::Object>(&DentryAt("/d")));
+  state::SavedGraph graph = Graph();
+  Intruder::SetInode(small, real);
+  ExpectRefused(RestoreGraph(graph), {"table vfs.Dentry", "row", "field inode"});
+}
+
+TEST_F(HostileImageTest, ReferencesPastTheEndOfATableAreRefused) {
+  state::SavedGraph graph = Graph();
+  std::erase_if(graph.tables,
+                [](const state::SavedTable& t) { return t.type == "memfs.SymlinkInode"; });
+  ExpectRefused(RestoreGraph(graph), {"table "});
+}
+
+TEST_F(HostileImageTest, RowsThatAreNotThereAreRefused) {
+  state::SavedGraph graph = Graph();
+  Table(graph, "vfs.Dentry").row_count += 1;
+  ExpectRefused(RestoreGraph(graph), {"vfs.Dentry"});
+}
+
+TEST_F(HostileImageTest, BillionsOfRowsAreRefusedWithoutMemory) {
+  state::SavedGraph graph = Graph();
+  Table(graph, "vfs.Dentry").row_count = uint64_t{1} << 40;
+  ExpectRefused(RestoreGraph(graph), {"vfs.Dentry"});
+}
+
+TEST_F(HostileImageTest, RootsThatAreNoneAreRefused) {
+  state::SavedGraph graph = Graph();
+  graph.roots[0].row = 7;
+  ExpectRefused(RestoreGraph(graph), {"vfs"});
+  graph = Graph();
+  graph.roots[0].type = "vfs.Dentry";
+  ExpectRefused(RestoreGraph(graph), {"vfs.VirtualFilesystem"});
+  graph = Graph();
+  graph.roots.clear();
+  ExpectRefused(RestoreGraph(graph), {"no root vfs"});
+  graph = Graph();
+  graph.roots.push_back(graph.roots[0]);
+  EXPECT_EQ(RestoreGraph(graph).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(HostileImageTest, UnknownTypeIsANewerVersion) {
+  state::SavedGraph graph = Graph();
+  graph.tables.back().type = "zfs.Pool";
+  EXPECT_EQ(RestoreGraph(graph).code(), absl::StatusCode::kUnimplemented);
+}
+
+// Chunks as the image has them, for a load without one.
+class GivenChunks final : public state::ChunkTable {
+ public:
+  explicit GivenChunks(const state::SavedGraph& graph) : graph_(graph) {}
+  uint32_t size() const override { return static_cast<uint32_t>(graph_.chunks.size()); }
+  RefPtr<state::Chunk> Get(uint32_t index) override {
+    return RefPtr<state::Chunk>(const_cast<state::Chunk*>(graph_.chunks[index].get()));
+  }
+
+ private:
+  const state::SavedGraph& graph_;
+};
+
+// Whatever one byte of the state says instead: an error or a filesystem, never a crash.
+TEST_F(HostileImageTest, EveryByteOfTheStateMayBeAnything) {
+  state::SavedGraph graph = Graph();
+  GivenChunks chunks(graph);
+  state::LoadOptions options;
+  options.Provide(static_cast<const Clock*>(&TestVfs::clock()));
+  int loaded = 0;
+  int refused = 0;
+  for (state::SavedTable& table : graph.tables) {
+    for (auto& message : table.messages) {
+      auto bytes = message.asBytes();
+      for (size_t i = 0; i < bytes.size(); ++i) {
+        const auto original = bytes[i];
+        for (const int change : {0x01, 0x80, 0xff}) {
+          bytes[i] = static_cast<unsigned char>(original ^ change);
+          auto result = state::LoadGraph(TestVfs::registry(), graph, chunks, options);
+          if (result.ok()) {
+            ++loaded;
+            auto root = result->Root<state::Object>("vfs");
+            ASSERT_TRUE(root.ok());
+            const auto vfs =
+                RefPtr<vfs::VirtualFilesystem>(dynamic_cast<vfs::VirtualFilesystem*>(root->get()));
+            *result = state::LoadedGraph();
+            vfs->Teardown();
+          } else {
+            ++refused;
+            EXPECT_TRUE(absl::IsDataLoss(result.status()) ||
+                        absl::IsUnimplemented(result.status()))
+                << table.type << " byte " << i << ": " << result.status();
+          }
+        }
+        bytes[i] = original;
+      }
+    }
+  }
+  EXPECT_GT(loaded, 100);
+  EXPECT_GT(refused, 100);
+}
+
+}  // namespace
+}  // namespace stasis::restore

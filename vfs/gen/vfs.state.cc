@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Made by stateify; do not edit.
+// clang-format off
+
+#include "vfs/gen/vfs.state.h"
+
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include "state/load_batch.h"
+#include "state/save_batch.h"
+#include "vfs/gen/types.h"
+#include "vfs/gen/vfs.state.capnp.h"
+
+namespace stasis::state {
+
+// vfs.Dentry
+
+void Access::Type<::stasis::vfs::Dentry>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::DentryColumns>();
+  columns.setFieldCount(5);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c2 = batch.Column(0);
+  Encoder& c3 = batch.Column(1);
+  const GraphWriter& graph = batch.graph();
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::vfs::Dentry&>(batch[i]);
+    auto row = rows[i];
+    row.setParent(graph.ExactId(TargetOf(o.SaveParent())));
+    row.setInode(graph.AnyId(TargetOf(o.inode_)));
+    row.setDirectory(SaveSlice(c2, o.SaveDirectory()));
+    row.setName(SaveSlice(c3, o.SaveName()));
+    row.setPosition(ScalarOf(o.position_));
+  }
+  columns.setDirectoryColumn(batch.Content(c2));
+  columns.setNameColumn(batch.Content(c3));
+}
+
+absl::Status Access::Type<::stasis::vfs::Dentry>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::DentryColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  if (!shape.ok()) return shape;
+  Decoder d1 = batch.Column({});
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Dentry&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(1) && !SetAny(d1, o.inode_, row.getInode()))
+      return batch.FieldError(i, "inode", d1);
+    if (batch.Has(4)) SetScalar(o.position_, row.getPosition());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Access::Type<::stasis::vfs::Dentry>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::DentryColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column({});
+  Decoder d2 = batch.Column(columns.getDirectoryColumn());
+  Decoder d3 = batch.Column(columns.getNameColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Dentry&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0)) {
+      std::remove_cvref_t<decltype(o.SaveParent())> value{};
+      if (!SetExact(d0, value, row.getParent()))
+        return batch.FieldError(i, "parent", d0);
+      absl::Status s = o.LoadParent(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(2)) {
+      std::remove_cvref_t<decltype(o.SaveDirectory())> value{};
+      if (!LoadSlice(d2, row.getDirectory(), value))
+        return batch.FieldError(i, "directory", d2);
+      absl::Status s = o.LoadDirectory(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(3)) {
+      std::remove_cvref_t<decltype(o.SaveName())> value{};
+      if (!LoadSlice(d3, row.getName(), value))
+        return batch.FieldError(i, "name", d3);
+      absl::Status s = o.LoadName(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+  }
+  if (!d2.ColumnUsedUp()) return batch.ColumnError("directory", d2);
+  if (!d3.ColumnUsedUp()) return batch.ColumnError("name", d3);
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::vfs::Dentry>::VisitOwn(GraphWriter& w, ::stasis::vfs::Dentry& o) {
+  VisitField(w, o.SaveParent());
+  VisitField(w, o.inode_);
+  VisitField(w, o.SaveDirectory());
+}
+
+void Access::Type<::stasis::vfs::Dentry>::ClearOwn(::stasis::vfs::Dentry& o) {
+  ClearField(o.inode_);
+}
+
+absl::Status Access::Type<::stasis::vfs::Dentry>::AfterLoadOwn(::stasis::vfs::Dentry& o, LoadContext& context) {
+  return o.::stasis::vfs::Dentry::AfterLoad(context);
+}
+
+Object* Access::Type<::stasis::vfs::Dentry>::Create() { return new ::stasis::vfs::Dentry(); }
+
+void Access::Type<::stasis::vfs::Dentry>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::vfs::Dentry&>(object);
+  Access::Type<::stasis::vfs::Dentry>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::vfs::Dentry>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::vfs::Dentry&>(object);
+  Access::Type<::stasis::vfs::Dentry>::ClearOwn(o);
+}
+
+absl::Status Access::Type<::stasis::vfs::Dentry>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::vfs::Dentry&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::Dentry>::AfterLoadOwn(o, context); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::vfs::Dentry>::kLevel = {kName, &Save, &Load, &LoadManual};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Dentry>::kLevels[] = {
+    &Access::Type<::stasis::vfs::Dentry>::kLevel,
+};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Dentry>::kWaits[] = {
+    &Access::Type<::stasis::vfs::Inode>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::vfs::Dentry>::kType = {
+    kName, &typeid(::stasis::vfs::Dentry), kLevels, &Create, &Visit, &ClearReferences,
+    &AfterLoad, nullptr, kWaits};
+
+// vfs.FileDescription
+
+void Access::Type<::stasis::vfs::FileDescription>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::FileDescriptionColumns>();
+  columns.setFieldCount(5);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c0 = batch.Column(0);
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::vfs::FileDescription&>(batch[i]);
+    auto row = rows[i];
+    row.setAt(SaveSlice(c0, o.at_));
+    row.setReadable(ScalarOf(o.readable_));
+    row.setWritable(ScalarOf(o.writable_));
+    row.setFlags(ScalarOf(o.flags_));
+    row.setOffset(ScalarOf(o.offset_));
+  }
+  columns.setAtColumn(batch.Content(c0));
+}
+
+absl::Status Access::Type<::stasis::vfs::FileDescription>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::FileDescriptionColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column(columns.getAtColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::FileDescription&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0) && !LoadSlice(d0, row.getAt(), o.at_))
+      return batch.FieldError(i, "at", d0);
+    if (batch.Has(1)) SetScalar(o.readable_, row.getReadable());
+    if (batch.Has(2)) SetScalar(o.writable_, row.getWritable());
+    if (batch.Has(3)) SetScalar(o.flags_, row.getFlags());
+    if (batch.Has(4)) SetScalar(o.offset_, row.getOffset());
+  }
+  if (!d0.ColumnUsedUp()) return batch.ColumnError("at", d0);
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::vfs::FileDescription>::VisitOwn(GraphWriter& w, ::stasis::vfs::FileDescription& o) {
+  (void)w;
+  (void)o;
+}
+
+void Access::Type<::stasis::vfs::FileDescription>::ClearOwn(::stasis::vfs::FileDescription& o) {
+  (void)o;
+}
+
+absl::Status Access::Type<::stasis::vfs::FileDescription>::AfterLoadOwn(::stasis::vfs::FileDescription& o, LoadContext& context) {
+  return o.::stasis::vfs::FileDescription::AfterLoad(context);
+}
+
+Object* Access::Type<::stasis::vfs::FileDescription>::Create() { return new ::stasis::vfs::FileDescription(); }
+
+void Access::Type<::stasis::vfs::FileDescription>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::vfs::FileDescription&>(object);
+  Access::Type<::stasis::vfs::FileDescription>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::vfs::FileDescription>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::vfs::FileDescription&>(object);
+  Access::Type<::stasis::vfs::FileDescription>::ClearOwn(o);
+}
+
+absl::Status Access::Type<::stasis::vfs::FileDescription>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::vfs::FileDescription&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::FileDescription>::AfterLoadOwn(o, context); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::vfs::FileDescription>::kLevel = {kName, &Save, &Load, nullptr};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::FileDescription>::kLevels[] = {
+    &Access::Type<::stasis::vfs::FileDescription>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::vfs::FileDescription>::kType = {
+    kName, &typeid(::stasis::vfs::FileDescription), kLevels, &Create, &Visit, &ClearReferences,
+    &AfterLoad, nullptr, {}};
+
+// vfs.Filesystem
+
+void Access::Type<::stasis::vfs::Filesystem>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::FilesystemColumns>();
+  columns.setFieldCount(2);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  const GraphWriter& graph = batch.graph();
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::vfs::Filesystem&>(batch[i]);
+    auto row = rows[i];
+    row.setVfs(graph.ExactId(TargetOf(o.vfs_)));
+    row.setDev(ScalarOf(o.dev_));
+  }
+}
+
+absl::Status Access::Type<::stasis::vfs::Filesystem>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::FilesystemColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column({});
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Filesystem&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0) && !SetExact(d0, o.vfs_, row.getVfs()))
+      return batch.FieldError(i, "vfs", d0);
+    if (batch.Has(1)) SetScalar(o.dev_, row.getDev());
+  }
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::vfs::Filesystem>::VisitOwn(GraphWriter& w, ::stasis::vfs::Filesystem& o) {
+  VisitField(w, o.vfs_);
+}
+
+void Access::Type<::stasis::vfs::Filesystem>::ClearOwn(::stasis::vfs::Filesystem& o) {
+  ClearField(o.vfs_);
+}
+
+absl::Status Access::Type<::stasis::vfs::Filesystem>::AfterLoadOwn(::stasis::vfs::Filesystem& o, LoadContext& context) {
+  return o.::stasis::vfs::Filesystem::AfterLoad(context);
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::vfs::Filesystem>::kLevel = {kName, &Save, &Load, nullptr};
+
+// vfs.Inode
+
+void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::InodeColumns>();
+  columns.setFieldCount(12);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c11 = batch.Column(0);
+  const GraphWriter& graph = batch.graph();
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::vfs::Inode&>(batch[i]);
+    auto row = rows[i];
+    row.setMode(ScalarOf(o.mode_));
+    row.setUid(ScalarOf(o.uid_));
+    row.setGid(ScalarOf(o.gid_));
+    row.setNlink(ScalarOf(o.nlink_));
+    row.setIno(ScalarOf(o.ino_));
+    row.setFilesystem(graph.AnyId(TargetOf(o.filesystem_)));
+    row.setSize(ScalarOf(o.size_));
+    row.setAtime(ScalarOf(o.atime_));
+    row.setMtime(ScalarOf(o.mtime_));
+    row.setCtime(ScalarOf(o.ctime_));
+    row.setBtime(ScalarOf(o.btime_));
+    row.setXattrs(SaveSlice(c11, o.SaveXattrs()));
+  }
+  columns.setXattrsColumn(batch.Content(c11));
+}
+
+absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::InodeColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
+  if (!shape.ok()) return shape;
+  Decoder d5 = batch.Column({});
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Inode&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0)) SetScalar(o.mode_, row.getMode());
+    if (batch.Has(1)) SetScalar(o.uid_, row.getUid());
+    if (batch.Has(2)) SetScalar(o.gid_, row.getGid());
+    if (batch.Has(3)) SetScalar(o.nlink_, row.getNlink());
+    if (batch.Has(4)) SetScalar(o.ino_, row.getIno());
+    if (batch.Has(5) && !SetAny(d5, o.filesystem_, row.getFilesystem()))
+      return batch.FieldError(i, "filesystem", d5);
+    if (batch.Has(6)) SetScalar(o.size_, row.getSize());
+    if (batch.Has(7)) SetScalar(o.atime_, row.getAtime());
+    if (batch.Has(8)) SetScalar(o.mtime_, row.getMtime());
+    if (batch.Has(9)) SetScalar(o.ctime_, row.getCtime());
+    if (batch.Has(10)) SetScalar(o.btime_, row.getBtime());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Access::Type<::stasis::vfs::Inode>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::InodeColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
+  if (!shape.ok()) return shape;
+  Decoder d11 = batch.Column(columns.getXattrsColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Inode&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(11)) {
+      std::remove_cvref_t<decltype(o.SaveXattrs())> value{};
+      if (!LoadSlice(d11, row.getXattrs(), value))
+        return batch.FieldError(i, "xattrs", d11);
+      absl::Status s = o.LoadXattrs(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+  }
+  if (!d11.ColumnUsedUp()) return batch.ColumnError("xattrs", d11);
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::vfs::Inode>::VisitOwn(GraphWriter& w, ::stasis::vfs::Inode& o) {
+  VisitField(w, o.filesystem_);
+}
+
+void Access::Type<::stasis::vfs::Inode>::ClearOwn(::stasis::vfs::Inode& o) {
+  ClearField(o.filesystem_);
+}
+
+absl::Status Access::Type<::stasis::vfs::Inode>::AfterLoadOwn(::stasis::vfs::Inode& o, LoadContext& context) {
+  return o.::stasis::vfs::Inode::AfterLoad(context);
+}
+
+Object* Access::Type<::stasis::vfs::Inode>::Create() { return new ::stasis::vfs::Inode(); }
+
+void Access::Type<::stasis::vfs::Inode>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::vfs::Inode&>(object);
+  Access::Type<::stasis::vfs::Inode>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::vfs::Inode>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::vfs::Inode&>(object);
+  Access::Type<::stasis::vfs::Inode>::ClearOwn(o);
+}
+
+absl::Status Access::Type<::stasis::vfs::Inode>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::vfs::Inode&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::Inode>::AfterLoadOwn(o, context); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::vfs::Inode>::kLevel = {kName, &Save, &Load, &LoadManual};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Inode>::kLevels[] = {
+    &Access::Type<::stasis::vfs::Inode>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::vfs::Inode>::kType = {
+    kName, &typeid(::stasis::vfs::Inode), kLevels, &Create, &Visit, &ClearReferences,
+    &AfterLoad, nullptr, {}};
+
+// vfs.Mount
+
+void Access::Type<::stasis::vfs::Mount>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::MountColumns>();
+  columns.setFieldCount(10);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  const GraphWriter& graph = batch.graph();
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::vfs::Mount&>(batch[i]);
+    auto row = rows[i];
+    row.setFilesystem(graph.AnyId(TargetOf(o.filesystem_)));
+    row.setRoot(graph.ExactId(TargetOf(o.root_)));
+    row.setId(ScalarOf(o.id_));
+    row.setNoExec(ScalarOf(o.no_exec_));
+    row.setNoSuid(ScalarOf(o.no_suid_));
+    row.setNoDev(ScalarOf(o.no_dev_));
+    row.setNoAtime(ScalarOf(o.no_atime_));
+    row.setWriters(ScalarOf(o.SaveWriters()));
+    row.setParent(graph.ExactId(TargetOf(o.SaveParent())));
+    row.setPoint(graph.ExactId(TargetOf(o.SavePoint())));
+  }
+}
+
+absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 10);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column({});
+  Decoder d1 = batch.Column({});
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Mount&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0) && !SetAny(d0, o.filesystem_, row.getFilesystem()))
+      return batch.FieldError(i, "filesystem", d0);
+    if (batch.Has(1) && !SetExact(d1, o.root_, row.getRoot()))
+      return batch.FieldError(i, "root", d1);
+    if (batch.Has(2)) SetScalar(o.id_, row.getId());
+    if (batch.Has(3)) SetScalar(o.no_exec_, row.getNoExec());
+    if (batch.Has(4)) SetScalar(o.no_suid_, row.getNoSuid());
+    if (batch.Has(5)) SetScalar(o.no_dev_, row.getNoDev());
+    if (batch.Has(6)) SetScalar(o.no_atime_, row.getNoAtime());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Access::Type<::stasis::vfs::Mount>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 10);
+  if (!shape.ok()) return shape;
+  Decoder d8 = batch.Column({});
+  Decoder d9 = batch.Column({});
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::Mount&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(7)) {
+      std::remove_cvref_t<decltype(o.SaveWriters())> value{};
+      SetScalar(value, row.getWriters());
+      absl::Status s = o.LoadWriters(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(8)) {
+      std::remove_cvref_t<decltype(o.SaveParent())> value{};
+      if (!SetExact(d8, value, row.getParent()))
+        return batch.FieldError(i, "parent", d8);
+      absl::Status s = o.LoadParent(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(9)) {
+      std::remove_cvref_t<decltype(o.SavePoint())> value{};
+      if (!SetExact(d9, value, row.getPoint()))
+        return batch.FieldError(i, "point", d9);
+      absl::Status s = o.LoadPoint(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::vfs::Mount>::VisitOwn(GraphWriter& w, ::stasis::vfs::Mount& o) {
+  VisitField(w, o.filesystem_);
+  VisitField(w, o.root_);
+  VisitField(w, o.SaveParent());
+  VisitField(w, o.SavePoint());
+}
+
+void Access::Type<::stasis::vfs::Mount>::ClearOwn(::stasis::vfs::Mount& o) {
+  ClearField(o.filesystem_);
+  ClearField(o.root_);
+}
+
+absl::Status Access::Type<::stasis::vfs::Mount>::AfterLoadOwn(::stasis::vfs::Mount& o, LoadContext& context) {
+  return o.::stasis::vfs::Mount::AfterLoad(context);
+}
+
+Object* Access::Type<::stasis::vfs::Mount>::Create() { return new ::stasis::vfs::Mount(); }
+
+void Access::Type<::stasis::vfs::Mount>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::vfs::Mount&>(object);
+  Access::Type<::stasis::vfs::Mount>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::vfs::Mount>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::vfs::Mount&>(object);
+  Access::Type<::stasis::vfs::Mount>::ClearOwn(o);
+}
+
+absl::Status Access::Type<::stasis::vfs::Mount>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::vfs::Mount&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::Mount>::AfterLoadOwn(o, context); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::vfs::Mount>::kLevel = {kName, &Save, &Load, &LoadManual};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Mount>::kLevels[] = {
+    &Access::Type<::stasis::vfs::Mount>::kLevel,
+};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Mount>::kWaits[] = {
+    &Access::Type<::stasis::vfs::Dentry>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::vfs::Mount>::kType = {
+    kName, &typeid(::stasis::vfs::Mount), kLevels, &Create, &Visit, &ClearReferences,
+    &AfterLoad, nullptr, kWaits};
+
+// vfs.MountNamespace
+
+void Access::Type<::stasis::vfs::MountNamespace>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::MountNamespaceColumns>();
+  columns.setFieldCount(2);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c1 = batch.Column(0);
+  const GraphWriter& graph = batch.graph();
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::vfs::MountNamespace&>(batch[i]);
+    auto row = rows[i];
+    row.setRoot(graph.ExactId(TargetOf(o.root_)));
+    row.setMounts(SaveSlice(c1, o.mounts_));
+  }
+  columns.setMountsColumn(batch.Content(c1));
+}
+
+absl::Status Access::Type<::stasis::vfs::MountNamespace>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::MountNamespaceColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column({});
+  Decoder d1 = batch.Column(columns.getMountsColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::MountNamespace&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0) && !SetExact(d0, o.root_, row.getRoot()))
+      return batch.FieldError(i, "root", d0);
+    if (batch.Has(1) && !LoadSlice(d1, row.getMounts(), o.mounts_))
+      return batch.FieldError(i, "mounts", d1);
+  }
+  if (!d1.ColumnUsedUp()) return batch.ColumnError("mounts", d1);
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::vfs::MountNamespace>::VisitOwn(GraphWriter& w, ::stasis::vfs::MountNamespace& o) {
+  VisitField(w, o.root_);
+  VisitField(w, o.mounts_);
+}
+
+void Access::Type<::stasis::vfs::MountNamespace>::ClearOwn(::stasis::vfs::MountNamespace& o) {
+  ClearField(o.root_);
+  ClearField(o.mounts_);
+}
+
+absl::Status Access::Type<::stasis::vfs::MountNamespace>::AfterLoadOwn(::stasis::vfs::MountNamespace& o, LoadContext& context) {
+  return o.::stasis::vfs::MountNamespace::AfterLoad(context);
+}
+
+Object* Access::Type<::stasis::vfs::MountNamespace>::Create() { return new ::stasis::vfs::MountNamespace(); }
+
+void Access::Type<::stasis::vfs::MountNamespace>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::vfs::MountNamespace&>(object);
+  Access::Type<::stasis::vfs::MountNamespace>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::vfs::MountNamespace>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::vfs::MountNamespace&>(object);
+  Access::Type<::stasis::vfs::MountNamespace>::ClearOwn(o);
+}
+
+absl::Status Access::Type<::stasis::vfs::MountNamespace>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::vfs::MountNamespace&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::MountNamespace>::AfterLoadOwn(o, context); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::vfs::MountNamespace>::kLevel = {kName, &Save, &Load, nullptr};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::MountNamespace>::kLevels[] = {
+    &Access::Type<::stasis::vfs::MountNamespace>::kLevel,
+};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::MountNamespace>::kWaits[] = {
+    &Access::Type<::stasis::vfs::Mount>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::vfs::MountNamespace>::kType = {
+    kName, &typeid(::stasis::vfs::MountNamespace), kLevels, &Create, &Visit, &ClearReferences,
+    &AfterLoad, nullptr, kWaits};
+
+}  // namespace stasis::state
