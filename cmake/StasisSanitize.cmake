@@ -25,6 +25,7 @@ if(STASIS_SANITIZE MATCHES "thread")
   # into everything, so that its symbols win over those of libabsl_synchronization.so.
   find_package(absl REQUIRED)
   add_library(stasis_tsan_mutex SHARED ${PROJECT_SOURCE_DIR}/tests/sanitize/tsan_mutex.cc)
+  set_target_properties(stasis_tsan_mutex PROPERTIES CXX_VISIBILITY_PRESET default)
   target_link_libraries(stasis_tsan_mutex PRIVATE absl::synchronization ${CMAKE_DL_LIBS})
   link_libraries(stasis_tsan_mutex)
 endif()

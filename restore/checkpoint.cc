@@ -85,9 +85,9 @@ absl::StatusOr<CheckpointReport> Checkpointer::Run() {
 
 // Everything that can fail without making the programs wait.
 absl::Status Checkpointer::Begin() {
-  state::Require(request_.vfs != nullptr && request_.registry != nullptr &&
-                     request_.clock != nullptr,
-                 "a checkpoint needs a vfs, a registry and a clock");
+  state::Require(
+      request_.vfs != nullptr && request_.registry != nullptr && request_.clock != nullptr,
+      "a checkpoint needs a vfs, a registry and a clock");
   if (absl::Status s = image::CheckTag(request_.tag); !s.ok()) return s;
   auto layout = image::Layout::OpenForWriting(request_.directory, request_.file_ops);
   if (!layout.ok()) return layout.status();

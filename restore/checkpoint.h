@@ -13,8 +13,8 @@
 //   absl::StatusOr<CheckpointReport> report = Checkpoint(request);
 //
 // The programs wait from Freeze to Thaw only; compressing and writing happen afterwards, in the
-// caller's thread, while they run. The phases are in docs/checkpoint.md. Whatever fails, the gate is
-// open again, the programs run, and the layout is what it was.
+// caller's thread, while they run. The phases are in docs/checkpoint.md. Whatever fails, the gate
+// is open again, the programs run, and the layout is what it was.
 
 #ifndef STASIS_RESTORE_CHECKPOINT_H_
 #define STASIS_RESTORE_CHECKPOINT_H_
@@ -82,15 +82,15 @@ struct CheckpointReport {
   int64_t wall_ns = 0;      // all of it
 
   uint64_t objects = 0;
-  uint64_t files = 0;    // inodes, deleted but open ones too
+  uint64_t files = 0;  // inodes, deleted but open ones too
   uint64_t dentries = 0;
   uint64_t chunks = 0;
-  uint64_t dirty_bytes = 0;   // file data that had to be written
-  uint64_t reused_bytes = 0;  // file data that the layout had already
-  uint64_t stored_bytes = 0;  // what the image adds to the layout: state and packs
-  uint64_t state_bytes = 0;   // the state blob
+  uint64_t dirty_bytes = 0;          // file data that had to be written
+  uint64_t reused_bytes = 0;         // file data that the layout had already
+  uint64_t stored_bytes = 0;         // what the image adds to the layout: state and packs
+  uint64_t state_bytes = 0;          // the state blob
   uint64_t state_content_bytes = 0;  // the same, uncompressed
-  uint64_t pack_bytes = 0;    // packs that were added
+  uint64_t pack_bytes = 0;           // packs that were added
   std::vector<std::string> warnings;
 
   // One line, compact; every field, under stable names.

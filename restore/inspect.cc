@@ -67,8 +67,7 @@ void DescribeGraph(const state::SavedGraph& graph, const state::Registry& regist
     for (const auto& message : table.messages) row.bytes += message.asBytes().size();
     summary.tables.push_back(std::move(row));
   }
-  for (const state::SavedRoot& root : graph.roots)
-    summary.roots.push_back({root.name, root.type});
+  for (const state::SavedRoot& root : graph.roots) summary.roots.push_back({root.name, root.type});
   summary.open_files = CountRowsOf(graph, registry, "vfs.FileDescription");
 }
 
@@ -99,8 +98,7 @@ class TreeCounter {
  private:
   // False if another of its names was counted already.
   bool CountInode(const vfs::Inode& inode) {
-    if (inode.nlink() > 1 && !inode.is_dir() && !several_names_.insert(&inode).second)
-      return false;
+    if (inode.nlink() > 1 && !inode.is_dir() && !several_names_.insert(&inode).second) return false;
     ++summary_.files_by_type[TypeName(inode.mode())];
     if (inode.is_regular()) summary_.file_bytes += inode.size();
     return true;

@@ -56,19 +56,19 @@ struct ImageSummary {
   uint32_t format_version = 0;
   std::vector<std::string> features;
   std::string state_digest;
-  uint64_t state_bytes = 0;    // the blob
+  uint64_t state_bytes = 0;  // the blob
   uint64_t packs = 0;
-  uint64_t pack_bytes = 0;     // of all packs that it refers to
+  uint64_t pack_bytes = 0;  // of all packs that it refers to
   uint64_t chunks = 0;
-  uint64_t data_bytes = 0;     // content of the chunks
+  uint64_t data_bytes = 0;  // content of the chunks
   std::vector<TableSummary> tables;
   std::vector<RootSummary> roots;
   std::vector<FilesystemSummary> filesystems;
   std::vector<MountSummary> mounts;
   std::map<std::string, uint64_t> files_by_type;  // "regular", "directory", ...
-  uint64_t file_bytes = 0;      // sum of the sizes of regular files
-  uint64_t open_files = 0;      // file descriptions
-  uint64_t deleted_files = 0;   // inodes without a name, which something holds
+  uint64_t file_bytes = 0;                        // sum of the sizes of regular files
+  uint64_t open_files = 0;                        // file descriptions
+  uint64_t deleted_files = 0;                     // inodes without a name, which something holds
 
   std::string ToJson() const;  // indented
   std::string ToText() const;
@@ -79,7 +79,7 @@ absl::StatusOr<ImageSummary> Inspect(const RestoreRequest& request);
 
 // One name of the tree.
 struct TreeEntry {
-  std::string_view path;    // from the root of the namespace, "/" first
+  std::string_view path;  // from the root of the namespace, "/" first
   vfs::Stat stat;
   std::string_view symlink_target;
 };

@@ -44,9 +44,9 @@ Json MountsToJson(const std::vector<MountSummary>& mounts) {
 }
 
 std::string TableToText(const TableSummary& table) {
-  const double each = table.objects == 0 ? 0.0
-                                         : static_cast<double>(table.bytes) /
-                                               static_cast<double>(table.objects);
+  const double each = table.objects == 0
+                          ? 0.0
+                          : static_cast<double>(table.bytes) / static_cast<double>(table.objects);
   return fmt::format("  {:<28} {:>10} objects {:>12}  {:.1f} bytes each\n", table.type,
                      table.objects, FormatBytes(table.bytes), each);
 }
@@ -89,11 +89,11 @@ std::string ImageSummary::ToText() const {
   text += "files     ";
   for (const auto& [type, count] : files_by_type) text += fmt::format(" {} {}", count, type);
   text += fmt::format(", {} in all\n", FormatBytes(file_bytes));
-  text += fmt::format("open       {} files open, {} deleted but in use\n", open_files,
-                      deleted_files);
+  text +=
+      fmt::format("open       {} files open, {} deleted but in use\n", open_files, deleted_files);
   for (const FilesystemSummary& f : filesystems)
-    text += fmt::format("filesystem {} {}: {} names, {} files\n", f.dev, f.type, f.dentries,
-                        f.inodes);
+    text +=
+        fmt::format("filesystem {} {}: {} names, {} files\n", f.dev, f.type, f.dentries, f.inodes);
   for (const MountSummary& m : mounts)
     text += fmt::format("mount      {}: {} of filesystem {} on {}{}\n", m.id, m.root, m.dev,
                         m.point.empty() ? "/" : m.point, m.read_only ? ", read-only" : "");

@@ -114,8 +114,7 @@ void PutText(nlohmann::ordered_json& json, const std::string& key, std::string_v
 
 }  // namespace
 
-absl::Status ListTree(const RestoreRequest& request,
-                      absl::FunctionRef<bool(const TreeEntry&)> fn) {
+absl::Status ListTree(const RestoreRequest& request, absl::FunctionRef<bool(const TreeEntry&)> fn) {
   absl::StatusOr<RestoredImage> restored = Restore(request);
   if (!restored.ok()) return restored.status();
   const auto namespaces = restored->vfs().namespaces();
@@ -128,9 +127,9 @@ absl::Status ListTree(const RestoreRequest& request,
 
 std::string FormatTreeEntry(const TreeEntry& entry) {
   const vfs::Stat& stat = entry.stat;
-  const std::string size =
-      IsDevice(stat.mode) ? fmt::format("{},{}", major(stat.rdev), minor(stat.rdev))
-                          : std::to_string(stat.size);
+  const std::string size = IsDevice(stat.mode)
+                               ? fmt::format("{},{}", major(stat.rdev), minor(stat.rdev))
+                               : std::to_string(stat.size);
   std::string text =
       fmt::format("{} {} {} {} {} {} {}", ModeString(stat.mode), stat.nlink, stat.uid, stat.gid,
                   size, FormatTime(stat.mtime), PrintablePath(entry.path));

@@ -16,27 +16,21 @@
 namespace stasis::restore {
 
 std::string RestoreReport::ToJson() const {
-  const nlohmann::ordered_json json = {{"reference", reference},
-                                       {"digest", digest.ToString()},
-                                       {"created", created},
-                                       {"open_ns", open_ns},
-                                       {"load_ns", load_ns},
-                                       {"complete_ns", complete_ns},
-                                       {"wall_ns", wall_ns},
-                                       {"objects", objects},
-                                       {"files", files},
-                                       {"dentries", dentries},
-                                       {"chunks", chunks},
-                                       {"data_bytes", data_bytes}};
+  const nlohmann::ordered_json json = {{"reference", reference}, {"digest", digest.ToString()},
+                                       {"created", created},     {"open_ns", open_ns},
+                                       {"load_ns", load_ns},     {"complete_ns", complete_ns},
+                                       {"wall_ns", wall_ns},     {"objects", objects},
+                                       {"files", files},         {"dentries", dentries},
+                                       {"chunks", chunks},       {"data_bytes", data_bytes}};
   return DumpJson(json);
 }
 
 std::string RestoreReport::ToText() const {
   std::string text = fmt::format("{}  {}\n", PrintablePath(reference), digest.ToString());
   text += fmt::format("made   {}\n", created);
-  text += fmt::format("wall   {} (open {}, load {}, complete {})\n", FormatDuration(wall_ns),
-                      FormatDuration(open_ns), FormatDuration(load_ns),
-                      FormatDuration(complete_ns));
+  text +=
+      fmt::format("wall   {} (open {}, load {}, complete {})\n", FormatDuration(wall_ns),
+                  FormatDuration(open_ns), FormatDuration(load_ns), FormatDuration(complete_ns));
   text += fmt::format("files  {} ({} names, {} objects), {} of data\n", files, dentries, objects,
                       FormatBytes(data_bytes));
   return text;
@@ -157,10 +151,8 @@ absl::Status Restorer::TakeRoots(const state::SavedGraph& graph, const state::Lo
   // The filesystem first: whatever goes wrong from here on, its trees are to be taken down.
   auto vfs = loaded.Root<state::Object>(kVfsRoot);
   if (!vfs.ok()) return vfs.status();
-  result_.vfs_ = RefPtr<vfs::VirtualFilesystem>(
-      dynamic_cast<vfs::VirtualFilesystem*>(vfs->get()));
-  if (!result_.vfs_)
-    return absl::DataLossError("root vfs: is not a VirtualFilesystem");
+  result_.vfs_ = RefPtr<vfs::VirtualFilesystem>(dynamic_cast<vfs::VirtualFilesystem*>(vfs->get()));
+  if (!result_.vfs_) return absl::DataLossError("root vfs: is not a VirtualFilesystem");
   for (const state::SavedRoot& root : graph.roots) {
     if (root.name == kVfsRoot) continue;
     auto object = loaded.Root<state::Object>(root.name);

@@ -10,9 +10,9 @@
 //   absl::StatusOr<RestoredImage> restored = Restore(request);
 //   RefPtr<vfs::VirtualFilesystem> vfs = restored->TakeVfs();   // Teardown() it in the end
 //
-// Manifest, config and state are verified before anything is built from them. File data stays in the
-// image until it is read, and is verified then; a chunk that is missing or damaged is EIO, never
-// zeros. All or nothing: a failed restore leaves nothing behind.
+// Manifest, config and state are verified before anything is built from them. File data stays in
+// the image until it is read, and is verified then; a chunk that is missing or damaged is EIO,
+// never zeros. All or nothing: a failed restore leaves nothing behind.
 
 #ifndef STASIS_RESTORE_RESTORE_H_
 #define STASIS_RESTORE_RESTORE_H_

@@ -2,9 +2,9 @@
 //
 // rows.h: the part of a checkpoint that needs the gate closed.
 //
-// SaveRows closes the gate, lets every filesystem prepare, builds the rows of all objects and takes a
-// reference on each chunk; then it opens the gate again. What comes out does not change any more, and
-// may be written while the filesystem is in use.
+// SaveRows closes the gate, lets every filesystem prepare, builds the rows of all objects and takes
+// a reference on each chunk; then it opens the gate again. What comes out does not change any more,
+// and may be written while the filesystem is in use.
 
 #ifndef STASIS_RESTORE_ROWS_H_
 #define STASIS_RESTORE_ROWS_H_

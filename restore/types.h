@@ -16,8 +16,8 @@ namespace stasis::restore {
 // The types of the VFS and of every filesystem in this library. main() adds those of its own roots.
 void RegisterTypes(state::Registry& registry);
 
-// Names of what a reader must know before it looks at the state: "filesystem.memfs" for an image with
-// a memfs in it. Sorted.
+// Names of what a reader must know before it looks at the state: "filesystem.memfs" for an image
+// with a memfs in it. Sorted.
 std::vector<std::string> RequiredFeatures(const state::SavedGraph& graph,
                                           const state::Registry& registry);
 // All that `registry` can deal with.

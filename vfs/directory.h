@@ -153,6 +153,26 @@ class Directory {
   uint64_t next_position_ ABSL_GUARDED_BY(mu) = kFirstPosition;
 };
 
+// Locks a directory while another one is locked. Which of two is the outer one depends on the tree, and
+// a rename can turn it round: so abseil's deadlock detector, which would take that for an error, is
+// made to forget that the two were ever locked together.
+class ABSL_SCOPED_LOCKABLE InnerDirectoryLock {
+ public:
+  explicit InnerDirectoryLock(Directory& directory) ABSL_EXCLUSIVE_LOCK_FUNCTION(directory.mu)
+      : directory_(directory) {
+    directory_.mu.Lock();
+  }
+  ~InnerDirectoryLock() ABSL_UNLOCK_FUNCTION() {
+    directory_.mu.Unlock();
+    directory_.mu.ForgetDeadlockInfo();
+  }
+  InnerDirectoryLock(const InnerDirectoryLock&) = delete;
+  InnerDirectoryLock& operator=(const InnerDirectoryLock&) = delete;
+
+ private:
+  Directory& directory_;
+};
+
 }  // namespace stasis::vfs
 
 #endif  // STASIS_VFS_DIRECTORY_H_

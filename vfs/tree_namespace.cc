@@ -19,25 +19,27 @@ bool IsDots(std::string_view name) { return name == "." || name == ".."; }
 // Locks one or two directories, an ancestor first. Requires the rename lock for two.
 class TreeFilesystem::TwoDirectories {
  public:
-  TwoDirectories(Dentry& a, Dentry& b) ABSL_NO_THREAD_SAFETY_ANALYSIS : first_(&a), second_(&b) {
-    if (first_ == second_) {
-      second_ = nullptr;
-    } else if (b.IsAncestorOf(a) || (!a.IsAncestorOf(b) && &b < &a)) {
-      std::swap(first_, second_);
-    }
-    first_->directory().mu.Lock();
-    if (second_ != nullptr) second_->directory().mu.Lock();
+  TwoDirectories(Dentry& a, Dentry& b) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const bool swap = b.IsAncestorOf(a) || (!a.IsAncestorOf(b) && &b < &a);
+    outer_ = &(swap ? b : a).directory().mu;
+    outer_->Lock();
+    if (&a == &b) return;
+    inner_ = &(swap ? a : b).directory().mu;
+    inner_->Lock();
   }
   ~TwoDirectories() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    if (second_ != nullptr) second_->directory().mu.Unlock();
-    first_->directory().mu.Unlock();
+    if (inner_ != nullptr) {
+      inner_->Unlock();
+      inner_->ForgetDeadlockInfo();  // as InnerDirectoryLock
+    }
+    outer_->Unlock();
   }
   TwoDirectories(const TwoDirectories&) = delete;
   TwoDirectories& operator=(const TwoDirectories&) = delete;
 
  private:
-  Dentry* first_;
-  Dentry* second_;
+  absl::Mutex* outer_;
+  absl::Mutex* inner_ = nullptr;  // null if the two are one
 };
 
 Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& parent, NewFile file) {
@@ -173,7 +175,7 @@ Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
   if (!child->is_dir()) return Err(ENOTDIR);
   if (child->is_mountpoint()) return Err(EBUSY);
   Directory& victim = child->directory();
-  absl::MutexLock victim_lock(&victim.mu);
+  const InnerDirectoryLock victim_lock(victim);
   if (!victim.empty()) return Err(ENOTEMPTY);
   STASIS_RETURN_IF_ERROR(parent->inode().RmdirChild(name, child->inode(), path.clock().Now()));
   victim.set_dead();
@@ -256,7 +258,7 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   if (replaced != nullptr && replaced->is_dir()) {
     // Nothing can be added to it once it is dead, and nothing is in it.
     Directory& victim = replaced->directory();
-    absl::MutexLock victim_lock(&victim.mu);
+    const InnerDirectoryLock victim_lock(victim);
     if (!victim.empty()) return Err(ENOTEMPTY);
     victim.set_dead();
   }

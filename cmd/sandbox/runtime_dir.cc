@@ -191,6 +191,14 @@ absl::Status RuntimeDir::CleanUp() const {
   return absl::OkStatus();
 }
 
+absl::Status RuntimeDir::CleanUpIfDead() const {
+  const absl::StatusOr<UniqueFd> lock = TryLock();
+  if (lock.ok()) return CleanUp();
+  const bool nothing_left = absl::IsUnavailable(lock.status()) ||
+                            absl::IsAborted(lock.status()) || absl::IsNotFound(lock.status());
+  return nothing_left ? absl::OkStatus() : lock.status();
+}
+
 std::vector<RuntimeDir> RuntimeDir::List(const std::string& root) {
   std::vector<RuntimeDir> found;
   std::error_code error;

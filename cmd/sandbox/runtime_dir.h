@@ -73,8 +73,10 @@ class RuntimeDir {
   absl::StatusOr<Record> ReadRecord() const;
 
   // Removes the folder and what the record names: processes, cgroup, mounts.
-  // Requires: the caller holds the lock, or nobody does.
+  // Requires: the caller holds the lock.
   absl::Status CleanUp() const;
+  // The same if nobody holds the lock; otherwise there is nothing to clear up.
+  absl::Status CleanUpIfDead() const;
 
   // All folders below `root`, sorted by name.
   static std::vector<RuntimeDir> List(const std::string& root);

@@ -35,7 +35,8 @@ absl::StatusOr<Digest> Digest::Parse(std::string_view text) {
   Digest digest;
   const bool shaped = text.substr(0, kPrefix.size()) == kPrefix &&
                       text.size() == kPrefix.size() + 2 * digest.bytes.size();
-  if (!shaped) return DataLoss("\"{}\" is not a digest of the form sha256:HEX", text.substr(0, 100));
+  if (!shaped)
+    return DataLoss("\"{}\" is not a digest of the form sha256:HEX", text.substr(0, 100));
   for (size_t i = 0; i < digest.bytes.size(); ++i) {
     const int high = HexValue(text[kPrefix.size() + 2 * i]);
     const int low = HexValue(text[kPrefix.size() + 2 * i + 1]);

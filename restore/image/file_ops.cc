@@ -73,8 +73,8 @@ Result<std::vector<std::string>> PosixFileOps::List(int dir) {
 }
 
 Result<size_t> PosixFileOps::ReadAt(int fd, std::span<std::byte> out, uint64_t offset) {
-  const ssize_t n = Retry(
-      [&] { return ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset)); });
+  const ssize_t n =
+      Retry([&] { return ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset)); });
   if (n < 0) return Err(errno);
   return static_cast<size_t>(n);
 }

@@ -2,8 +2,8 @@
 //
 // frame_cache.h: the frames read last, decompressed.
 //
-// Chunks that are neighbours in a file share a frame: whoever faults the first finds the others here.
-// Threads that want the same frame at once wait for the one that reads it.
+// Chunks that are neighbours in a file share a frame: whoever faults the first finds the others
+// here. Threads that want the same frame at once wait for the one that reads it.
 
 #ifndef STASIS_RESTORE_IMAGE_FRAME_CACHE_H_
 #define STASIS_RESTORE_IMAGE_FRAME_CACHE_H_

@@ -23,13 +23,11 @@ absl::StatusOr<std::unique_ptr<ImageReader>> ImageReader::Open(const Layout& lay
                                                                ReadOptions options) {
   IMAGE_ASSIGN_OR_RETURN(ImageInfo info, ReadImageInfo(layout, tag, options.known_features));
   IMAGE_ASSIGN_OR_RETURN(DecodedState state, OpenState(layout, info));
-  IMAGE_ASSIGN_OR_RETURN(
-      RefPtr<PackReader> source,
-      PackReader::Open(layout, info.reference, std::move(state.data.packs),
-                       std::move(state.data.frames), std::move(options.packs)));
-  return std::unique_ptr<ImageReader>(new ImageReader(std::move(info), std::move(state.graph),
-                                                      std::move(state.data.chunks),
-                                                      std::move(source)));
+  IMAGE_ASSIGN_OR_RETURN(RefPtr<PackReader> source,
+                         PackReader::Open(layout, info.reference, std::move(state.data.packs),
+                                          std::move(state.data.frames), std::move(options.packs)));
+  return std::unique_ptr<ImageReader>(new ImageReader(
+      std::move(info), std::move(state.graph), std::move(state.data.chunks), std::move(source)));
 }
 
 ImageReader::ImageReader(ImageInfo info, state::SavedGraph graph, std::vector<ChunkEntry> chunks,

@@ -7,8 +7,9 @@
 //   state::LoadGraph((*reader)->graph(), **reader, ...);   // the reader is the ChunkTable
 //
 // Open() checks, in this order: index entry; manifest (digest, media types); config (digest, format
-// version, required features); state blob (digest, every extent of it); packs (present, of the right
-// size). File data is read on first use and verified frame by frame; only VerifyImage reads all of it.
+// version, required features); state blob (digest, every extent of it); packs (present, of the
+// right size). File data is read on first use and verified frame by frame; only VerifyImage reads
+// all of it.
 
 #ifndef STASIS_RESTORE_IMAGE_IMAGE_READER_H_
 #define STASIS_RESTORE_IMAGE_IMAGE_READER_H_

@@ -116,9 +116,8 @@ class Writing {
 
   // The image is there already: what goes wrong here only lets the next write store more.
   void MarkChunks() {
-    auto source =
-        PackReader::Open(layout_, fmt::format("{}:{}", layout_.directory(), options_.tag),
-                         tables_.packs, tables_.frames, options_.packs);
+    auto source = PackReader::Open(layout_, fmt::format("{}:{}", layout_.directory(), options_.tag),
+                                   tables_.packs, tables_.frames, options_.packs);
     if (!source.ok()) return;
     for (size_t i = 0; i < graph_.chunks.size(); ++i) {
       if (graph_.chunks[i]->HasOneRef()) continue;  // dead but for the save

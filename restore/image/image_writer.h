@@ -6,8 +6,8 @@
 //   auto result = ImageWriter(**layout).Write(graph, {.tag = "v1", .creator = "stasis 0.1.0"});
 //
 // All or nothing: blobs are written beside, made durable, given their names, and last of all
-// index.json is replaced. After a failure everything that was written is gone again and all tags are
-// what they were; after a crash the next writer clears up (transaction.h).
+// index.json is replaced. After a failure everything that was written is gone again and all tags
+// are what they were; after a crash the next writer clears up (transaction.h).
 //
 // Chunks whose bytes are in the same layout already are referred to there, not written again. After
 // the commit every chunk of the graph is marked as stored in the new image.
@@ -42,29 +42,29 @@ struct WriteProgress {
 
 struct WriteOptions {
   std::string tag;
-  std::string creator;                          // such as "stasis 0.1.0"
-  TimeNs created = 0;                           // of the moment that the image shows
-  std::optional<Digest> parent;                 // manifest of the checkpoint before
-  std::vector<std::string> required_features;   // beside those of the image format itself
+  std::string creator;                         // such as "stasis 0.1.0"
+  TimeNs created = 0;                          // of the moment that the image shows
+  std::optional<Digest> parent;                // manifest of the checkpoint before
+  std::vector<std::string> required_features;  // beside those of the image format itself
   nlohmann::ordered_json statistics = nlohmann::ordered_json::object();
-  Annotations annotations;                      // for manifest and index entry
+  Annotations annotations;                                // for manifest and index entry
   std::function<void(const WriteProgress&)> on_progress;  // from the writing thread
-  const std::atomic<bool>* cancel = nullptr;    // borrowed; true stops the write with kCancelled
-  PackReaderOptions packs;                      // for the reader that chunks refer to afterwards
+  const std::atomic<bool>* cancel = nullptr;  // borrowed; true stops the write with kCancelled
+  PackReaderOptions packs;                    // for the reader that chunks refer to afterwards
 };
 
 struct WriteResult {
   Digest manifest_digest;
   uint64_t manifest_size = 0;
-  uint64_t state_bytes = 0;        // stored size of the state blob
+  uint64_t state_bytes = 0;          // stored size of the state blob
   uint64_t state_content_bytes = 0;  // of its messages, uncompressed
-  uint64_t pack_bytes_stored = 0;  // in packs that this write added
-  uint64_t dirty_bytes = 0;        // content that had to be written
-  uint64_t reused_bytes = 0;       // content that was there already
+  uint64_t pack_bytes_stored = 0;    // in packs that this write added
+  uint64_t dirty_bytes = 0;          // content that had to be written
+  uint64_t reused_bytes = 0;         // content that was there already
   uint64_t chunks = 0;
-  uint64_t frames = 0;             // in the frame table
+  uint64_t frames = 0;  // in the frame table
   uint64_t frames_written = 0;
-  uint64_t packs = 0;              // in the pack table
+  uint64_t packs = 0;  // in the pack table
   uint64_t packs_written = 0;
   // What the chunks refer to now. Null if the packs could not be opened after the commit: then the
   // chunks have not been marked, and the next write stores them again.
@@ -81,7 +81,8 @@ class ImageWriter {
   //
   // Requires: nobody changes the chunks (their references are held by `graph`) and no other write
   // marks them. The caller drops its references to the chunks afterwards.
-  // Errors: see layout.h; kDataLoss if a chunk had to be loaded from another image and could not be.
+  // Errors: see layout.h; kDataLoss if a chunk had to be loaded from another image and could not
+  // be.
   absl::StatusOr<WriteResult> Write(const state::SavedGraph& graph, const WriteOptions& options);
 
  private:

@@ -38,8 +38,7 @@ absl::Status CheckIndex(const Json& json) {
   if (manifests == json.end() || !manifests->is_array())
     return DataLoss("index.json: \"manifests\" is missing or not a list");
   for (size_t i = 0; i < manifests->size(); ++i) {
-    if (!(*manifests)[i].is_object())
-      return DataLoss("index.json: entry {} is not an object", i);
+    if (!(*manifests)[i].is_object()) return DataLoss("index.json: entry {} is not an object", i);
   }
   return absl::OkStatus();
 }

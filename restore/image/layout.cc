@@ -48,10 +48,10 @@ absl::Status WriteByRename(Layout& layout, const std::string& name, std::string_
   const std::string temp = layout.NewTempName();
   const std::string what = fmt::format("{}/{}", layout.directory(), name);
   absl::Status status = [&]() -> absl::Status {
-    IMAGE_ASSIGN_OR_ERRNO(UniqueFd fd,
-                          ops.OpenAt(layout.temp_fd(), temp,
-                                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666),
-                          "cannot create a file for " + what);
+    IMAGE_ASSIGN_OR_ERRNO(
+        UniqueFd fd,
+        ops.OpenAt(layout.temp_fd(), temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666),
+        "cannot create a file for " + what);
     IMAGE_RETURN_IF_ERROR(WriteAll(ops, fd.get(), AsBytes(bytes), what));
     IMAGE_RETURN_IF_ERRNO(ops.SyncData(fd.get()), "cannot write " + what);
     IMAGE_RETURN_IF_ERRNO(ops.RenameAt(layout.temp_fd(), temp, layout.root_fd(), name),
@@ -166,8 +166,8 @@ absl::Status Layout::Lock() {
   return absl::OkStatus();
 }
 
-// Makes whatever a layout is made of and is not there. `oci-layout` comes last: it is what says that
-// the rest is complete.
+// Makes whatever a layout is made of and is not there. `oci-layout` comes last: it is what says
+// that the rest is complete.
 absl::Status Layout::CreateMissing() {
   if (ops_->StatAt(root_.get(), kLayoutFile)) return absl::OkStatus();
   const std::string blobs_name = directory_ + "/blobs";
@@ -248,8 +248,7 @@ absl::StatusOr<UniqueFd> Layout::OpenBlob(const Digest& digest, uint64_t size) c
   auto fd = OpenRegular(*ops_, blobs_.get(), digest.Hex(), what, &found);
   if (absl::IsNotFound(fd.status())) return DataLoss("{} is missing", what);
   if (!fd.ok()) return fd.status();
-  if (found != size)
-    return DataLoss("{} has {} bytes, {} are expected", what, found, size);
+  if (found != size) return DataLoss("{} has {} bytes, {} are expected", what, found, size);
   return fd;
 }
 

@@ -111,8 +111,8 @@ class Layout {
   // The bytes of index.json (see index.h). Errors: kDataLoss if it is missing.
   absl::StatusOr<std::string> ReadIndex() const;
 
-  // Replaces index.json: temporary file, fsync, rename, fsync of the directory. A failure leaves the
-  // old one, or puts it back. Requires: writable().
+  // Replaces index.json: temporary file, fsync, rename, fsync of the directory. A failure leaves
+  // the old one, or puts it back. Requires: writable().
   absl::Status ReplaceIndex(std::string_view bytes);
 
   // Descriptors of the folders; borrowed.

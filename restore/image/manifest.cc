@@ -210,8 +210,8 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   if (layers->empty() || layers->size() > kMaxLayers)
     return DataLoss("{}: {} layers instead of 1 to {}", what, layers->size(), kMaxLayers);
   for (size_t i = 0; i < layers->size(); ++i) {
-    IMAGE_ASSIGN_OR_RETURN(Descriptor layer, ParseDescriptor((*layers)[i],
-                                                             fmt::format("{}, layer {}", what, i)));
+    IMAGE_ASSIGN_OR_RETURN(Descriptor layer,
+                           ParseDescriptor((*layers)[i], fmt::format("{}, layer {}", what, i)));
     if (i == 0)
       manifest.state = std::move(layer);
     else
@@ -222,8 +222,8 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
 
 absl::Status CheckLayers(const Manifest& manifest) {
   if (manifest.state.media_type != kMediaTypeState)
-    return DataLoss("manifest, layer 0: \"mediaType\" is \"{}\", not {}",
-                    manifest.state.media_type, kMediaTypeState);
+    return DataLoss("manifest, layer 0: \"mediaType\" is \"{}\", not {}", manifest.state.media_type,
+                    kMediaTypeState);
   for (size_t i = 0; i < manifest.packs.size(); ++i) {
     if (manifest.packs[i].media_type != kMediaTypePack)
       return DataLoss("manifest, layer {}: \"mediaType\" is \"{}\", not {}", i + 1,

@@ -3,8 +3,8 @@
 // manifest.h: the JSON documents of an image, parsed strictly and written compactly.
 //
 // A document that we write has exactly one form (compact, keys in a fixed order). One that we read
-// may have more in it than we know (OCI asks readers to ignore that), but duplicate keys, wrong types
-// and nesting deeper than 32 are refused.
+// may have more in it than we know (OCI asks readers to ignore that), but duplicate keys, wrong
+// types and nesting deeper than 32 are refused.
 
 #ifndef STASIS_RESTORE_IMAGE_MANIFEST_H_
 #define STASIS_RESTORE_IMAGE_MANIFEST_H_
@@ -44,7 +44,8 @@ inline constexpr uint64_t kMaxManifestSize = 4 * 1024 * 1024 - 1;
 inline constexpr uint64_t kMaxConfigSize = 4 * 1024 * 1024;
 inline constexpr uint64_t kMaxIndexSize = 64 * 1024 * 1024;
 
-// The version of the container: state blob, tables, packs. A reader takes every version up to its own.
+// The version of the container: state blob, tables, packs. A reader takes every version up to its
+// own.
 inline constexpr uint32_t kFormatVersion = 1;
 
 using Annotations = std::map<std::string, std::string>;

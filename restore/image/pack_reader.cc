@@ -25,9 +25,9 @@ absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::s
                                                     std::vector<PackEntry> packs,
                                                     std::vector<FrameEntry> frames,
                                                     PackReaderOptions options) {
-  auto reader = RefPtr<PackReader>::Adopt(
-      new PackReader(layout.shared_ops(), layout.id(), std::move(image), std::move(packs),
-                     std::move(frames), std::move(options)));
+  auto reader = RefPtr<PackReader>::Adopt(new PackReader(layout.shared_ops(), layout.id(),
+                                                         std::move(image), std::move(packs),
+                                                         std::move(frames), std::move(options)));
   for (const PackEntry& pack : reader->packs_) {
     IMAGE_ASSIGN_OR_RETURN(UniqueFd fd, layout.OpenBlob(pack.digest, pack.size));
     reader->fds_.push_back(std::move(fd));
@@ -40,9 +40,9 @@ absl::StatusOr<FrameContent> PackReader::ReadFrame(uint32_t index) const {
     return DataLoss("{}: there is no frame {}, only {}", image_, index, frames_.size());
   const FrameEntry& frame = frames_[index];
   frames_read_.fetch_add(1, std::memory_order_relaxed);
-  return ReadFrameFrom(*ops_, fds_[frame.pack].get(), frame,
-                       fmt::format("{}: pack {}, frame {}", image_,
-                                   packs_[frame.pack].digest.ToString(), index));
+  return ReadFrameFrom(
+      *ops_, fds_[frame.pack].get(), frame,
+      fmt::format("{}: pack {}, frame {}", image_, packs_[frame.pack].digest.ToString(), index));
 }
 
 absl::Status PackReader::ReadChunk(state::ChunkLocation at, std::span<std::byte> out) {

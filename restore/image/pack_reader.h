@@ -2,9 +2,9 @@
 //
 // pack_reader.h: stored file data, read and verified frame by frame.
 //
-// A PackReader is what not yet loaded chunks refer to. It lives as long as any of them, which may be
-// long after the ImageReader that made it; it keeps its packs open, so that the data stays readable
-// although the image is removed.
+// A PackReader is what not yet loaded chunks refer to. It lives as long as any of them, which may
+// be long after the ImageReader that made it; it keeps its packs open, so that the data stays
+// readable although the image is removed.
 
 #ifndef STASIS_RESTORE_IMAGE_PACK_READER_H_
 #define STASIS_RESTORE_IMAGE_PACK_READER_H_

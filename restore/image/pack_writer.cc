@@ -159,8 +159,8 @@ absl::Status PackWriter::TakeFrame(const FinishedFrame& frame) {
     if (!pack.ok()) return pack.status();
     pack_.emplace(*std::move(pack));
   }
-  const auto place = std::pair(static_cast<uint32_t>(written_.size()),
-                               static_cast<uint32_t>(pack_frames_.size()));
+  const auto place =
+      std::pair(static_cast<uint32_t>(written_.size()), static_cast<uint32_t>(pack_frames_.size()));
   places_.push_back(place);
   by_content_[frame.content_digest] = place;
   FrameEntry& entry = pack_frames_.emplace_back();
@@ -197,8 +197,8 @@ void PackWriter::Report(bool force) {
   on_progress_(progress_);
 }
 
-// Numbers frames and packs by first use, so that the chunk table is mostly zeros and nothing depends
-// on which thread was faster.
+// Numbers frames and packs by first use, so that the chunk table is mostly zeros and nothing
+// depends on which thread was faster.
 PackedData PackWriter::Finish() {
   std::vector<uint32_t> new_frame(frames_.size(), kUnknown);
   std::vector<uint32_t> new_pack(packs_.size(), kUnknown);

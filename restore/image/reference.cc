@@ -18,9 +18,7 @@ bool IsAlphanumeric(char c) {
 bool MayStartTag(char c) { return IsAlphanumeric(c) || c == '_'; }
 bool MayBeInTag(char c) { return MayStartTag(c) || c == '.' || c == '-'; }
 
-absl::Status Invalid(std::string message) {
-  return absl::InvalidArgumentError(std::move(message));
-}
+absl::Status Invalid(std::string message) { return absl::InvalidArgumentError(std::move(message)); }
 
 }  // namespace
 
@@ -47,8 +45,8 @@ absl::StatusOr<Reference> ParseReference(std::string_view text) {
   if (reference.directory.find('\0') != std::string::npos)
     return Invalid("the directory's name has a NUL character in it");
   if (absl::Status status = CheckTag(reference.tag); !status.ok())
-    return Invalid(fmt::format("\"{}\": {}; an image is named DIR:TAG", text,
-                               std::string(status.message())));
+    return Invalid(
+        fmt::format("\"{}\": {}; an image is named DIR:TAG", text, std::string(status.message())));
   return reference;
 }
 

@@ -30,8 +30,8 @@ inline constexpr uint64_t kMaxIndexContent = 512 * 1024 * 1024;
 // Stored bytes of a whole state blob.
 inline constexpr uint64_t kMaxStateBlob = uint64_t{2} * 1024 * 1024 * 1024;
 
-// What `stored` bytes may decompress to, so that a small file cannot ask for all of a host's memory.
-// Real states are far from it (8 to 30 times).
+// What `stored` bytes may decompress to, so that a small file cannot ask for all of a host's
+// memory. Real states are far from it (8 to 30 times).
 constexpr uint64_t MaxContentFor(uint64_t stored) {
   return uint64_t{64} * 1024 * 1024 + stored * 128;
 }

@@ -82,8 +82,7 @@ class Decoder {
       out.row_count = table.getRowCount();
       const auto messages = table.getMessages();
       const std::string what = fmt::format("state blob, table \"{}\"", out.type);
-      if (out.type <= previous)
-        return DataLoss("{}, field type: not after \"{}\"", what, previous);
+      if (out.type <= previous) return DataLoss("{}, field type: not after \"{}\"", what, previous);
       previous = out.type;
       if (out.row_count > uint64_t{messages.size()} * state::kRowsPerMessage)
         return DataLoss("{}, field rowCount: {} rows in {} messages", what, out.row_count,

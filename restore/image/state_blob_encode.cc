@@ -59,8 +59,8 @@ class Encoder {
         const auto content = BytesOf(message);
         if (content.empty() || content.size() > kMaxMessageContent)
           return absl::ResourceExhaustedError(
-              fmt::format("table {}: a message of {} bytes does not fit into an image",
-                          table.type, content.size()));
+              fmt::format("table {}: a message of {} bytes does not fit into an image", table.type,
+                          content.size()));
         IMAGE_RETURN_IF_ERROR(compressor_.Compress(content, stored_));
         extents_.push_back({offset_, static_cast<uint32_t>(stored_.size()),
                             static_cast<uint32_t>(content.size())});
@@ -131,9 +131,8 @@ class Encoder {
     const auto content = BytesOf(words);
     IMAGE_RETURN_IF_ERROR(compressor_.Compress(content, stored_));
     if (content.size() > kMaxIndexContent || content.size() > MaxContentFor(stored_.size()))
-      return absl::ResourceExhaustedError(
-          fmt::format("the index of the state has {} bytes, more than an image can hold",
-                      content.size()));
+      return absl::ResourceExhaustedError(fmt::format(
+          "the index of the state has {} bytes, more than an image can hold", content.size()));
     sizes_.index = stored_.size();
     const Footer footer{offset_, stored_.size(), content.size(), Digest::Of(stored_)};
     IMAGE_RETURN_IF_ERROR(Write(stored_));

@@ -33,8 +33,7 @@ absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob) {
   Hasher hasher;
   std::vector<std::byte> buffer(std::min<uint64_t>(blob.size, kBufferSize));
   for (uint64_t at = 0; at < blob.size; at += buffer.size()) {
-    const auto piece =
-        std::span(buffer).first(std::min<uint64_t>(buffer.size(), blob.size - at));
+    const auto piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), blob.size - at));
     absl::Status status = ReadFully(layout.ops(), fd->get(), piece, at, BlobName(layout));
     if (!status.ok()) return false;
     hasher.Update(piece);
@@ -183,8 +182,8 @@ absl::Status Transaction::Commit(std::string_view tag, const Descriptor& entry) 
   return absl::OkStatus();
 }
 
-// If the index names the manifest although replacing it failed, and could not be put back, blobs and
-// list stay: the next writer sees which of the two states the disk has kept.
+// If the index names the manifest although replacing it failed, and could not be put back, blobs
+// and list stay: the next writer sees which of the two states the disk has kept.
 void Transaction::Rollback(const Digest* manifest) {
   bool keep = false;
   if (manifest != nullptr) {

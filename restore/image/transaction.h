@@ -3,9 +3,9 @@
 // transaction.h: blobs and a tag, added to a layout together or not at all.
 //
 // Blobs are written to .stasis/tmp. Commit() makes them durable, lists their digests in
-// .stasis/tmp/pending, renames them to blobs/sha256/HEX, makes that durable, replaces index.json and
-// removes the list. Whenever the power goes, either the tag is there with all of its blobs, or the
-// index is the old one and the next writer finds in the list what to remove.
+// .stasis/tmp/pending, renames them to blobs/sha256/HEX, makes that durable, replaces index.json
+// and removes the list. Whenever the power goes, either the tag is there with all of its blobs, or
+// the index is the old one and the next writer finds in the list what to remove.
 
 #ifndef STASIS_RESTORE_IMAGE_TRANSACTION_H_
 #define STASIS_RESTORE_IMAGE_TRANSACTION_H_
@@ -31,7 +31,8 @@ struct StoredBlob {
   uint64_t size = 0;
 };
 
-// A blob being written, hashed on the way. Its file goes with it unless a transaction takes it over.
+// A blob being written, hashed on the way. Its file goes with it unless a transaction takes it
+// over.
 class BlobWriter {
  public:
   // `expected_size` bytes of space are reserved if the filesystem can. Requires: layout.writable().
@@ -85,8 +86,8 @@ class Transaction {
   struct Pending {
     StoredBlob blob;
     std::string temp_name;
-    UniqueFd fd;             // until synced
-    bool replaces = false;   // a damaged blob of that name is there
+    UniqueFd fd;            // until synced
+    bool replaces = false;  // a damaged blob of that name is there
     bool published = false;
   };
 

@@ -84,12 +84,12 @@ class Verifier {
   UniqueFd VerifyPack(const Descriptor& pack) {
     auto fd = layout_.OpenBlob(pack.digest, pack.size);
     if (!Check(fd.status())) return UniqueFd();
-    const std::string what = fmt::format("{}: pack {}", layout_.directory(), pack.digest.ToString());
+    const std::string what =
+        fmt::format("{}: pack {}", layout_.directory(), pack.digest.ToString());
     Hasher hasher;
     std::vector<std::byte> buffer(std::min<uint64_t>(kPiece, pack.size));
     for (uint64_t at = 0; at < pack.size; at += buffer.size()) {
-      const auto piece =
-          std::span(buffer).first(std::min<uint64_t>(buffer.size(), pack.size - at));
+      const auto piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), pack.size - at));
       if (!Check(ReadFully(layout_.ops(), fd->get(), piece, at, what))) return *std::move(fd);
       hasher.Update(piece);
       Progress(piece.size());
@@ -106,10 +106,9 @@ class Verifier {
     for (size_t i = 0; i < data.frames.size(); ++i) {
       const FrameEntry& frame = data.frames[i];
       if (!packs[frame.pack].valid()) continue;  // noted already
-      const auto content =
-          ReadFrameFrom(layout_.ops(), packs[frame.pack].get(), frame,
-                        fmt::format("{}: pack {}, frame {}", info.reference,
-                                    data.packs[frame.pack].digest.ToString(), i));
+      const auto content = ReadFrameFrom(layout_.ops(), packs[frame.pack].get(), frame,
+                                         fmt::format("{}: pack {}, frame {}", info.reference,
+                                                     data.packs[frame.pack].digest.ToString(), i));
       if (Check(content.status())) ++report_.frames;
       Progress(frame.stored_length);
     }
@@ -129,8 +128,9 @@ absl::Status VerifyReport::status() const {
   if (findings.empty()) return absl::OkStatus();
   const uint64_t more = findings.size() - 1 + findings_dropped;
   if (more == 0) return findings.front();
-  return absl::Status(findings.front().code(),
-                      fmt::format("{} (and {} more)", std::string(findings.front().message()), more));
+  return absl::Status(
+      findings.front().code(),
+      fmt::format("{} (and {} more)", std::string(findings.front().message()), more));
 }
 
 VerifyReport VerifyImage(const Layout& layout, std::string_view tag, const VerifyOptions& options) {

@@ -41,10 +41,10 @@ struct VerifyReport {
   absl::Status status() const;
 };
 
-// Checks the digest of every blob of an image, that every frame decompresses to what its digest says,
-// that every chunk lies in its frame, and that the index entry says what the manifest says. Goes on
-// after a finding as far as there is something to go on with. What rows of the state mean is not
-// looked at: that is the loader's work.
+// Checks the digest of every blob of an image, that every frame decompresses to what its digest
+// says, that every chunk lies in its frame, and that the index entry says what the manifest says.
+// Goes on after a finding as far as there is something to go on with. What rows of the state mean
+// is not looked at: that is the loader's work.
 VerifyReport VerifyImage(const Layout& layout, std::string_view tag, const VerifyOptions& options);
 
 }  // namespace stasis::image

@@ -23,17 +23,17 @@ struct CompareOptions {
   bool owners = true;
   bool xattrs = true;
   bool mtime = true;
-  bool atime = false;       // reading may change it
-  bool ctime = false;       // a host's cannot be set
+  bool atime = false;  // reading may change it; never of symbolic links
+  bool ctime = false;  // a host's cannot be set
   bool btime = false;
-  bool hard_links = true;   // which names are the same file; nlink
-  bool holes = false;       // where data is
+  bool hard_links = true;  // which names are the same file; nlink
+  bool holes = false;      // where data is
   size_t max_differences = 1000;
 };
 
 struct Difference {
   std::string path;
-  std::string kind;   // missing, extra, type, mode, owner, size, mtime, content, ...
+  std::string kind;  // missing, extra, type, mode, owner, size, mtime, content, ...
   std::string left;
   std::string right;
 
@@ -41,8 +41,8 @@ struct Difference {
 };
 
 struct CompareReport {
-  uint64_t files = 0;  // names on the left
-  uint64_t bytes = 0;  // compared
+  uint64_t files = 0;                   // names on the left
+  uint64_t bytes = 0;                   // compared
   std::vector<Difference> differences;  // in the order of paths
   uint64_t dropped = 0;                 // differences past max_differences
 

@@ -50,7 +50,8 @@ absl::StatusOr<UniqueFd> OpenEmptyDirectory(const std::string& directory, bool& 
 // A file beside `file` that takes its name in the end, or goes.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(std::string file) : file_(std::move(file)), temporary_(file_ + ".XXXXXX") {}
+  explicit TemporaryFile(std::string file)
+      : file_(std::move(file)), temporary_(file_ + ".XXXXXX") {}
   ~TemporaryFile() {
     if (fd_.valid()) ::unlink(temporary_.c_str());
   }
@@ -104,7 +105,8 @@ absl::StatusOr<TransferReport> ExportDirectory(vfs::VirtualFilesystem& vfs,
   HostSink sink(*std::move(root), report);
   absl::Status status = TreeCopy(*tree, sink, CopyOptions(options), report).Run();
   if (status.ok()) return report;
-  // Removing it again would be the only step here that can destroy something: that is not ours to do.
+  // Removing it again would be the only step here that can destroy something: that is not ours to
+  // do.
   const std::string left = fmt::format("cannot export to {} ({} files are left in it)",
                                        PrintablePath(directory), report.files);
   if (report.files <= 1 && made && ::rmdir(directory.c_str()) == 0)
@@ -113,8 +115,8 @@ absl::StatusOr<TransferReport> ExportDirectory(vfs::VirtualFilesystem& vfs,
 }
 
 absl::StatusOr<TransferReport> ExportTar(vfs::VirtualFilesystem& vfs,
-                                         const vfs::VirtualDentry& source,
-                                         const std::string& file, const ExportOptions& options) {
+                                         const vfs::VirtualDentry& source, const std::string& file,
+                                         const ExportOptions& options) {
   const std::unique_ptr<TreeSource> tree = OpenVfsTree(vfs, source);
   TransferReport report;
   const std::string what = "cannot export to " + PrintablePath(file);

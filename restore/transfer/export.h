@@ -22,22 +22,20 @@ struct ExportOptions {
   const std::atomic<bool>* cancel = nullptr;  // borrowed
 };
 
-// Copies the tree at `source` into `directory`, which is made, or is empty. Never follows a symbolic
-// link and never leaves `directory`. Owners and device nodes need root: without, they give warnings.
-// Errors: kFailedPrecondition if `directory` is not empty; kResourceExhausted; after others, the
-// message says what was left behind.
+// Copies the tree at `source` into `directory`, which is made, or is empty. Never follows a
+// symbolic link and never leaves `directory`. Owners and device nodes need root: without, they give
+// warnings. Errors: kFailedPrecondition if `directory` is not empty; kResourceExhausted; after
+// others, the message says what was left behind.
 absl::StatusOr<TransferReport> ExportDirectory(vfs::VirtualFilesystem& vfs,
                                                const vfs::VirtualDentry& source,
                                                const std::string& directory,
                                                const ExportOptions& options = {});
 
 // Writes the tree at `source` as a pax archive to `file`; "-" is the standard output. A file is
-// written beside and renamed: it is complete or not there. Holes are kept, extended attributes go to
-// SCHILY.xattr, sockets (tar has none) give warnings.
-// Errors: kResourceExhausted, kInternal.
+// written beside and renamed: it is complete or not there. Holes are kept, extended attributes go
+// to SCHILY.xattr, sockets (tar has none) give warnings. Errors: kResourceExhausted, kInternal.
 absl::StatusOr<TransferReport> ExportTar(vfs::VirtualFilesystem& vfs,
-                                         const vfs::VirtualDentry& source,
-                                         const std::string& file,
+                                         const vfs::VirtualDentry& source, const std::string& file,
                                          const ExportOptions& options = {});
 
 }  // namespace stasis::restore

@@ -107,7 +107,7 @@ class HostTree final : public TreeSource {
 
 Result<std::vector<std::string>> HostTree::List() {
   // A descriptor of its own: fdopendir takes it and moves its position.
-  UniqueFd fd(::openat(dirs_.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd fd = OpenNoAtime(dirs_.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (!fd.valid()) return Err(errno);
   DIR* dir = ::fdopendir(fd.get());
   if (dir == nullptr) return Err(errno);
@@ -139,11 +139,9 @@ Result<std::string> HostTree::ReadLink(const std::string& name) {
 }
 
 Result<std::unique_ptr<FileReader>> HostTree::Open(const std::string& name) {
-  // Not blocking, in case a FIFO has taken the file's place; without touching the access time if
-  // the caller may say so (owners and root).
-  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  UniqueFd fd(::openat(dirs_.fd(), name.c_str(), kFlags | O_NOATIME));
-  if (!fd.valid() && errno == EPERM) fd.reset(::openat(dirs_.fd(), name.c_str(), kFlags));
+  // Not blocking, in case a FIFO has taken the file's place.
+  UniqueFd fd =
+      OpenNoAtime(dirs_.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (!fd.valid()) return Err(errno);
   struct stat st = {};
   if (::fstat(fd.get(), &st) != 0) return Err(errno);
@@ -154,7 +152,7 @@ Result<std::unique_ptr<FileReader>> HostTree::Open(const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TreeSource>> OpenHostTree(const std::string& directory) {
-  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd fd = OpenNoAtime(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (!fd.valid()) return ErrnoStatus(errno, "cannot open directory " + PrintablePath(directory));
   return std::make_unique<HostTree>(std::move(fd));
 }

@@ -2,9 +2,9 @@
 //
 // import.h: a host directory into a VFS.
 //
-// Kept: names of any bytes, all kinds of files, holes, hard links, owners, modes, extended attributes
-// that the caller can read, atime, mtime, ctime and btime in nanoseconds. Symbolic links are copied,
-// never followed, not even if the tree changes meanwhile.
+// Kept: names of any bytes, all kinds of files, holes, hard links, owners, modes, extended
+// attributes that the caller can read, atime, mtime, ctime and btime in nanoseconds. Symbolic links
+// are copied, never followed, not even if the tree changes meanwhile.
 
 #ifndef STASIS_RESTORE_TRANSFER_IMPORT_H_
 #define STASIS_RESTORE_TRANSFER_IMPORT_H_

@@ -26,17 +26,11 @@ struct OwnerMap {
   // For a user without privileges, whose files are to be root's.
   static OwnerMap ToRoot(uint32_t uid, uint32_t gid) { return {{{uid, 0, 1}}, {{gid, 0, 1}}}; }
 
- private:
   static uint32_t Map(const std::vector<Range>& ranges, uint32_t id) {
     for (const Range& range : ranges)
       if (id >= range.from && id - range.from < range.count) return range.to + (id - range.from);
     return id;
   }
-
- public:
-  OwnerMap() = default;
-  OwnerMap(std::vector<Range> uid_ranges, std::vector<Range> gid_ranges)
-      : uids(std::move(uid_ranges)), gids(std::move(gid_ranges)) {}
 };
 
 }  // namespace stasis::restore

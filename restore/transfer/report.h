@@ -19,10 +19,10 @@ struct TransferIssue {
 };
 
 struct TransferReport {
-  uint64_t files = 0;        // names, of all kinds, the root too
+  uint64_t files = 0;  // names, of all kinds, the root too
   uint64_t directories = 0;
-  uint64_t hard_links = 0;   // names of files that had one already
-  uint64_t bytes = 0;        // of data that was moved; holes are not
+  uint64_t hard_links = 0;  // names of files that had one already
+  uint64_t bytes = 0;       // of data that was moved; holes are not
   int64_t wall_ns = 0;
 
   std::vector<TransferIssue> warnings;  // moved, but not all of it

@@ -2,7 +2,8 @@
 //
 // tree_source.h: a tree to read, on a host or in a VFS.
 //
-// A TreeSource is a cursor: it is in one directory at a time, and names are single components in it,
+// A TreeSource is a cursor: it is in one directory at a time, and names are single components in
+// it,
 // "" being the directory itself. So no path is ever resolved, no symbolic link followed, and depth
 // costs no descriptors.
 

@@ -76,9 +76,7 @@ class VfsTree final : public TreeSource {
     STASIS_ASSIGN_OR_RETURN(const vfs::Stat stat, vfs_.StatAt(creds_, At(name)));
     return FromStat(stat);
   }
-  Result<std::string> ReadLink(const std::string& name) override {
-    return vfs_.ReadLinkAt(creds_, At(name));
-  }
+  Result<std::string> ReadLink(const std::string& name) override;
   Result<Xattrs> GetXattrs(const std::string& name) override;
   Result<std::unique_ptr<FileReader>> Open(const std::string& name) override;
   Result<void> Enter(const std::string& name) override;
@@ -109,6 +107,14 @@ Result<std::vector<std::string>> VfsTree::List() {
     return true;
   }));
   return names;
+}
+
+// Not ReadLinkAt, which notes the access.
+Result<std::string> VfsTree::ReadLink(const std::string& name) {
+  STASIS_ASSIGN_OR_RETURN(const vfs::VirtualDentry link, vfs_.GetDentryAt(creds_, At(name)));
+  const vfs::Operation operation(vfs_.gate());
+  STASIS_ASSIGN_OR_RETURN(const std::string_view target, link.inode().ReadLink());
+  return std::string(target);
 }
 
 Result<Xattrs> VfsTree::GetXattrs(const std::string& name) {

@@ -101,6 +101,22 @@ class CircleFinder {
   std::set<std::string> done_;
 };
 
+// A field that holds a plain struct leads to objects if the struct does: known only when all classes
+// are. Structs contain each other without circles, so this ends.
+void MarkReferencesInStructs(Program& program) {
+  std::set<std::string> leading;  // structs that lead to objects
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Class& c : program.classes) {
+      for (Field& field : c.fields) {
+        for (const std::string& name : field.type.structs)
+          field.type.has_refs |= leading.count(name) != 0;
+        if (field.type.has_refs && !c.is_object) changed |= leading.insert(c.name).second;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void CheckProgram(const Program& program, Errors& errors) {
@@ -132,6 +148,7 @@ std::map<std::string, std::string> Generate(const GeneratorOptions& options, Err
   Program program = Parse(input, errors);
   if (errors.empty()) CheckProgram(program, errors);
   if (!errors.empty()) return {};
+  MarkReferencesInStructs(program);
   std::map<std::string, std::string> files;
   for (const Layer& layer : options.layers) GenerateLayer(options, layer, program, files, errors);
   if (!errors.empty()) files.clear();

@@ -26,6 +26,7 @@
 #include "restore/internal/stopwatch.h"
 #include "restore/restore.h"
 #include "restore/transfer/export.h"
+#include "restore/transfer/import.h"
 #include "restore/types.h"
 #include "state/base/clock.h"
 
@@ -82,7 +83,8 @@ class TextSource {
 uint64_t ProcStatusKiB(const char* field) {
   std::ifstream in("/proc/self/status");
   for (std::string line; std::getline(in, line);)
-    if (line.rfind(field, 0) == 0) return std::strtoull(line.c_str() + std::strlen(field), nullptr, 10);
+    if (line.rfind(field, 0) == 0)
+      return std::strtoull(line.c_str() + std::strlen(field), nullptr, 10);
   return 0;
 }
 
@@ -157,6 +159,7 @@ class Case {
     const std::string tree = memory_ + "/tree";
     const auto exported = ExportDirectory(*vfs_, root_, tree);
     Check(exported.status());
+    const int64_t import_ns = MeasureImport(tree);
     const std::string archive = disk_ + "/peer.tar.zst";
     peer_save_ = TimeCommand("tar -C " + tree + " -cf - . | zstd -q -1 -T2 -o " + archive +
                              " && sync " + archive);
@@ -168,8 +171,19 @@ class Case {
            {"save_ns", peer_save_},
            {"load_ns", peer_load_},
            {"stored_bytes", std::filesystem::file_size(archive)},
-           {"export_ns", exported->wall_ns}});
+           {"export_ns", exported->wall_ns},
+           {"import_ns", import_ns}});
     std::filesystem::remove_all(tree);
+  }
+
+  int64_t MeasureImport(const std::string& tree) {
+    const auto vfs = MakeRef<vfs::VirtualFilesystem>(clock_);
+    auto root = vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, {}), {})->root();
+    const auto imported = ImportDirectory(tree, *vfs, root);
+    Check(imported.status());
+    root = {};
+    vfs->Teardown();
+    return imported->wall_ns;
   }
 
   void MeasureSave(const std::string& bench, const std::string& tag) {

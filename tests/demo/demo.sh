@@ -4,7 +4,7 @@
 # The main job, end to end: real programs write to a real tree, a checkpoint is taken in the middle,
 # everything is killed, the tree comes back, and it is compared.
 #
-#   STASIS_BUILD  build folder with cmd/stasis/stasis in it (default: build/release)
+#   STASIS_BUILD  build folder with bin/stasis in it (default: build/release)
 #   DEMO_TREE     the tree to take (default: /usr/share/doc, or this checkout)
 #
 # Exits with 0 if nothing differs.
@@ -15,7 +15,7 @@ export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 build=${STASIS_BUILD:-$project/build/release}
-stasis=$(cd "$build" && pwd)/cmd/stasis/stasis
+stasis=$(cd "$build" && pwd)/bin/stasis
 scratch=$(mktemp -d /tmp/stasis-demo-XXXXXX)
 export STASIS_RUNTIME_DIR=$scratch/run
 cd "$scratch"

@@ -18,12 +18,12 @@
 namespace stasis::restore {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using stasis::testing::AsBytes;
 using stasis::testing::FaultyFileOps;
 using stasis::testing::ScratchDir;
 using stasis::testing::TestVfs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // Notes what is called, and fails where told to.
 class FakeFreezer final : public Freezer {
@@ -238,8 +238,8 @@ TEST_F(CheckpointTest, SameStateGivesTheSameImage) {
   EXPECT_EQ(second->dirty_bytes, 0u);
 }
 
-// Writers always write "a" before "b", and rename a file around; every checkpoint must show a moment
-// that was: b is at most a, and a at most one ahead.
+// Writers always write "a" before "b", and rename a file around; every checkpoint must show a
+// moment that was: b is at most a, and a at most one ahead.
 TEST_F(CheckpointTest, CheckpointsUnderLoadShowOneMoment) {
   std::atomic<bool> stop = false;
   t_.Write("/a", std::string(8, '0'));

@@ -12,10 +12,10 @@
 namespace stasis::restore {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using stasis::testing::ScratchDir;
 using stasis::testing::TestVfs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class InspectTest : public ::testing::Test {
  protected:

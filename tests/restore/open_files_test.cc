@@ -10,11 +10,11 @@
 namespace stasis::restore {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using stasis::testing::AsBytes;
 using stasis::testing::ReadAll;
 using stasis::testing::TestVfs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using vfs::FileDescription;
 
 class OpenFilesTest : public ::testing::Test {

@@ -105,6 +105,21 @@ TEST_F(StateifyTest, NamesTypesByTheirSavedForm) {
   EXPECT_THAT(lock, HasSubstr("struct l.A.S\n  0 i : i16\n"));
 }
 
+TEST_F(StateifyTest, FollowsReferencesInNestedStructs) {
+  Source(
+      "class A final : public state::Object {\n"
+      "  struct Inner { STATE_SAVABLE(Inner); RefPtr<A> a; };\n"
+      "  struct Outer { STATE_SAVABLE(Outer); std::vector<Inner> v; };\n"
+      "  STATE_SAVABLE(A);\n  Outer at_; std::vector<Outer> all_;\n};");
+  const auto files = Run();
+  EXPECT_THAT(errors_, IsEmpty());
+  const std::string& code = files.at("l/gen/l.state.cc");
+  EXPECT_THAT(code, HasSubstr("VisitField(w, o.at_)"));
+  EXPECT_THAT(code, HasSubstr("VisitField(w, o.all_)"));
+  EXPECT_THAT(code, HasSubstr("ClearField(o.at_)"));
+  EXPECT_THAT(code, HasSubstr("VisitField(w, o.v)"));
+}
+
 TEST_F(StateifyTest, TagsStandBesideThreadAnnotations) {
   Source(
       "struct __attribute__((capability(\"mutex\"))) M {};\n"

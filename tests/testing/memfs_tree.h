@@ -113,9 +113,7 @@ class MemfsTree {
 
   Result<vfs::Stat> Stat(std::string_view path) { return vfs->StatAt(creds, At(path, true)); }
   Result<vfs::Stat> LStat(std::string_view path) { return vfs->StatAt(creds, At(path)); }
-  Result<std::string> ReadLink(std::string_view path) {
-    return vfs->ReadLinkAt(creds, At(path));
-  }
+  Result<std::string> ReadLink(std::string_view path) { return vfs->ReadLinkAt(creds, At(path)); }
   Result<void> Access(std::string_view path, vfs::Access want) {
     return vfs->AccessAt(creds, At(path, true), want);
   }
@@ -126,9 +124,7 @@ class MemfsTree {
   Result<void> Chown(std::string_view path, uint32_t uid, uint32_t gid) {
     return Set(path, {.uid = uid, .gid = gid});
   }
-  Result<void> Truncate(std::string_view path, uint64_t size) {
-    return Set(path, {.size = size});
-  }
+  Result<void> Truncate(std::string_view path, uint64_t size) { return Set(path, {.size = size}); }
 
   Result<void> SetXattr(std::string_view path, std::string_view name, std::string_view value,
                         int flags = 0) {
@@ -160,16 +156,13 @@ class MemfsTree {
   }
   // Mounts a new memfs.
   Result<RefPtr<vfs::Mount>> Mount(std::string_view path, vfs::MountFlags flags = {}) {
-    return vfs->MountAt(creds, *ns, At(path, true), memfs::MemFilesystem::Create(*vfs, {}),
-                        flags);
+    return vfs->MountAt(creds, *ns, At(path, true), memfs::MemFilesystem::Create(*vfs, {}), flags);
   }
   Result<RefPtr<vfs::Mount>> Bind(std::string_view source, std::string_view path,
                                   vfs::MountFlags flags = {}) {
     return vfs->BindAt(creds, *ns, At(source, true), At(path, true), flags);
   }
-  Result<void> Umount(std::string_view path) {
-    return vfs->UmountAt(creds, *ns, At(path, true));
-  }
+  Result<void> Umount(std::string_view path) { return vfs->UmountAt(creds, *ns, At(path, true)); }
 
   ManualClock clock{TimeNs{1'767'225'600'000'000'000}};  // 2026-01-01
   vfs::Credentials creds = vfs::Credentials::Root();

@@ -30,7 +30,7 @@ void RemoveTree(const std::string& path) {
 }  // namespace
 
 ScratchDir::ScratchDir() {
-  const char* base = std::getenv("TEST_TMPDIR");  // NOLINT(concurrency-mt-unsafe)
+  const char* base = std::getenv("TEST_TMPDIR");      // NOLINT(concurrency-mt-unsafe)
   if (base == nullptr) base = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe)
   path_ = std::string(base == nullptr ? "/tmp" : base) + "/stasis-test.XXXXXX";
   if (::mkdtemp(path_.data()) == nullptr) std::abort();

@@ -74,8 +74,7 @@ void TestVfs::Discard() {
 }
 
 void TestVfs::Adopt(restore::RestoredImage image) {
-  for (const std::string& name : image.root_names())
-    held_[name] = image.Root<state::Object>(name);
+  for (const std::string& name : image.root_names()) held_[name] = image.Root<state::Object>(name);
   vfs_ = image.TakeVfs();
   ASSERT_FALSE(vfs_->namespaces().empty());
   ns_ = vfs_->namespaces()[0];
@@ -156,9 +155,7 @@ vfs::Stat TestVfs::Stat(std::string_view path) {
   return Expect(vfs_->StatAt(creds_, At(path)), "stat", path);
 }
 
-bool TestVfs::Exists(std::string_view path) {
-  return vfs_->StatAt(creds_, At(path)).has_value();
-}
+bool TestVfs::Exists(std::string_view path) { return vfs_->StatAt(creds_, At(path)).has_value(); }
 
 std::string TestVfs::ReadLink(std::string_view path) {
   return Expect(vfs_->ReadLinkAt(creds_, At(path)), "readlink", path);
@@ -196,8 +193,7 @@ restore::CheckpointRequest TestVfs::RequestTo(const std::string& directory,
   return request;
 }
 
-restore::RestoreRequest TestVfs::RequestFrom(const std::string& directory,
-                                             const std::string& tag) {
+restore::RestoreRequest TestVfs::RequestFrom(const std::string& directory, const std::string& tag) {
   restore::RestoreRequest request;
   request.registry = &registry();
   request.clock = &clock();

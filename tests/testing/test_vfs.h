@@ -11,8 +11,8 @@
 //   file = t.Held<vfs::FileDescription>("file");
 //   EXPECT_EQ(t.Read("/a/f"), "hello");
 //
-// Verbs act as root on absolute paths and do not follow a final symbolic link. One that fails is a test
-// failure that names path and errno; for expected errors use vfs() and At().
+// Verbs act as root on absolute paths and do not follow a final symbolic link. One that fails is a
+// test failure that names path and errno; for expected errors use vfs() and At().
 
 #ifndef STASIS_TESTS_TESTING_TEST_VFS_H_
 #define STASIS_TESTS_TESTING_TEST_VFS_H_
@@ -97,8 +97,7 @@ class TestVfs {
 
   // A request for this filesystem with all held objects, to `directory`:`tag`.
   restore::CheckpointRequest RequestTo(const std::string& directory, const std::string& tag);
-  static restore::RestoreRequest RequestFrom(const std::string& directory,
-                                             const std::string& tag);
+  static restore::RestoreRequest RequestFrom(const std::string& directory, const std::string& tag);
 
   // Saves to an image and goes on with what is restored from it. The image stays until the end.
   void SaveAndRestore();

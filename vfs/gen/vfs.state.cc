@@ -177,12 +177,11 @@ absl::Status Access::Type<::stasis::vfs::FileDescription>::Load(LoadBatch& batch
 }
 
 void Access::Type<::stasis::vfs::FileDescription>::VisitOwn(GraphWriter& w, ::stasis::vfs::FileDescription& o) {
-  (void)w;
-  (void)o;
+  VisitField(w, o.at_);
 }
 
 void Access::Type<::stasis::vfs::FileDescription>::ClearOwn(::stasis::vfs::FileDescription& o) {
-  (void)o;
+  ClearField(o.at_);
 }
 
 absl::Status Access::Type<::stasis::vfs::FileDescription>::AfterLoadOwn(::stasis::vfs::FileDescription& o, LoadContext& context) {

@@ -339,12 +339,11 @@ absl::Status Access::Type<::stasis::fuse::Node>::Load(LoadBatch& batch, capnp::A
 }
 
 void Access::Type<::stasis::fuse::Node>::VisitOwn(GraphWriter& w, ::stasis::fuse::Node& o) {
-  (void)w;
-  (void)o;
+  VisitField(w, o.at_);
 }
 
 void Access::Type<::stasis::fuse::Node>::ClearOwn(::stasis::fuse::Node& o) {
-  (void)o;
+  ClearField(o.at_);
 }
 
 Object* Access::Type<::stasis::fuse::Node>::Create() { return new ::stasis::fuse::Node(); }

@@ -43,7 +43,8 @@ absl::Status CheckEnd(bool at_end, const char* table, const char* field) {
   return DataLoss("state blob, {} table, field {}: bytes after the last row", table, field);
 }
 
-// Every row takes at least one byte of each column: no memory is taken for rows that cannot be there.
+// Every row takes at least one byte of each column: no memory is taken for rows that cannot be
+// there.
 absl::Status CheckCount(uint32_t count, size_t bytes, const char* table, const char* field) {
   if (count <= bytes) return absl::OkStatus();
   return DataLoss("state blob, {} table: {} rows, but field {} has {} bytes only", table, count,
@@ -54,7 +55,8 @@ absl::Status CheckOverlap(std::span<const FrameEntry> frames) {
   std::vector<uint32_t> order(frames.size());
   std::iota(order.begin(), order.end(), 0);
   const auto before = [&](uint32_t a, uint32_t b) {
-    return std::pair(frames[a].pack, frames[a].offset) < std::pair(frames[b].pack, frames[b].offset);
+    return std::pair(frames[a].pack, frames[a].offset) <
+           std::pair(frames[b].pack, frames[b].offset);
   };
   if (!std::is_sorted(order.begin(), order.end(), before))
     std::sort(order.begin(), order.end(), before);

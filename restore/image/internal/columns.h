@@ -3,8 +3,8 @@
 // columns.h: the frame and chunk tables as columns of varints.
 //
 // Values are stored as differences to what would be expected, so that the usual table (frames one
-// after the other in a pack, chunks one after the other in a frame) is mostly zeros, which zstd then
-// makes next to nothing of. docs/image_format.md has the exact rules.
+// after the other in a pack, chunks one after the other in a frame) is mostly zeros, which zstd
+// then makes next to nothing of. docs/image_format.md has the exact rules.
 
 #ifndef STASIS_RESTORE_IMAGE_INTERNAL_COLUMNS_H_
 #define STASIS_RESTORE_IMAGE_INTERNAL_COLUMNS_H_

@@ -43,7 +43,8 @@ class FramePipeline {
   std::vector<std::byte>& Content() { return slots_[filling_ % kSlots]->content; }
   // Number of the frame that Content() is.
   uint32_t current() const { return static_cast<uint32_t>(filling_); }
-  // Gives the frame to the workers; may call `sink` for earlier ones. Requires: Content() not empty.
+  // Gives the frame to the workers; may call `sink` for earlier ones. Requires: Content() not
+  // empty.
   absl::Status Submit();
   // Waits for all frames and calls `sink` for them.
   absl::Status Drain();

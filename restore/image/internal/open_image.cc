@@ -9,7 +9,8 @@
 namespace stasis::image {
 namespace {
 
-// The pack table repeats the manifest's layers: a registry knows those, a reader of the state these.
+// The pack table repeats the manifest's layers: a registry knows those, a reader of the state
+// these.
 absl::Status CheckPacks(const DataTables& data, const Manifest& manifest) {
   if (data.packs.size() != manifest.packs.size())
     return DataLoss("state blob, pack table: {} rows, but the manifest has {} packs",

@@ -100,8 +100,8 @@ void RemovePending(Layout& layout) { (void)layout.ops().UnlinkAt(layout.temp_fd(
 absl::Status RemoveLeftovers(Layout& layout) {
   const std::string folder = layout.directory() + "/.stasis/tmp";
   FileOps& ops = layout.ops();
-  auto pending = ReadSmallFile(ops, layout.temp_fd(), kPendingFile, kMaxPending,
-                               folder + "/" + kPendingFile);
+  auto pending =
+      ReadSmallFile(ops, layout.temp_fd(), kPendingFile, kMaxPending, folder + "/" + kPendingFile);
   if (pending.ok()) {
     if (const auto digests = ParsePending(*pending); !digests.empty())
       IMAGE_RETURN_IF_ERROR(RemovePendingBlobs(layout, digests));

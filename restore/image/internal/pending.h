@@ -2,9 +2,10 @@
 //
 // pending.h: what a dead writer left, and how the next one knows.
 //
-// Between giving blobs their names and replacing index.json, .stasis/tmp/pending holds their digests,
-// one in hexadecimal per line. A writer that finds the file removes those of them that nothing in the
-// index refers to. Blobs that are not listed are never removed: they may be another program's.
+// Between giving blobs their names and replacing index.json, .stasis/tmp/pending holds their
+// digests, one in hexadecimal per line. A writer that finds the file removes those of them that
+// nothing in the index refers to. Blobs that are not listed are never removed: they may be another
+// program's.
 
 #ifndef STASIS_RESTORE_IMAGE_INTERNAL_PENDING_H_
 #define STASIS_RESTORE_IMAGE_INTERNAL_PENDING_H_

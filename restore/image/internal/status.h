@@ -30,31 +30,33 @@ absl::Status Prefix(const absl::Status& status, const std::string& prefix);
 
 }  // namespace stasis::image
 
-#define IMAGE_RETURN_IF_ERROR(expr)                                             \
-  do {                                                                          \
-    if (absl::Status image_status = (expr); !image_status.ok()) [[unlikely]]    \
-      return image_status;                                                      \
+#define IMAGE_RETURN_IF_ERROR(expr)                                          \
+  do {                                                                       \
+    if (absl::Status image_status = (expr); !image_status.ok()) [[unlikely]] \
+      return image_status;                                                   \
   } while (false)
 
 #define IMAGE_ASSIGN_OR_RETURN(lhs, expr) \
   IMAGE_ASSIGN_OR_RETURN_IMPL(STASIS_CONCAT(image_result_, __LINE__), lhs, expr)
-#define IMAGE_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr)      \
-  auto tmp = (expr);                                     \
-  if (!tmp.ok()) [[unlikely]] return tmp.status();       \
+#define IMAGE_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
+  auto tmp = (expr);                                \
+  if (!tmp.ok()) [[unlikely]]                       \
+    return tmp.status();                            \
   lhs = *std::move(tmp)
 
 // The same for a Result: its errno becomes a status.
-#define IMAGE_RETURN_IF_ERRNO(expr, doing)                                      \
-  do {                                                                          \
-    if (auto image_result = (expr); !image_result) [[unlikely]]                 \
-      return ErrnoStatus(image_result.error(), doing);                          \
+#define IMAGE_RETURN_IF_ERRNO(expr, doing)                      \
+  do {                                                          \
+    if (auto image_result = (expr); !image_result) [[unlikely]] \
+      return ErrnoStatus(image_result.error(), doing);          \
   } while (false)
 
 #define IMAGE_ASSIGN_OR_ERRNO(lhs, expr, doing) \
   IMAGE_ASSIGN_OR_ERRNO_IMPL(STASIS_CONCAT(image_result_, __LINE__), lhs, expr, doing)
-#define IMAGE_ASSIGN_OR_ERRNO_IMPL(tmp, lhs, expr, doing)              \
-  auto tmp = (expr);                                                   \
-  if (!tmp) [[unlikely]] return ErrnoStatus(tmp.error(), doing);       \
+#define IMAGE_ASSIGN_OR_ERRNO_IMPL(tmp, lhs, expr, doing) \
+  auto tmp = (expr);                                      \
+  if (!tmp) [[unlikely]]                                  \
+    return ErrnoStatus(tmp.error(), doing);               \
   lhs = std::move(*tmp)
 
 #endif  // STASIS_RESTORE_IMAGE_INTERNAL_STATUS_H_

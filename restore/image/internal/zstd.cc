@@ -25,8 +25,8 @@ absl::Status FrameCompressor::Append(std::span<const std::byte> content,
   const size_t n = ZSTD_compress2(ctx_.get(), out.data() + start, out.size() - start,
                                   content.data(), content.size());
   if (ZSTD_isError(n))
-    return absl::InternalError(fmt::format("cannot compress {} bytes: {}", content.size(),
-                                           ZSTD_getErrorName(n)));
+    return absl::InternalError(
+        fmt::format("cannot compress {} bytes: {}", content.size(), ZSTD_getErrorName(n)));
   out.resize(start + n);
   return absl::OkStatus();
 }
@@ -41,8 +41,7 @@ absl::Status FrameDecompressor::CheckHeader(std::span<const std::byte> stored,
     return DataLoss("{}: the zstd frame has {} bytes of content, the table says {}", what, declared,
                     content_length);
   const size_t frame_length = ZSTD_findFrameCompressedSize(stored.data(), stored.size());
-  if (ZSTD_isError(frame_length))
-    return DataLoss("{}: {}", what, ZSTD_getErrorName(frame_length));
+  if (ZSTD_isError(frame_length)) return DataLoss("{}: {}", what, ZSTD_getErrorName(frame_length));
   if (frame_length != stored.size())
     return DataLoss("{}: the zstd frame has {} stored bytes, the table says {}", what, frame_length,
                     stored.size());

@@ -10,6 +10,12 @@
 
 namespace stasis::restore {
 
+UniqueFd OpenNoAtime(int dir, const char* name, int flags) {
+  UniqueFd fd(::openat(dir, name, flags | O_NOATIME));
+  if (!fd.valid() && errno == EPERM) fd.reset(::openat(dir, name, flags));
+  return fd;
+}
+
 HostDirStack::HostDirStack(UniqueFd root) {
   struct stat st = {};
   ::fstat(root.get(), &st);
@@ -18,7 +24,7 @@ HostDirStack::HostDirStack(UniqueFd root) {
 
 Result<HostDirStack::Level> HostDirStack::Open(int dir, const char* name) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  UniqueFd fd(::openat(dir, name, kFlags));
+  UniqueFd fd = OpenNoAtime(dir, name, kFlags);
   if (!fd.valid()) return Err(errno);
   struct stat st = {};
   if (::fstat(fd.get(), &st) != 0) return Err(errno);

@@ -21,6 +21,10 @@
 
 namespace stasis::restore {
 
+// openat(2) for reading that leaves the access time alone if the caller may ask for that (owners
+// and root). Not valid on failure, with errno set.
+UniqueFd OpenNoAtime(int dir, const char* name, int flags);
+
 // Not thread-safe.
 class HostDirStack {
  public:

@@ -68,8 +68,7 @@ Result<void> HostSink::BeginFile(const TreeNode& node) {
 
 Result<void> HostSink::WriteData(uint64_t offset, std::span<const std::byte> data) {
   while (!data.empty()) {
-    const ssize_t n =
-        ::pwrite(file_.get(), data.data(), data.size(), static_cast<off_t>(offset));
+    const ssize_t n = ::pwrite(file_.get(), data.data(), data.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Err(errno);
     data = data.subspan(static_cast<size_t>(n));
@@ -111,8 +110,8 @@ Result<bool> HostSink::MakeSpecial(const TreeNode& node) {
 
 Result<void> HostSink::MakeLink(const TreeNode& node, const std::string& existing) {
   STASIS_ASSIGN_OR_RETURN(const UniqueFd parent, dirs_.OpenParentOf(existing));
-  return Check(::linkat(parent.get(), LastComponent(existing).c_str(), dirs_.fd(),
-                        node.name.c_str(), 0));
+  return Check(
+      ::linkat(parent.get(), LastComponent(existing).c_str(), dirs_.fd(), node.name.c_str(), 0));
 }
 
 Result<void> HostSink::SetAttributes(const TreeNode& node, int fd) {
@@ -123,12 +122,11 @@ Result<void> HostSink::SetAttributes(const TreeNode& node, int fd) {
   return Check(::futimens(fd, TimesOf(node).data()));
 }
 
-// For files that are not to be opened. The mode is set through a descriptor that is only a place, so
-// that nothing put in the file's way is followed.
+// For files that are not to be opened. The mode is set through a descriptor that is only a place,
+// so that nothing put in the file's way is followed.
 Result<void> HostSink::SetAttributesAt(const TreeNode& node) {
   const vfs::Stat& stat = node.attributes.stat;
-  const UniqueFd place(
-      ::openat(dirs_.fd(), node.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const UniqueFd place(::openat(dirs_.fd(), node.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!place.valid()) return Err(errno);
   STASIS_RETURN_IF_ERROR(
       CheckOwner(node, ::fchownat(place.get(), "", stat.uid, stat.gid, AT_EMPTY_PATH)));
@@ -138,8 +136,8 @@ Result<void> HostSink::SetAttributesAt(const TreeNode& node) {
     const std::string path = fmt::format("/proc/self/fd/{}", place.get());
     STASIS_RETURN_IF_ERROR(Check(::chmod(path.c_str(), stat.mode & vfs::kPermissionBits)));
   }
-  return Check(::utimensat(dirs_.fd(), node.name.c_str(), TimesOf(node).data(),
-                           AT_SYMLINK_NOFOLLOW));
+  return Check(
+      ::utimensat(dirs_.fd(), node.name.c_str(), TimesOf(node).data(), AT_SYMLINK_NOFOLLOW));
 }
 
 Result<void> HostSink::CheckOwner(const TreeNode& node, int result) {

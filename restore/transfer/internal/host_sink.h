@@ -14,7 +14,8 @@
 
 namespace stasis::restore {
 
-// Every file is made anew, relative to a directory made before; whatever is there already is an error.
+// Every file is made anew, relative to a directory made before; whatever is there already is an
+// error.
 class HostSink final : public TreeSink {
  public:
   // `root` is an empty directory. Borrows `report`.

@@ -11,8 +11,8 @@
 namespace stasis::restore {
 namespace {
 
-// There are no ...at calls for extended attributes (before Linux 6.13). The link in /proc leads to the
-// directory itself, and the last component is not followed by the l... calls.
+// There are no ...at calls for extended attributes (before Linux 6.13). The link in /proc leads to
+// the directory itself, and the last component is not followed by the l... calls.
 std::string ProcPath(int dir, const std::string& file) {
   return fmt::format("/proc/self/fd/{}/{}", dir, file);
 }
@@ -63,10 +63,9 @@ Result<void> Check(int result) {
 }  // namespace
 
 Result<Xattrs> GetHostXattrs(int fd) {
-  return GetAll([&](char* out, size_t size) { return ::flistxattr(fd, out, size); },
-                [&](const char* name, char* out, size_t size) {
-                  return ::fgetxattr(fd, name, out, size);
-                });
+  return GetAll(
+      [&](char* out, size_t size) { return ::flistxattr(fd, out, size); },
+      [&](const char* name, char* out, size_t size) { return ::fgetxattr(fd, name, out, size); });
 }
 
 Result<void> SetHostXattr(int fd, const std::string& name, const std::string& value) {

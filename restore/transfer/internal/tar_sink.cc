@@ -4,12 +4,13 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <clocale>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <clocale>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -20,11 +21,15 @@ namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
 
+// libarchive writes a time as its seconds, a point and its nanoseconds. For that to be the decimal
+// number that pax wants, both are counted from zero: -5.75 is -5 and 750,000,000. (Between -1 and 0
+// there is no such pair: those become -1.)
 time_t Seconds(TimeNs time) {
-  return static_cast<time_t>(time / kSecond - (time % kSecond < 0 ? 1 : 0));
+  return time < 0 && time > -kSecond ? -1 : static_cast<time_t>(time / kSecond);
 }
 long Nanoseconds(TimeNs time) {  // NOLINT(google-runtime-int)
-  return static_cast<long>(time - Seconds(time) * kSecond);  // NOLINT(google-runtime-int)
+  if (time < 0 && time > -kSecond) return 0;
+  return static_cast<long>(std::abs(time % kSecond));  // NOLINT(google-runtime-int)
 }
 
 // libarchive looks at the locale when it stores a name: in one without UTF-8 every name that is not

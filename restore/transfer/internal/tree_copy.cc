@@ -160,8 +160,7 @@ absl::Status TreeCopy::CopyFile(TreeNode& node) {
   if (Result<void> r = sink_.BeginFile(node); !r) return Unwritable(node.path, r.error());
   absl::StatusOr<bool> complete = CopyData(node, **reader);
   if (!complete.ok()) return complete.status();
-  if (Result<void> r = sink_.EndFile(node, *complete); !r)
-    return Unwritable(node.path, r.error());
+  if (Result<void> r = sink_.EndFile(node, *complete); !r) return Unwritable(node.path, r.error());
   if (!*complete) return absl::OkStatus();
   ++report_.files;
   CheckUnchanged(node, **reader);
@@ -190,8 +189,7 @@ absl::StatusOr<bool> TreeCopy::CopyData(const TreeNode& node, FileReader& reader
   return true;
 }
 
-absl::StatusOr<bool> TreeCopy::CopyExtent(const TreeNode& node, FileReader& reader,
-                                          Extent extent) {
+absl::StatusOr<bool> TreeCopy::CopyExtent(const TreeNode& node, FileReader& reader, Extent extent) {
   if (buffer_.empty()) buffer_.resize(kBufferSize);
   while (extent.length > 0) {
     const size_t want = std::min<uint64_t>(extent.length, buffer_.size());
@@ -228,8 +226,7 @@ void TreeCopy::MapOwner(TreeNode& node) const {
 absl::Status TreeCopy::Tick() {
   if (options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed))
     return absl::CancelledError("cancelled");
-  if (report_.files < next_tick_files_ && report_.bytes < next_tick_bytes_)
-    return absl::OkStatus();
+  if (report_.files < next_tick_files_ && report_.bytes < next_tick_bytes_) return absl::OkStatus();
   next_tick_files_ = report_.files + kTickFiles;
   next_tick_bytes_ = report_.bytes + kTickBytes;
   if (options_.on_progress) options_.on_progress({report_.files, report_.bytes});
@@ -248,8 +245,8 @@ absl::Status TreeCopy::Unwritable(std::string_view path, Errno error) {
 absl::Status TreeCopy::ReadErrors() const {
   const std::vector<TransferIssue>& errors = report_.errors;
   if (errors.empty()) return absl::OkStatus();
-  std::string message = fmt::format("{} of {} files could not be read", errors.size(),
-                                    report_.files + errors.size());
+  std::string message =
+      fmt::format("{} of {} files could not be read", errors.size(), report_.files + errors.size());
   for (size_t i = 0; i < std::min(errors.size(), kErrorsInMessage); ++i)
     message += fmt::format("\n  {}: {}", errors[i].path, errors[i].message);
   if (errors.size() > kErrorsInMessage)

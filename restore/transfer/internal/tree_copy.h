@@ -2,9 +2,9 @@
 //
 // tree_copy.h: any tree into any other.
 //
-// TreeCopy walks a TreeSource, in the order of its directories and without recursion, and hands every
-// name to a TreeSink. It finds hard links and holes, notices files that change meanwhile, collects
-// what could not be read, and stops at what could not be written.
+// TreeCopy walks a TreeSource, in the order of its directories and without recursion, and hands
+// every name to a TreeSink. It finds hard links and holes, notices files that change meanwhile,
+// collects what could not be read, and stops at what could not be written.
 
 #ifndef STASIS_RESTORE_TRANSFER_INTERNAL_TREE_COPY_H_
 #define STASIS_RESTORE_TRANSFER_INTERNAL_TREE_COPY_H_
@@ -28,12 +28,12 @@ namespace stasis::restore {
 
 // One name of the source.
 struct TreeNode {
-  std::string name;  // in its directory; empty for the root
-  std::string path;  // from the root, "a/b"; empty for the root
+  std::string name;           // in its directory; empty for the root
+  std::string path;           // from the root, "a/b"; empty for the root
   FileAttributes attributes;  // the owner is mapped already
   Xattrs xattrs;
   std::string symlink_target;
-  std::vector<Extent> data;   // of a regular file, in order
+  std::vector<Extent> data;  // of a regular file, in order
 
   uint32_t mode() const { return attributes.stat.mode; }
 };

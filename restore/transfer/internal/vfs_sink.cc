@@ -16,7 +16,8 @@
 namespace stasis::restore {
 namespace {
 
-// Everything but the size. Setting all at once, last of all, so that nothing changes the times again.
+// Everything but the size. Setting all at once, last of all, so that nothing changes the times
+// again.
 vfs::SetStat AllAttributes(const FileAttributes& attributes) {
   const vfs::Stat& stat = attributes.stat;
   vfs::SetStat set;
@@ -93,7 +94,11 @@ Result<bool> VfsSink::MakeNode(const TreeNode& node) {
 
 Result<void> VfsSink::MakeLink(const TreeNode& node, const std::string& existing) {
   const vfs::PathOperation old_path{way_.front(), way_.front(), existing, false};
-  return vfs_.LinkAt(creds_, old_path, At(node.name));
+  STASIS_RETURN_IF_ERROR(vfs_.LinkAt(creds_, old_path, At(node.name)));
+  // Linking has changed it.
+  vfs::SetStat set;
+  set.ctime = node.attributes.stat.ctime;
+  return vfs_.SetAttributesAt(creds_, At(node.name), set);
 }
 
 Result<void> VfsSink::SetAttributes(const TreeNode& node, const std::string& name) {
@@ -105,10 +110,10 @@ void VfsSink::SetXattrs(const TreeNode& node, const std::string& name) {
   for (const auto& [key, value] : node.xattrs) {
     Result<void> r = vfs_.SetXattrAt(creds_, At(name), key, value, 0);
     if (!r)
-      report_.warnings.push_back({node.path.empty() ? "." : PrintablePath(node.path),
-                                  fmt::format("extended attribute {} is not kept: {}",
-                                              PrintablePath(key),
-                                              std::strerror(r.error().value()))});
+      report_.warnings.push_back(
+          {node.path.empty() ? "." : PrintablePath(node.path),
+           fmt::format("extended attribute {} is not kept: {}", PrintablePath(key),
+                       std::strerror(r.error().value()))});
   }
 }
 

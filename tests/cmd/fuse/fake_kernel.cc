@@ -96,14 +96,13 @@ void FakeKernel::SendRaw(const Bytes& message) {
 std::optional<FakeReply> FakeKernel::Receive(int timeout_ms) {
   pollfd fd{socket_.get(), POLLIN, 0};
   if (poll(&fd, 1, timeout_ms) != 1) return std::nullopt;
-  Bytes buffer(2 << 20);
-  const ssize_t size = recv(socket_.get(), buffer.data(), buffer.size(), 0);
+  const ssize_t size = recv(socket_.get(), buffer_.data(), buffer_.size(), 0);
   fuse_out_header header;
   if (size < static_cast<ssize_t>(sizeof(header))) return std::nullopt;
-  std::memcpy(&header, buffer.data(), sizeof(header));
+  std::memcpy(&header, buffer_.data(), sizeof(header));
   if (header.len != size) return std::nullopt;
   return FakeReply{header.unique, -header.error,
-                   Bytes(buffer.begin() + sizeof(header), buffer.begin() + size)};
+                   Bytes(buffer_.begin() + sizeof(header), buffer_.begin() + size)};
 }
 
 FakeReply FakeKernel::Call(uint32_t opcode, uint64_t node, const Bytes& payload) {

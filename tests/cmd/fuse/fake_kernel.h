@@ -113,7 +113,8 @@ class FakeKernel {
   TestTree tree_;
   std::unique_ptr<Server> server_;
   UniqueFd socket_;
-  uint64_t next_unique_ = 2;  // even, as the kernel's
+  Bytes buffer_ = Bytes(2 << 20);  // of replies
+  uint64_t next_unique_ = 2;       // even, as the kernel's
 };
 
 }  // namespace stasis::fuse

@@ -129,7 +129,7 @@ TEST(MountTest, ErrorsSayWhatToDo) {
   EXPECT_EQ(UnmountLazily("/usr").code(), absl::StatusCode::kNotFound);
 }
 
-TEST(MountTest, UnmountEndsTheServer) {
+TEST(MountTest, UnmountLazilyTakesTheMountAway) {
   MountedTree tree;
   EXPECT_TRUE(UnmountLazily(tree.path()).ok());
   EXPECT_TRUE(List(tree.path()).empty());

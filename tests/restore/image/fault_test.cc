@@ -85,8 +85,8 @@ class FaultyOps final : public PosixFileOps {
  private:
   bool Fails() {
     const uint64_t now = count_++;
-    const bool fails = (fault_ == Fault::kOnce && now == at_) ||
-                       (fault_ == Fault::kFromThenOn && now >= at_);
+    const bool fails =
+        (fault_ == Fault::kOnce && now == at_) || (fault_ == Fault::kFromThenOn && now >= at_);
     if (fails) hit_ = true;
     return fails;
   }

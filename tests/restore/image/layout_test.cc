@@ -65,6 +65,15 @@ TEST_F(LayoutTest, IsNotMadeAmongOtherFiles) {
   EXPECT_FALSE(std::filesystem::exists(dir_ / ".stasis"));
 }
 
+TEST_F(LayoutTest, IsFinishedWhereAWriterDiedMakingIt) {
+  std::filesystem::create_directories(dir_ / ".stasis/tmp");
+  std::filesystem::create_directories(dir_ / "blobs");
+  WriteFile(dir_ / ".stasis/tmp/1-0", "{\"sche");
+  ASSERT_TRUE(Layout::OpenForWriting(dir_).ok());
+  EXPECT_TRUE(Layout::Open(dir_).ok());
+  EXPECT_TRUE(TempFiles().empty());
+}
+
 TEST_F(LayoutTest, UnknownTagIsNotFound) {
   ASSERT_TRUE(Save(MakeGraph({}), "v1").ok());
   EXPECT_THAT(Load("v2").status(), HasCode(absl::StatusCode::kNotFound));
@@ -125,12 +134,12 @@ TEST_F(LayoutTest, AnImageOfAnotherKindIsRefusedByItsType) {
       Digest::Of(std::as_bytes(std::span(config))).ToString() + R"(","size":2},"layers":[]})";
   const Digest digest = Digest::Of(std::as_bytes(std::span(manifest)));
   WriteFile(Blob(digest), manifest);
-  ASSERT_EQ((*layout)->ReplaceIndex(
-                R"({"schemaVersion":2,"manifests":[{"mediaType":)"
-                R"("application/vnd.oci.image.manifest.v1+json","digest":")" +
-                digest.ToString() + R"(","size":)" + std::to_string(manifest.size()) +
-                R"(,"annotations":{"org.opencontainers.image.ref.name":"app"}}]})"),
-            absl::OkStatus());
+  ASSERT_EQ(
+      (*layout)->ReplaceIndex(R"({"schemaVersion":2,"manifests":[{"mediaType":)"
+                              R"("application/vnd.oci.image.manifest.v1+json","digest":")" +
+                              digest.ToString() + R"(","size":)" + std::to_string(manifest.size()) +
+                              R"(,"annotations":{"org.opencontainers.image.ref.name":"app"}}]})"),
+      absl::OkStatus());
   const auto status = Load("app").status();
   EXPECT_THAT(status, HasCode(absl::StatusCode::kUnimplemented));
   EXPECT_THAT(std::string(status.message()), HasSubstr("vnd.oci.image.config.v1+json"));

@@ -16,8 +16,8 @@ TEST_F(SkopeoTest, CopiesAnImageBitForBit) {
   const auto written = Save(MakeGraph({NewChunk(content)}), "v1");
   ASSERT_TRUE(written.ok());
   const auto copy = temp_ / "copy";
-  const std::string command = "skopeo copy --insecure-policy oci:" + dir_.string() + ":v1 oci:" +
-                              copy.string() + ":v2 >/dev/null";
+  const std::string command = "skopeo copy --insecure-policy oci:" + dir_.string() +
+                              ":v1 oci:" + copy.string() + ":v2 >/dev/null";
   ASSERT_EQ(std::system(command.c_str()), 0);
   dir_ = copy;
   EXPECT_EQ(Verify("v2"), absl::OkStatus());

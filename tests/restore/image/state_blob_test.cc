@@ -34,8 +34,8 @@ DataTables SomeTables() {
   data.frames = {{0, 4'000, 0, 9'000, content},
                  {0, 6'000, 4'000, 20'000, content},
                  {1, 100, 4'900, 100, content}};
-  data.chunks = {{{0, 0}, 9'000}, {{0, 0}, 0}, {{1, 0}, 16'000}, {{1, 16'000}, 4'000},
-                 {{2, 50}, 50},   {{0, 1}, 3}};
+  data.chunks = {{{0, 0}, 9'000},      {{0, 0}, 0},   {{1, 0}, 16'000},
+                 {{1, 16'000}, 4'000}, {{2, 50}, 50}, {{0, 1}, 3}};
   return data;
 }
 
@@ -72,8 +72,8 @@ class StateBlobTest : public ::testing::Test {
   Bytes WithStoredIndex(const Bytes& stored, uint64_t content_length) const {
     const Footer old = *DecodeFooter(good_);
     Bytes blob(good_.begin(), good_.begin() + static_cast<ptrdiff_t>(old.index_offset));
-    const auto footer = EncodeFooter(
-        {old.index_offset, stored.size(), content_length, Digest::Of(stored)});
+    const auto footer =
+        EncodeFooter({old.index_offset, stored.size(), content_length, Digest::Of(stored)});
     blob.insert(blob.end(), stored.begin(), stored.end());
     blob.insert(blob.end(), footer.begin(), footer.end());
     return blob;
@@ -146,8 +146,7 @@ TEST_F(StateBlobTest, OneKibibyteFilesCostLessThanThreeBytesPerChunk) {
     uint64_t stored = 0;
     for (uint32_t i = 0; i < kFiles; ++i) {
       const uint32_t size = same_size ? 1024 : static_cast<uint32_t>(random() % 2048 + 1);
-      if (data.frames.empty() ||
-          data.frames.back().content_length + size > kMaxFrameContent) {
+      if (data.frames.empty() || data.frames.back().content_length + size > kMaxFrameContent) {
         if (!data.frames.empty()) stored += data.frames.back().stored_length;
         const auto noise = static_cast<uint32_t>(80'000 + random() % 10'000);
         data.frames.push_back({0, noise, stored, 0, Digest::Of(RandomBytes(8, i))});
@@ -173,9 +172,8 @@ TEST_F(StateBlobTest, OneKibibyteFilesCostLessThanThreeBytesPerChunk) {
 }
 
 TEST_F(StateBlobTest, RefusesMessagesThatAreNotOneAfterTheOther) {
-  ExpectIndexRefused(
-      [](auto index) { index.getTables()[1].getMessages()[0].setOffset(0); },
-      "table \"vfs.Inode\", message 0, field offset");
+  ExpectIndexRefused([](auto index) { index.getTables()[1].getMessages()[0].setOffset(0); },
+                     "table \"vfs.Inode\", message 0, field offset");
   ExpectIndexRefused(
       [](auto index) { index.getTables()[0].getMessages()[1].setOffset(uint64_t{1} << 63); },
       "table \"vfs.Dentry\", message 1, field offset");
@@ -207,9 +205,10 @@ TEST_F(StateBlobTest, RefusesPromisesOfTerabytes) {
       "message 0, field contentLength");
   ExpectIndexRefused(
       [](auto index) { index.getTables()[1].getMessages()[0].setContentLength(272); },
-      "table \"vfs.Inode\", message 0: the zstd frame has 264 bytes of content, the table says 272");
-  ExpectIndexRefused(
-      [](auto index) { index.getTables()[1].setRowCount(uint64_t{1} << 60); }, "field rowCount");
+      "table \"vfs.Inode\", message 0: the zstd frame has 264 bytes of content, the table says "
+      "272");
+  ExpectIndexRefused([](auto index) { index.getTables()[1].setRowCount(uint64_t{1} << 60); },
+                     "field rowCount");
   ExpectIndexRefused([](auto index) { index.getChunks().setCount(UINT32_MAX); }, "chunk table");
   ExpectIndexRefused([](auto index) { index.getFrames().setCount(UINT32_MAX); }, "frame table");
   ExpectIndexRefused([](auto index) { index.getPacks()[0].setSize(UINT64_MAX); }, "pack table");
@@ -296,16 +295,15 @@ TEST_F(ColumnsTest, RefusesColumnsOfTheWrongLength) {
   ExpectIndexRefused([](auto index) { index.getChunks().setCount(7); }, "chunk table");
   ExpectIndexRefused([](auto index) { index.getFrames().initDigests(95); },
                      "frame table, field digest");
-  ExpectIndexRefused(
-      [&](auto index) { index.getChunks().setLengths(data_of(Column(60, 0x80))); },
-      "chunk table, row 0, field length");
+  ExpectIndexRefused([&](auto index) { index.getChunks().setLengths(data_of(Column(60, 0x80))); },
+                     "chunk table, row 0, field length");
   ExpectIndexRefused([](auto index) { index.getPacks()[1].initDigest(31); },
                      "pack table, row 1, field digest");
 }
 
 TEST_F(ColumnsTest, VarintsAreInTheirShortestForm) {
-  for (const uint64_t value : {uint64_t{0}, uint64_t{127}, uint64_t{128}, uint64_t{1} << 63,
-                               UINT64_MAX}) {
+  for (const uint64_t value :
+       {uint64_t{0}, uint64_t{127}, uint64_t{128}, uint64_t{1} << 63, UINT64_MAX}) {
     Column column;
     AppendVarint(column, value);
     uint64_t got = 1;

@@ -32,7 +32,7 @@ TEST(FormatTest, TimesKeepTheirNanoseconds) {
 TEST(FormatTest, PathsAreShownAsUtf8WithOtherBytesEscaped) {
   EXPECT_EQ(PrintablePath("a/\xc3\xa4"), "a/\xc3\xa4");
   EXPECT_EQ(PrintablePath("a\n\x80\\"), "a\\x0a\\x80\\x5c");
-  EXPECT_EQ(PrintablePath("\xc0\xaf"), "\\xc0\\xaf");          // overlong
+  EXPECT_EQ(PrintablePath("\xc0\xaf"), "\\xc0\\xaf");           // overlong
   EXPECT_EQ(PrintablePath("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // surrogate
   EXPECT_FALSE(IsUtf8("\xf4\x90\x80\x80"));
   EXPECT_TRUE(IsUtf8("\xf0\x9f\x8c\xb1"));

@@ -10,9 +10,9 @@
 namespace stasis::restore {
 namespace {
 
+using stasis::testing::TestVfs;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using stasis::testing::TestVfs;
 
 class CompareTest : public ::testing::Test {
  protected:
@@ -70,8 +70,7 @@ TEST_F(CompareTest, FindsEveryDifferentAttribute) {
   right_.WriteAt("/f", 3, "X");
   right_.SetXattr("/f", "user.a", "2");
   right_.Set("/f", set);
-  EXPECT_THAT(Kinds(),
-              ElementsAre("f:mode", "f:owner", "f:mtime", "f:xattr user.a", "f:content"));
+  EXPECT_THAT(Kinds(), ElementsAre("f:mode", "f:owner", "f:mtime", "f:xattr user.a", "f:content"));
 }
 
 TEST_F(CompareTest, FindsTheFirstDifferentByteInASparseFile) {

@@ -9,10 +9,10 @@
 namespace stasis::restore {
 namespace {
 
+using stasis::testing::WriteHostFile;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using stasis::testing::WriteHostFile;
 
 class ExportTest : public HostTreeTest {
  protected:

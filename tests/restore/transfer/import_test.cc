@@ -10,10 +10,10 @@
 namespace stasis::restore {
 namespace {
 
+using stasis::testing::WriteHostFile;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using stasis::testing::WriteHostFile;
 
 using ImportTest = HostTreeTest;
 

@@ -524,6 +524,8 @@ void Access::Type<::stasis::model::Holder>::VisitOwn(GraphWriter& w, ::stasis::m
   VisitField(w, o.shapes);
   VisitField(w, o.by_name);
   VisitField(w, o.nodes);
+  VisitField(w, o.link);
+  VisitField(w, o.links);
   VisitField(w, o.chunks);
   VisitField(w, o.chunk);
 }
@@ -538,6 +540,8 @@ void Access::Type<::stasis::model::Holder>::ClearOwn(::stasis::model::Holder& o)
   ClearField(o.shapes);
   ClearField(o.by_name);
   ClearField(o.nodes);
+  ClearField(o.link);
+  ClearField(o.links);
   ClearField(o.chunks);
   ClearField(o.chunk);
 }

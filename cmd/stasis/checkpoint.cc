@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <absl/strings/str_cat.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "cmd/stasis/commands.h"
+#include "cmd/stasis/interrupt.h"
+#include "cmd/stasis/output.h"
+#include "cmd/stasis/progress_line.h"
+#include "cmd/stasis/stop_sandbox.h"
+#include "restore/image/layout.h"
+
+namespace stasis::cli {
+namespace {
+
+struct CheckpointOptions {
+  std::string name;
+  std::string reference;
+  bool stop = false;
+  bool json = false;
+};
+
+absl::StatusOr<control::CheckpointParams> ReadParams(const CheckpointOptions& options) {
+  absl::StatusOr<image::Reference> reference = image::ParseReference(options.reference);
+  if (!reference.ok()) return reference.status();
+  const std::filesystem::path directory =
+      std::filesystem::absolute(reference->directory).lexically_normal();
+  std::error_code error;
+  if (!std::filesystem::is_directory((directory / "..").lexically_normal(), error))
+    return absl::NotFoundError(absl::StrCat("the directory ", directory.parent_path().string(),
+                                            " is not there; make it before: mkdir -p ",
+                                            directory.parent_path().string()));
+  return control::CheckpointParams{directory, reference->tag, options.stop};
+}
+
+absl::StatusOr<control::CheckpointReport> MakeCheckpoint(const CheckpointOptions& options) {
+  absl::StatusOr<control::CheckpointParams> params = ReadParams(options);
+  if (!params.ok()) return params.status();
+  absl::StatusOr<sandbox::RuntimeDir> dir = FindSandbox(options.name);
+  if (!dir.ok()) return dir.status();
+  absl::StatusOr<std::unique_ptr<control::Client>> client = ConnectTo(*dir);
+  if (!client.ok()) return client.status();
+  ProgressLine line;
+  absl::StatusOr<control::CheckpointReport> report = (*client)->Checkpoint(
+      *params,
+      [&line](const control::Progress& progress) {
+        line.Update({progress.phase, progress.done, progress.total, progress.bytes});
+      },
+      CatchInterrupts());
+  if (!report.ok()) return report;
+  client->reset();
+  if (!options.stop) return report;
+  const absl::Status stopped = StopSandbox(*dir, absl::ZeroDuration());
+  if (!stopped.ok() && !absl::IsNotFound(stopped)) return stopped;
+  return report;
+}
+
+int Checkpoint(const CheckpointOptions& options) {
+  absl::StatusOr<control::CheckpointReport> report = MakeCheckpoint(options);
+  if (!report.ok()) return Fail(report.status(), options.json);
+  if (!options.json) return Print(report->text);
+  return PrintJson(nlohmann::ordered_json::parse(report->json, nullptr, false));
+}
+
+}  // namespace
+
+void AddCheckpoint(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("checkpoint", "Save a running sandbox's filesystem as an image");
+  auto options = std::make_shared<CheckpointOptions>();
+  command->add_option("name", options->name, "The sandbox")->required()->type_name("NAME");
+  command
+      ->add_option("image", options->reference,
+                   "Where to: an OCI image layout directory, made if it is missing, and a tag in it")
+      ->required()
+      ->type_name("DIR:TAG");
+  command->add_flag("--stop", options->stop, "End the sandbox when the image is complete");
+  command->add_flag("--json", options->json, "Print the report as JSON");
+  command->footer(
+      "Programs wait only while the tree's state is collected; the image is written while they run.\n"
+      "If it fails, or is interrupted, every tag is what it was.\n\n"
+      "  stasis checkpoint box snaps:v1");
+  command->callback(
+      [options, &invocation] { invocation.action = [options] { return Checkpoint(*options); }; });
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/content.h"
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+
+#include "cmd/sandbox/tree_setup.h"
+#include "fsimpl/memfs/filesystem.h"
+#include "restore/transfer/import.h"
+
+namespace stasis::cli {
+namespace {
+
+sandbox::Tree NewTree(const Types& types, const ContentOptions& options) {
+  auto vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
+  memfs::MemfsOptions limits;
+  limits.size_limit = options.size_limit;
+  limits.inode_limit = options.inode_limit;
+  const RefPtr<vfs::MountNamespace> ns =
+      vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, limits), {});
+  return {vfs, ns->root(), nullptr};
+}
+
+absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Content& content,
+                    const StepCallback& on_step, const std::atomic<bool>* cancel) {
+  vfs::VirtualFilesystem& vfs = *content.tree.vfs;
+  const vfs::VirtualDentry& root = content.tree.root;
+  if (absl::Status made = sandbox::MakeDirectories(vfs, root, spec.target); !made.ok()) return made;
+  const Result<vfs::VirtualDentry> target =
+      vfs.GetDentryAt(vfs::Credentials::Root(), {root, root, spec.target, true});
+  if (!target)
+    return absl::ErrnoToStatus(target.error().value(),
+                               absl::StrCat("cannot find ", spec.target, " in the sandbox"));
+  restore::ImportOptions import;
+  if (options.own_as_root) import.owners = restore::OwnerMap::ToRoot(geteuid(), getegid());
+  import.cancel = cancel;
+  import.on_progress = [&on_step](const restore::TransferProgress& progress) {
+    on_step({"import", progress.files, 0, progress.bytes});
+  };
+  absl::StatusOr<restore::TransferReport> report =
+      restore::ImportDirectory(spec.directory, vfs, *target, import);
+  if (!report.ok()) return report.status();
+  content.report = report->ToJson();
+  for (const restore::TransferIssue& issue : report->warnings)
+    content.warnings.push_back(absl::StrCat(spec.directory, "/", issue.path, ": ", issue.message));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
+                                  image::ReadErrorCallback on_read_error) {
+  absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
+  if (!request.ok()) return request.status();
+  request->packs.on_error = std::move(on_read_error);
+  absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
+  if (!restored.ok()) return restored.status();
+  Content content;
+  content.source = restored->report().reference;
+  content.report = restored->report().ToJson();
+  content.tree.state = restored->Root<fuse::FuseState>(kFuseRoot);
+  content.tree.vfs = restored->TakeVfs();
+  if (content.tree.vfs->namespaces().empty())
+    return absl::DataLossError(absl::StrCat(options.reference, " holds no mount namespace"));
+  content.tree.root = content.tree.vfs->namespaces().front()->root();
+  if (content.tree.state) {
+    // The mount will be a new one, which knows none of the old one's nodes and handles.
+    const vfs::Operation inside(content.tree.vfs->gate());
+    content.tree.state->DropKernelState();
+  }
+  return content;
+}
+
+}  // namespace
+
+absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
+  ImportSpec spec;
+  spec.directory = std::string(text);
+  struct stat st{};
+  // A colon may belong to the name.
+  if (const size_t colon = spec.directory.rfind(':');
+      colon != std::string::npos && stat(spec.directory.c_str(), &st) != 0) {
+    spec.target = std::filesystem::path(spec.directory.substr(colon + 1)).lexically_normal();
+    spec.directory.resize(colon);
+  }
+  if (spec.directory.empty() || spec.target.empty() || spec.target.front() != '/')
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--import ", std::string(text), " is not of the form DIR[:DST] with an absolute DST"));
+  if (stat(spec.directory.c_str(), &st) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot import ", spec.directory,
+                                                   "; name an existing directory"));
+  if (!S_ISDIR(st.st_mode))
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot import ", spec.directory, ": it is not a directory"));
+  spec.directory = std::filesystem::absolute(spec.directory).lexically_normal();
+  return spec;
+}
+
+absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
+                                    const StepCallback& on_step, const std::atomic<bool>* cancel,
+                                    image::ReadErrorCallback on_read_error) {
+  if (!options.reference.empty()) return FromImage(types, options, std::move(on_read_error));
+  Content content;
+  content.tree = NewTree(types, options);
+  absl::Cleanup teardown = [&content] {
+    content.tree.root = {};
+    content.tree.vfs->Teardown();
+  };
+  for (const ImportSpec& spec : options.imports)
+    if (absl::Status done = Import(spec, options, content, on_step, cancel); !done.ok())
+      return done;
+  std::move(teardown).Cancel();
+  return content;
+}
+
+absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  uint64_t number = 0;
+  const std::string_view unit = text.substr(digits);
+  constexpr std::string_view kUnits = "KMGT";
+  const size_t power = unit.empty() ? 0 : kUnits.find(unit[0]) + 1;
+  const bool unit_ok = unit.empty() || (kUnits.find(unit[0]) != std::string_view::npos &&
+                                        (unit.size() == 1 || unit.substr(1) == "iB"));
+  if (!unit_ok || !absl::SimpleAtoi(absl::string_view(text.data(), digits), &number) ||
+      number > (std::numeric_limits<uint64_t>::max() >> (10 * power)))
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", std::string(text), "' is not a size; write a number with K, M, G or T, such as 64M"));
+  return number << (10 * power);
+}
+
+}  // namespace stasis::cli

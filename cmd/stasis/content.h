@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// content.h: the tree that is served: new, filled from host directories, or out of an image.
+
+#ifndef STASIS_CMD_STASIS_CONTENT_H_
+#define STASIS_CMD_STASIS_CONTENT_H_
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/progress_line.h"
+#include "cmd/stasis/types.h"
+#include "restore/transfer/report.h"
+
+namespace stasis::cli {
+
+// "--import DIR[:DST]".
+struct ImportSpec {
+  std::string directory;  // absolute, on the host
+  std::string target = "/";
+};
+// Errors: kInvalidArgument; kNotFound if the directory is not there.
+absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
+
+// What to make the tree of.
+struct ContentOptions {
+  std::string reference;  // "DIR:TAG"; empty: a new tree
+  std::vector<ImportSpec> imports;
+  uint64_t size_limit = 0;
+  uint64_t inode_limit = 0;
+  // The caller's files become root's: whoever serves the tree in a user namespace is root there.
+  bool own_as_root = false;
+};
+
+// What came of it.
+struct Content {
+  sandbox::Tree tree;
+  std::string source;   // the image's "DIR:TAG"
+  std::string report;   // of the restore or the imports: JSON, or empty
+  std::vector<std::string> warnings;
+};
+
+using StepCallback = std::function<void(const Step&)>;
+
+// `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error` hears
+// what reads of damaged file data find.
+absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
+                                    const StepCallback& on_step, const std::atomic<bool>* cancel,
+                                    image::ReadErrorCallback on_read_error = nullptr);
+
+// "64M", "2GiB", "1000". Errors: kInvalidArgument.
+absl::StatusOr<uint64_t> ParseSize(std::string_view text);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_CONTENT_H_

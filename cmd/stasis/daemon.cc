@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/daemon.h"
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+#include <absl/synchronization/mutex.h>
+#include <poll.h>
+#include <signal.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+
+#include "cmd/control/server.h"
+#include "fsimpl/memfs/filesystem.h"
+#include "restore/checkpoint.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr absl::Duration kSignalGrace = absl::Seconds(2);
+
+class Daemon final : public control::Handler {
+ public:
+  explicit Daemon(const DaemonOptions& options)
+      : options_(options),
+        log_(spdlog::basic_logger_mt(options.dir.name(), options.dir.log_path())) {
+    log_->flush_on(spdlog::level::info);
+  }
+
+  // Requires: one thread.
+  absl::Status Start(StartupLine& line);
+  // What the launcher wants to know. Requires: started.
+  nlohmann::json Result();
+  // Returns when the sandbox has to end.
+  void Wait();
+  void End();
+
+  absl::StatusOr<control::Info> GetInfo() override;
+  absl::StatusOr<control::CheckpointReport> Checkpoint(
+      const control::CheckpointParams& params, const control::ProgressCallback& on_progress,
+      const std::atomic<bool>* cancel) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Stop(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  absl::Status WatchSignals();
+  absl::Status MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line);
+  restore::CheckpointRequest Request(const control::CheckpointParams& params);
+  bool Begin() ABSL_LOCKS_EXCLUDED(mu_);
+  bool OwnInitEnded();
+
+  const DaemonOptions options_;
+  const std::shared_ptr<spdlog::logger> log_;
+  const Types types_;
+  UniqueFd signals_;
+  UniqueFd wake_;  // an eventfd: somebody wants the end
+  Content content_;
+  std::unique_ptr<sandbox::Sandbox> sandbox_;
+  std::unique_ptr<control::Server> control_;
+  int64_t created_ = 0;
+
+  absl::Mutex mu_;
+  bool checkpointing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Duration grace_ ABSL_GUARDED_BY(mu_) = kSignalGrace;
+  // The checkpoint that the next one follows, and the layout it is in.
+  std::optional<image::Digest> parent_ ABSL_GUARDED_BY(mu_);
+  std::string parent_directory_ ABSL_GUARDED_BY(mu_);
+};
+
+absl::Status Daemon::WatchSignals() {
+  sigset_t watched;
+  sigemptyset(&watched);
+  for (int signal : {SIGTERM, SIGCHLD}) sigaddset(&watched, signal);
+  sigprocmask(SIG_BLOCK, &watched, nullptr);
+  signals_.reset(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
+  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!signals_.valid() || !wake_.valid()) return absl::ErrnoToStatus(errno, "cannot watch signals");
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Start(StartupLine& line) {
+  created_ = types_.clock().Now();
+  prctl(PR_SET_NAME, "stasis-daemon");
+  if (absl::Status watching = WatchSignals(); !watching.ok()) return watching;
+  absl::StatusOr<std::unique_ptr<sandbox::Init>> init =
+      sandbox::Init::Start(options_.sandbox.rootless);
+  if (!init.ok()) return init.status();
+  if (absl::Status made = MakeSandbox(std::move(*init), line); !made.ok()) return made;
+  sandbox::Record record;
+  record.daemon_pid = getpid();
+  record.init_pid = sandbox_->init().pid();
+  record.created = created_;
+  if (const auto& group = sandbox_->cgroup(); group.has_value()) {
+    record.cgroup = group->path();
+    record.cgroup_version = group->version();
+  }
+  if (absl::Status written = options_.dir.WriteRecord(record); !written.ok()) return written;
+  absl::StatusOr<std::unique_ptr<control::Server>> control =
+      control::Server::Start(options_.dir.socket_path(), *this);
+  if (!control.ok()) return control.status();
+  control_ = std::move(*control);
+  log_->info("serving sandbox {} as process {}, init {}", options_.dir.name(), getpid(),
+             sandbox_->init().pid());
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
+  absl::StatusOr<Content> content = MakeContent(
+      types_, options_.content, [&line](const Step& step) { line.Report(step); }, nullptr,
+      [log = log_](const absl::Status& error) { log->error("{}", std::string(error.message())); });
+  if (!content.ok()) return content.status();
+  content_ = std::move(*content);
+  for (const std::string& warning : content_.warnings) log_->warn("{}", warning);
+  absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> sandbox =
+      sandbox::Sandbox::Start(std::move(init), std::move(content_.tree), options_.sandbox);
+  if (!sandbox.ok()) return sandbox.status();
+  sandbox_ = std::move(*sandbox);
+  return absl::OkStatus();
+}
+
+nlohmann::json Daemon::Result() {
+  nlohmann::json result = {{"daemon_pid", getpid()},
+                           {"init_pid", sandbox_->init().pid()},
+                           {"cgroup", ""},
+                           {"cgroup_version", 0},
+                           {"warnings", content_.warnings}};
+  if (const auto& group = sandbox_->cgroup(); group.has_value()) {
+    result["cgroup"] = group->path();
+    result["cgroup_version"] = group->version();
+  }
+  if (!content_.report.empty())
+    result["content"] = nlohmann::json::parse(content_.report, nullptr, false);
+  return result;
+}
+
+bool Daemon::OwnInitEnded() {
+  signalfd_siginfo info;
+  bool terminate = false;
+  while (read(signals_.get(), &info, sizeof info) == sizeof info)
+    terminate = terminate || info.ssi_signo == SIGTERM;
+  siginfo_t ended{};
+  const auto pid = static_cast<id_t>(sandbox_->init().pid());
+  const bool init_gone =
+      waitid(P_PID, pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0;
+  if (init_gone) log_->error("the sandbox's init has ended");
+  return terminate || init_gone;
+}
+
+void Daemon::Wait() {
+  for (;;) {
+    pollfd entries[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    if (poll(entries, 2, -1) < 0 && errno != EINTR) return;
+    if (entries[1].revents != 0) return;
+    if (entries[0].revents != 0 && OwnInitEnded()) return;
+  }
+}
+
+void Daemon::End() {
+  control_.reset();  // cancels a checkpoint that goes on
+  absl::Duration grace;
+  {
+    const absl::MutexLock lock(&mu_);
+    grace = grace_;
+  }
+  if (sandbox_ != nullptr && grace > absl::ZeroDuration()) {
+    const absl::Status ended = sandbox_->init().Terminate(grace);
+    if (!ended.ok()) log_->warn("{}", std::string(ended.message()));
+  }
+  sandbox_.reset();
+  log_->info("ended");
+}
+
+absl::Status Daemon::Stop(absl::Duration grace) {
+  const absl::MutexLock lock(&mu_);
+  grace_ = grace;
+  const uint64_t one = 1;
+  (void)!write(wake_.get(), &one, sizeof one);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<control::Info> Daemon::GetInfo() {
+  control::Info info;
+  info.name = options_.dir.name();
+  info.version = Version();
+  info.daemon_pid = getpid();
+  info.init_pid = sandbox_->init().pid();
+  info.created_ns = created_;
+  info.source = content_.source;
+  info.rootless = options_.sandbox.rootless;
+  info.workdir = options_.workdir;
+  {
+    const absl::MutexLock lock(&mu_);
+    info.activity = checkpointing_ ? "checkpointing" : "running";
+  }
+  if (const auto& group = sandbox_->cgroup(); group.has_value()) {
+    info.cgroup = group->path();
+    info.cgroup_version = group->version();
+    info.processes = static_cast<uint32_t>(group->Pids().size());
+  } else if (info.activity == "running") {
+    info.processes = static_cast<uint32_t>(sandbox_->init().CountProcesses().value_or(0));
+  }
+  for (const RefPtr<vfs::Filesystem>& fs : sandbox_->vfs().filesystems()) {
+    const auto* memory = dynamic_cast<const memfs::MemFilesystem*>(fs.get());
+    if (memory == nullptr) continue;
+    info.files += memory->inodes_used();
+    info.bytes += memory->bytes_used();
+  }
+  return info;
+}
+
+bool Daemon::Begin() {
+  const absl::MutexLock lock(&mu_);
+  return !std::exchange(checkpointing_, true);
+}
+
+restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& params) {
+  restore::CheckpointRequest request;
+  request.vfs = &sandbox_->vfs();
+  request.registry = &types_.registry();
+  request.clock = &types_.clock();
+  request.freezer = &sandbox_->freezer();
+  request.roots = {{kFuseRoot, sandbox_->server().state().get()}};
+  request.directory = params.directory;
+  request.tag = params.tag;
+  request.creator = Creator();
+  request.annotations = {{image::kAnnotationContainerName, options_.dir.name()}};
+  request.stay_frozen = params.stop;
+  {
+    const absl::MutexLock lock(&mu_);
+    if (parent_directory_ == params.directory) request.parent = parent_;
+  }
+  request.packs.on_error = [log = log_](const absl::Status& error) {
+    log->error("{}", std::string(error.message()));
+  };
+  return request;
+}
+
+absl::StatusOr<control::CheckpointReport> Daemon::Checkpoint(
+    const control::CheckpointParams& params, const control::ProgressCallback& on_progress,
+    const std::atomic<bool>* cancel) {
+  if (!Begin())
+    return absl::UnavailableError(absl::StrCat("another checkpoint of ", options_.dir.name(),
+                                               " is being made; try again when it is done"));
+  const auto done = absl::MakeCleanup([this] {
+    const absl::MutexLock lock(&mu_);
+    checkpointing_ = false;
+  });
+  restore::CheckpointRequest request = Request(params);
+  request.cancel = cancel;
+  request.on_progress = [&on_progress](const image::WriteProgress& progress) {
+    on_progress({"write", progress.chunks_done, progress.chunks_total, progress.content_bytes});
+  };
+  absl::StatusOr<restore::CheckpointReport> report = restore::Checkpoint(request);
+  if (!report.ok()) {
+    log_->warn("checkpoint {}:{}: {}", params.directory, params.tag,
+               std::string(report.status().message()));
+    return report.status();
+  }
+  log_->info("checkpoint {}", report->ToJson());
+  {
+    const absl::MutexLock lock(&mu_);
+    parent_ = report->digest;
+    parent_directory_ = params.directory;
+  }
+  if (params.stop) (void)Stop(absl::ZeroDuration());
+  return control::CheckpointReport{report->ToJson(), report->ToText()};
+}
+
+}  // namespace
+
+int RunDaemon(const DaemonOptions& options, UniqueFd lock, StartupLine line) {
+  absl::Status started;
+  {
+    Daemon daemon(options);
+    started = daemon.Start(line);
+    if (started.ok()) {
+      line.Ready(daemon.Result());
+      daemon.Wait();
+    }
+    daemon.End();
+  }
+  (void)options.dir.CleanUp();
+  lock.reset();
+  if (!started.ok()) line.Failed(started);
+  return started.ok() ? 0 : 1;
+}
+
+}  // namespace stasis::cli

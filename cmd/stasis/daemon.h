@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// daemon.h: the process that owns a running sandbox.
+
+#ifndef STASIS_CMD_STASIS_DAEMON_H_
+#define STASIS_CMD_STASIS_DAEMON_H_
+
+#include <string>
+
+#include "cmd/sandbox/runtime_dir.h"
+#include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/content.h"
+#include "cmd/stasis/launch.h"
+#include "state/base/unique_fd.h"
+
+namespace stasis::cli {
+
+struct DaemonOptions {
+  sandbox::RuntimeDir dir{"", ""};
+  sandbox::SandboxOptions sandbox;
+  ContentOptions content;
+  std::string workdir = "/";
+};
+
+// Makes the sandbox, says that it is ready, and serves until it is stopped, its init ends, or a
+// SIGTERM. `lock` is the sandbox's, held until the end. Returns an exit code.
+//
+// Requires: one thread.
+int RunDaemon(const DaemonOptions& options, UniqueFd lock, StartupLine line);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_DAEMON_H_

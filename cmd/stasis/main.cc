@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// stasis: sandbox filesystems that can be saved and brought back.
+
+#include <absl/synchronization/mutex.h>
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cmd/stasis/commands.h"
+#include "cmd/stasis/types.h"
+#include "restore/exit_code.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr const char kFooter[] =
+    "DIR:TAG names a tag in an OCI image layout directory.\n\n"
+    "Exit codes: 0 done; 1 failure; 2 wrong usage; 3 done, but for what was reported; 4 the host is\n"
+    "not what the image saw; 5 damaged image; 6 image of a newer version; 8 busy; 9 no space;\n"
+    "10 not found; 130 interrupted. `run`, `exec` and `restore` give the exit code of their CMD.\n\n"
+    "`stasis COMMAND --help` says more. `stasis check` says whether this host can do it.";
+
+// Takes "-- CMD..." off the command line.
+std::vector<std::string> TakeCommand(int argc, char** argv, Invocation& invocation) {
+  std::vector<std::string> before;
+  for (int i = 1; i < argc; ++i) {
+    if (invocation.has_command)
+      invocation.command.emplace_back(argv[i]);
+    else if (std::string_view(argv[i]) == "--")
+      invocation.has_command = true;
+    else
+      before.emplace_back(argv[i]);
+  }
+  return before;
+}
+
+void AddCommands(CLI::App& app, Invocation& invocation) {
+  for (const auto add : {AddRun, AddExec, AddPs, AddStop, AddCheckpoint, AddRestore, AddImport,
+                         AddExport, AddMount, AddInspect, AddVerify, AddCheck, AddVersion,
+                         AddCompletion})
+    add(app, invocation);
+}
+
+bool TakesCommand(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands())
+    if (const std::string name = command->get_name();
+        name == "run" || name == "exec" || name == "restore")
+      return true;
+  return false;
+}
+
+int UsageError(const std::string& message) {
+  fmt::print(stderr, "stasis: {}\nTry: stasis --help\n", message);
+  return static_cast<int>(restore::ExitCode::kUsage);
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app("Sandbox filesystems that can be saved and brought back.", "stasis");
+  Invocation invocation;
+  app.require_subcommand(1);
+  app.set_version_flag("--version", Creator());
+  app.footer(kFooter);
+  AddCommands(app, invocation);
+  std::vector<std::string> arguments = TakeCommand(argc, argv, invocation);
+  std::reverse(arguments.begin(), arguments.end());  // as parse() wants them
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return UsageError(error.what());
+  }
+  if (invocation.has_command && !TakesCommand(app))
+    return UsageError("only run, exec and restore take a command after --");
+  return invocation.action();
+}
+
+}  // namespace
+}  // namespace stasis::cli
+
+int main(int argc, char** argv) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  try {
+    return stasis::cli::Run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "stasis: {}\n", error.what());
+    return static_cast<int>(stasis::restore::ExitCode::kFailure);
+  }
+}

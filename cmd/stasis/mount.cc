@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/fuse/mount.h"
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "cmd/fuse/server.h"
+#include "cmd/stasis/commands.h"
+#include "cmd/stasis/content.h"
+#include "cmd/stasis/interrupt.h"
+#include "cmd/stasis/launch.h"
+#include "cmd/stasis/output.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
+
+struct MountOptions {
+  std::string reference;
+  std::string directory;
+  std::string log = "/dev/null";
+  bool read_only = false;
+  bool background = false;
+};
+
+absl::Status CheckMountPoint(const std::string& directory) {
+  struct stat st{};
+  if (stat(directory.c_str(), &st) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot mount on ", directory,
+                                                   "; make it before: mkdir -p ", directory));
+  if (!S_ISDIR(st.st_mode))
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot mount on ", directory, ": it is not a directory"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UniqueFd> MountOn(const MountOptions& options) {
+  fuse::MountOptions how;
+  how.source = absl::StrCat("stasis:", options.reference);
+  how.read_only = options.read_only;
+  how.no_suid = true;
+  how.no_dev = true;
+  absl::StatusOr<UniqueFd> device = fuse::OpenAndMount(options.directory, how);
+  if (device.ok()) return device;
+  return absl::FailedPreconditionError(absl::StrCat(
+      device.status().message(),
+      geteuid() == 0 ? "; `stasis check` says what this host can do"
+                     : "; mounting needs root; in a user namespace it works too: "
+                       "unshare --user --map-root-user --mount stasis mount IMAGE DIR"));
+}
+
+// Until the mount is gone, or somebody wants it to be.
+void ServeUntilEnd(fuse::Server& server, const MountOptions& options,
+                   const std::atomic<bool>* interrupted) {
+  while (!server.WaitUntilUnmountedFor(kLookInterval)) {
+    if (!*interrupted) continue;
+    (void)fuse::UnmountLazily(options.directory);
+    // Whoever is still in it must not keep us.
+    (void)server.WaitUntilUnmountedFor(absl::Seconds(1));
+    break;
+  }
+  server.Stop();
+}
+
+absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interrupted,
+                   const std::function<void()>& on_ready) {
+  const Types types;
+  ContentOptions wanted;
+  wanted.reference = options.reference;
+  absl::StatusOr<Content> content = MakeContent(
+      types, wanted, {}, nullptr,
+      [](const absl::Status& error) { Warn(std::string(error.message())); });
+  if (!content.ok()) return content.status();
+  sandbox::Tree& tree = content->tree;
+  const absl::Cleanup teardown = [&tree] {
+    tree.state.reset();
+    tree.root = {};
+    tree.vfs->Teardown();
+  };
+  absl::StatusOr<UniqueFd> device = MountOn(options);
+  if (!device.ok()) return device.status();
+  const auto server =
+      tree.state ? std::make_unique<fuse::Server>(tree.vfs, tree.state, fuse::ServerOptions())
+                 : std::make_unique<fuse::Server>(tree.vfs, tree.root, fuse::ServerOptions());
+  if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) {
+    (void)fuse::UnmountLazily(options.directory);
+    return serving;
+  }
+  on_ready();
+  ServeUntilEnd(*server, options, interrupted);
+  return absl::OkStatus();
+}
+
+int MountInBackground(const MountOptions& options) {
+  const auto body = [&options](StartupLine line) {
+    const std::atomic<bool>* interrupted = CatchInterrupts();
+    const absl::Status served = Serve(options, interrupted, [&line] { line.Ready(true); });
+    if (!served.ok()) line.Failed(served);
+    return served.ok() ? 0 : 1;
+  };
+  const absl::StatusOr<nlohmann::json> ready =
+      Launch({options.log, {}}, body, CatchInterrupts());
+  return ready.ok() ? 0 : Fail(ready.status());
+}
+
+int Mount(MountOptions options) {
+  if (absl::Status ok = CheckMountPoint(options.directory); !ok.ok()) return Fail(ok);
+  std::error_code error;
+  options.directory = std::filesystem::canonical(options.directory, error);
+  if (const size_t colon = options.reference.rfind(':'); colon != std::string::npos && colon > 0)
+    options.reference =
+        absl::StrCat(std::filesystem::absolute(options.reference.substr(0, colon))
+                         .lexically_normal()
+                         .string(),
+                     options.reference.substr(colon));
+  if (options.background) return MountInBackground(options);
+  const absl::Status served = Serve(options, CatchInterrupts(), [&options] {
+    if (ErrorIsTerminal()) (void)Print(absl::StrCat("serving at ", options.directory));
+  });
+  return served.ok() ? 0 : Fail(served);
+}
+
+}  // namespace
+
+void AddMount(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand("mount", "Serve an image at a directory, without a sandbox");
+  auto options = std::make_shared<MountOptions>();
+  command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
+  command->add_option("directory", options->directory, "Where")->required()->type_name("DIR");
+  command->add_flag("--read-only", options->read_only, "Refuse writes; they stay in memory otherwise");
+  command->add_flag("--background", options->background, "Return when the mount can be used");
+  command->add_option("--log", options->log, "With --background: file for messages")
+      ->type_name("FILE");
+  command->footer("Ends with `umount DIR`, or Ctrl-C in the foreground. Needs root.\n\n"
+                  "  stasis mount snaps:v1 /mnt --read-only");
+  command->callback(
+      [options, &invocation] { invocation.action = [options] { return Mount(*options); }; });
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/output.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/time/time.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "restore/exit_code.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr const char* kRed = "\033[31m";
+constexpr const char* kYellow = "\033[33m";
+constexpr const char* kPlain = "\033[0m";
+
+void Say(const char* colour, std::string_view kind, std::string_view message) {
+  const bool coloured = Coloured(STDERR_FILENO);
+  fmt::print(stderr, "{}stasis{}:{} {}\n", coloured ? colour : "", kind, coloured ? kPlain : "",
+             message);
+}
+
+// "not_found" for kNotFound.
+std::string CodeName(absl::StatusCode code) {
+  return absl::AsciiStrToLower(absl::StatusCodeToString(code));
+}
+
+}  // namespace
+
+int Fail(const absl::Status& status, bool json) {
+  const int exit_code = static_cast<int>(restore::ExitCodeOf(status));
+  const std::string message(status.message());
+  Say(kRed, "", message);
+  if (json)
+    (void)PrintJson({{"error",
+                      {{"code", CodeName(status.code())},
+                       {"message", message},
+                       {"exit_code", exit_code}}}});
+  return exit_code;
+}
+
+void Warn(std::string_view message) { Say(kYellow, " warning", message); }
+
+void PrintLine(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
+}
+
+int FlushLines() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+  return Fail(absl::ErrnoToStatus(errno, "cannot write to the standard output"));
+}
+
+int Print(std::string_view text) {
+  PrintLine(text);
+  return FlushLines();
+}
+
+int PrintJson(const nlohmann::ordered_json& json) {
+  return Print(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+bool ErrorIsTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+bool Coloured(int fd) {
+  const char* no_color = getenv("NO_COLOR");
+  return isatty(fd) == 1 && (no_color == nullptr || *no_color == '\0');
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string FormatDuration(int64_t nanoseconds) {
+  const double seconds = static_cast<double>(nanoseconds) / 1e9;
+  if (seconds >= 60) return fmt::format("{} min {} s", nanoseconds / 60000000000, nanoseconds / 1000000000 % 60);
+  if (seconds >= 1) return fmt::format("{:.2f} s", seconds);
+  return seconds >= 1e-3 ? fmt::format("{:.1f} ms", seconds * 1e3)
+                         : fmt::format("{:.0f} us", seconds * 1e6);
+}
+
+std::string FormatTime(int64_t nanoseconds) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixNanos(nanoseconds),
+                          absl::UTCTimeZone());
+}
+
+}  // namespace stasis::cli

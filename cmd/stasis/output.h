@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// output.h: how commands speak to people and to scripts.
+//
+// Results go to the standard output, as text or (--json) as one JSON document; everything else goes to
+// the standard error.
+
+#ifndef STASIS_CMD_STASIS_OUTPUT_H_
+#define STASIS_CMD_STASIS_OUTPUT_H_
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace stasis::cli {
+
+// Prints "stasis: MESSAGE" (and {"error": ...} with `json`); returns the exit code.
+int Fail(const absl::Status& status, bool json = false);
+void Warn(std::string_view message);
+
+// Prints a line, or a JSON document. 0 if it could be written, otherwise the exit code of a failure.
+int Print(std::string_view text);
+int PrintJson(const nlohmann::ordered_json& json);
+// One of many lines, and the end of them, which says whether all could be written.
+void PrintLine(std::string_view text);
+int FlushLines();
+
+// True if people see the standard error.
+bool ErrorIsTerminal();
+// True if colours are welcome on descriptor `fd`: a terminal, and no NO_COLOR.
+bool Coloured(int fd);
+
+// "1.5 GiB"; "2.3 s", "14 ms".
+std::string FormatBytes(uint64_t bytes);
+std::string FormatDuration(int64_t nanoseconds);
+// RFC 3339 in UTC.
+std::string FormatTime(int64_t nanoseconds);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_OUTPUT_H_

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cmd/stasis/commands.h"
+#include "cmd/stasis/output.h"
+#include "cmd/stasis/stop_sandbox.h"
+#include "state/base/clock.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(2);
+
+struct Row {
+  std::string status;  // "running", "checkpointing", "starting", "unresponsive", "dead"
+  control::Info info;
+};
+
+Row RowOf(const sandbox::RuntimeDir& dir) {
+  Row row;
+  row.info.name = dir.name();
+  if (!dir.Alive()) {
+    row.status = "dead";
+    return row;
+  }
+  absl::StatusOr<std::unique_ptr<control::Client>> client =
+      control::Client::Connect(dir.socket_path());
+  if (!client.ok()) {
+    row.status = "starting";
+    return row;
+  }
+  absl::StatusOr<control::Info> info = (*client)->GetInfo(kAnswerTimeout);
+  row.status = info.ok() ? info->activity : "unresponsive";
+  if (info.ok()) row.info = *std::move(info);
+  return row;
+}
+
+nlohmann::ordered_json ToJson(const Row& row) {
+  const control::Info& info = row.info;
+  return {{"name", info.name},
+          {"status", row.status},
+          {"version", info.version},
+          {"daemon_pid", info.daemon_pid},
+          {"init_pid", info.init_pid},
+          {"processes", info.processes},
+          {"created", info.created_ns == 0 ? "" : FormatTime(info.created_ns)},
+          {"source", info.source},
+          {"rootless", info.rootless},
+          {"freezer", info.cgroup.empty() ? "signal" : "cgroup"},
+          {"cgroup", info.cgroup},
+          {"workdir", info.workdir},
+          {"files", info.files},
+          {"bytes", info.bytes}};
+}
+
+int PrintTable(const std::vector<Row>& rows) {
+  const int64_t now = RealClock().Now();
+  std::string text = fmt::format("{:<20} {:<13} {:>8} {:>5} {:>10} {:>9} {:>10}  {}\n", "NAME",
+                                 "STATUS", "PID", "PROCS", "UP", "FILES", "DATA", "SOURCE");
+  for (const Row& row : rows) {
+    const control::Info& info = row.info;
+    if (info.daemon_pid == 0) {
+      text += fmt::format("{:<20} {:<13}{}\n", info.name, row.status,
+                          row.status == "dead" ? " clear up with: stasis stop " + info.name : "");
+      continue;
+    }
+    text += fmt::format("{:<20} {:<13} {:>8} {:>5} {:>10} {:>9} {:>10}  {}\n", info.name,
+                        row.status, info.daemon_pid, info.processes,
+                        FormatDuration(std::max<int64_t>(0, now - info.created_ns)), info.files,
+                        FormatBytes(info.bytes), info.source);
+  }
+  return Print(text);
+}
+
+int Ps(bool json) {
+  std::vector<Row> rows;
+  for (const sandbox::RuntimeDir& dir : sandbox::RuntimeDir::List(sandbox::RuntimeRoot()))
+    rows.push_back(RowOf(dir));
+  if (!json) return PrintTable(rows);
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Row& row : rows) list.push_back(ToJson(row));
+  return PrintJson({{"sandboxes", list}});
+}
+
+}  // namespace
+
+void AddPs(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand("ps", "List running sandboxes");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print JSON");
+  command->callback([json, &invocation] { invocation.action = [json] { return Ps(*json); }; });
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/run_options.h"
+
+#include <absl/strings/str_cat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "cmd/sandbox/command.h"
+#include "cmd/sandbox/runtime_dir.h"
+#include "cmd/stasis/daemon.h"
+#include "cmd/stasis/interrupt.h"
+#include "cmd/stasis/launch.h"
+#include "cmd/stasis/output.h"
+#include "cmd/stasis/stop_sandbox.h"
+
+namespace stasis::cli {
+namespace {
+
+absl::Status ReadSandboxOptions(const RunOptions& from, sandbox::SandboxOptions& to) {
+  for (const std::string& text : from.binds) {
+    absl::StatusOr<sandbox::Bind> bind = sandbox::ParseBind(text);
+    if (!bind.ok()) return bind.status();
+    if (std::error_code error; !std::filesystem::exists(bind->source, error))
+      return absl::NotFoundError(
+          absl::StrCat("cannot bind ", bind->source, ": there is no such file or directory"));
+    to.binds.push_back(std::move(*bind));
+  }
+  absl::StatusOr<sandbox::SystemDirectories> system = sandbox::ParseSystemDirectories(from.system);
+  if (!system.ok()) return system.status();
+  absl::StatusOr<sandbox::FreezerKind> freezer = sandbox::ParseFreezerKind(from.freezer);
+  if (!freezer.ok()) return freezer.status();
+  to.system = *system;
+  to.freezer = *freezer;
+  to.rootless = geteuid() != 0;
+  return absl::OkStatus();
+}
+
+absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
+  to.reference = from.reference;
+  to.own_as_root = geteuid() != 0;
+  if (!from.reference.empty()) {
+    // The daemon's working directory is another.
+    const size_t colon = from.reference.rfind(':');
+    if (colon != std::string::npos && colon > 0)
+      to.reference = absl::StrCat(
+          std::filesystem::absolute(from.reference.substr(0, colon)).lexically_normal().string(),
+          from.reference.substr(colon));
+  }
+  for (const std::string& text : from.imports) {
+    absl::StatusOr<ImportSpec> spec = ParseImport(text);
+    if (!spec.ok()) return spec.status();
+    to.imports.push_back(std::move(*spec));
+  }
+  for (const auto& [text, limit] : {std::pair(&from.size_limit, &to.size_limit),
+                                    std::pair(&from.inode_limit, &to.inode_limit)}) {
+    if (text->empty()) continue;
+    absl::StatusOr<uint64_t> size = ParseSize(*text);
+    if (!size.ok()) return size.status();
+    *limit = *size;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
+  DaemonOptions to;
+  const std::string name = from.name.empty() ? sandbox::RandomName() : from.name;
+  if (absl::Status ok = sandbox::CheckName(name); !ok.ok()) return ok;
+  if (from.workdir.empty() || from.workdir[0] != '/')
+    return absl::InvalidArgumentError("--workdir must be an absolute path in the sandbox");
+  to.dir = sandbox::RuntimeDir(sandbox::RuntimeRoot(), name);
+  to.workdir = from.workdir;
+  if (absl::Status ok = ReadSandboxOptions(from, to.sandbox); !ok.ok()) return ok;
+  if (absl::Status ok = ReadContentOptions(from, to.content); !ok.ok()) return ok;
+  to.sandbox.name = name;
+  to.sandbox.hostname = from.hostname.empty() ? name : from.hostname;
+  to.sandbox.staging = to.dir.mount_path();
+  return to;
+}
+
+// Starts the daemon; what it said when it was ready.
+absl::StatusOr<nlohmann::json> StartDaemon(const DaemonOptions& options) {
+  absl::StatusOr<UniqueFd> lock = options.dir.Claim();
+  if (!lock.ok()) return lock.status();
+  const std::atomic<bool>* cancel = CatchInterrupts();
+  absl::StatusOr<nlohmann::json> ready = Launch(
+      {options.dir.log_path(), {lock->get()}},
+      [&](StartupLine line) { return RunDaemon(options, std::move(*lock), std::move(line)); },
+      cancel);
+  RestoreInterrupts();
+  if (!ready.ok() && options.dir.Exists()) (void)options.dir.CleanUp();
+  return ready;
+}
+
+sandbox::Place PlaceOf(const nlohmann::json& ready, const DaemonOptions& options) {
+  return {ready.at("init_pid"), options.sandbox.rootless, ready.at("cgroup"),
+          ready.at("cgroup_version")};
+}
+
+int PrintStarted(const RunOptions& options, const DaemonOptions& daemon,
+                 const nlohmann::json& ready, pid_t command) {
+  if (!options.json) return Print(daemon.dir.name());
+  nlohmann::ordered_json json = {{"name", daemon.dir.name()},
+                                 {"daemon_pid", ready.at("daemon_pid")},
+                                 {"init_pid", ready.at("init_pid")},
+                                 {"command_pid", nullptr},
+                                 {"output", nullptr},
+                                 {"content", nullptr},
+                                 {"warnings", ready.at("warnings")}};
+  if (command != 0) {
+    json["command_pid"] = command;
+    json["output"] = daemon.dir.output_path();
+  }
+  if (ready.contains("content")) json["content"] = ready["content"];
+  return PrintJson(json);
+}
+
+int RunDetached(const RunOptions& options, const DaemonOptions& daemon,
+                const nlohmann::json& ready, sandbox::Command command) {
+  pid_t pid = 0;
+  if (!command.arguments.empty()) {
+    command.detached_output = daemon.dir.output_path();
+    absl::StatusOr<pid_t> started = sandbox::StartCommand(PlaceOf(ready, daemon), command);
+    if (!started.ok()) {
+      (void)StopSandbox(daemon.dir, absl::ZeroDuration());
+      Fail(started.status(), options.json);
+      return sandbox::ExitCodeOfStart(started.status());
+    }
+    pid = *started;
+  }
+  return PrintStarted(options, daemon, ready, pid);
+}
+
+int RunAttached(const RunOptions& options, const DaemonOptions& daemon,
+                const nlohmann::json& ready, sandbox::Command command) {
+  if (command.arguments.empty()) command.arguments = {"/bin/sh"};
+  absl::StatusOr<pid_t> pid = sandbox::StartCommand(PlaceOf(ready, daemon), command);
+  int exit_code = 0;
+  if (pid.ok()) {
+    exit_code = sandbox::WaitForCommand(*pid);
+  } else {
+    Fail(pid.status(), options.json);
+    exit_code = sandbox::ExitCodeOfStart(pid.status());
+  }
+  if (options.keep) return exit_code;
+  const absl::Status stopped = StopSandbox(daemon.dir, absl::ZeroDuration());
+  if (!stopped.ok() && !absl::IsNotFound(stopped)) Warn(std::string(stopped.message()));
+  return exit_code;
+}
+
+}  // namespace
+
+void AddSandboxOptions(CLI::App& command, RunOptions& options) {
+  command.add_option("--name", options.name, "Name of the sandbox (default: a new one)")
+      ->type_name("NAME");
+  command.add_option("--bind", options.binds, "Show a host file or directory; repeatable")
+      ->type_name("SRC[:DST][:ro]")
+      ->expected(1)
+      ->take_all();
+  command
+      .add_option("--system", options.system,
+                  "The host's /usr, /bin, /lib*, /etc, read-only: auto shows them if the tree has "
+                  "neither /usr nor /bin; host, where the tree has none; none")
+      ->capture_default_str();
+  command.add_option("--workdir", options.workdir, "Where CMD starts")->capture_default_str();
+  command.add_option("--env", options.environment, "Set (NAME=VALUE) or remove (NAME); repeatable")
+      ->type_name("NAME[=VALUE]")
+      ->expected(1)
+      ->take_all();
+  command.add_option("--hostname", options.hostname, "Host name inside (default: the name)")
+      ->type_name("NAME");
+  command
+      .add_option("--freezer", options.freezer,
+                  "How a checkpoint holds programs still: auto, cgroup or signal")
+      ->capture_default_str();
+  command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
+  command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");
+  command.add_flag("--json", options.json, "With --detach: print what was started as JSON");
+}
+
+int RunSandbox(const RunOptions& options, const Invocation& invocation) {
+  absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);
+  if (!daemon.ok()) return Fail(daemon.status(), options.json);
+  absl::StatusOr<nlohmann::json> ready = StartDaemon(*daemon);
+  if (!ready.ok()) return Fail(ready.status(), options.json);
+  for (const nlohmann::json& warning : ready->at("warnings")) Warn(warning.get<std::string>());
+  const sandbox::Command command{invocation.command, options.environment, options.workdir, ""};
+  return options.detach ? RunDetached(options, *daemon, *ready, command)
+                        : RunAttached(options, *daemon, *ready, command);
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// run_options.h: what `run` and `restore` have in common: a sandbox, and a command in it.
+
+#ifndef STASIS_CMD_STASIS_RUN_OPTIONS_H_
+#define STASIS_CMD_STASIS_RUN_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cmd/stasis/commands.h"
+
+namespace stasis::cli {
+
+// As on the command line.
+struct RunOptions {
+  std::string name;
+  std::string reference;  // restore only
+  std::vector<std::string> imports;
+  std::vector<std::string> binds;
+  std::string system = "auto";
+  std::string freezer = "auto";
+  std::string workdir = "/";
+  std::vector<std::string> environment;
+  std::string hostname;
+  std::string size_limit;
+  std::string inode_limit;
+  bool detach = false;
+  bool keep = false;
+  bool json = false;
+};
+
+void AddSandboxOptions(CLI::App& command, RunOptions& options);
+
+// Starts the sandbox, runs the command in it, and ends the sandbox. Returns the exit code.
+int RunSandbox(const RunOptions& options, const Invocation& invocation);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_RUN_OPTIONS_H_

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// types.h: what this program saves and loads.
+
+#ifndef STASIS_CMD_STASIS_TYPES_H_
+#define STASIS_CMD_STASIS_TYPES_H_
+
+#include <string>
+
+#include "restore/restore.h"
+#include "state/base/clock.h"
+#include "state/registry.h"
+
+namespace stasis::cli {
+
+// The name under which the FUSE server's state is saved.
+inline constexpr char kFuseRoot[] = "fuse";
+
+// "0.1.0", and "stasis 0.1.0".
+const char* Version();
+std::string Creator();
+
+// Every type of every layer, and the clock that trees are served with. One per program.
+class Types {
+ public:
+  Types();
+  const state::Registry& registry() const { return registry_; }
+  const Clock& clock() const { return clock_; }
+
+  // A request for the image "DIR:TAG". Errors: kInvalidArgument.
+  absl::StatusOr<restore::RestoreRequest> Request(const std::string& reference) const;
+
+ private:
+  state::Registry registry_;
+  RealClock clock_;
+};
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_TYPES_H_

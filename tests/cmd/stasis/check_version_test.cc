@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/cmd/stasis/cli_fixture.h"
+
+namespace stasis::cli {
+namespace {
+
+using testing::HasSubstr;
+
+class CheckVersionTest : public CliTest {};
+
+TEST_F(CheckVersionTest, CheckSaysWhatTheHostCanDo) {
+  const Outcome outcome = Stasis({"check", "--json"});
+  ASSERT_THAT(outcome, Succeeded());
+  EXPECT_EQ(outcome.Json().at("usable"), true);
+  std::vector<std::string> names;
+  for (const nlohmann::json& check : outcome.Json().at("checks"))
+    names.push_back(check.at("name"));
+  EXPECT_THAT(names, testing::ElementsAre("privileges", "fuse", "mount", "user_namespaces",
+                                          "freezer", "passthrough", "io_uring"));
+  EXPECT_THAT(Stasis({"check"}).out, HasSubstr("FUSE 7."));
+}
+
+TEST_F(CheckVersionTest, CheckGivesTheRemedyForAMissingDevice) {
+  prefix_ = {"unshare", "--mount", "/bin/sh", "-c",
+             "mount -t tmpfs tmpfs /dev && exec \"$@\"", "sh"};
+  const Outcome outcome = Stasis({"check"});
+  EXPECT_THAT(outcome, ExitsWith(1));
+  EXPECT_THAT(outcome.out, HasSubstr("modprobe fuse"));
+}
+
+TEST_F(CheckVersionTest, VersionNamesTheFormat) {
+  EXPECT_THAT(Stasis({"version"}).out, testing::MatchesRegex("stasis [0-9.]+ \\(image format 1\\)\n"));
+  EXPECT_EQ(Stasis({"version", "--json"}).Json().at("image_format"), 1);
+}
+
+TEST_F(CheckVersionTest, CompletionsAreScripts) {
+  EXPECT_THAT(Shell(binary_ + " completion bash > c.bash && bash -n c.bash"), Succeeded());
+  const std::string bash = ReadFile(Path("c.bash"));
+  for (const char* word : {"checkpoint", "--import", "--read-only"})
+    EXPECT_THAT(bash, HasSubstr(word));
+  EXPECT_THAT(Stasis({"completion", "zsh"}).out, HasSubstr("#compdef stasis"));
+  EXPECT_THAT(Stasis({"completion", "fish"}).out, HasSubstr("complete -c stasis"));
+  EXPECT_THAT(Stasis({"completion", "tcsh"}), ExitsWith(2));
+}
+
+TEST_F(CheckVersionTest, WrongUsageIsExitCodeTwo) {
+  for (const Strings& arguments :
+       {Strings{}, Strings{"dance"}, Strings{"run", "--dance"}, Strings{"checkpoint", "box"},
+        Strings{"ps", "--", "true"}, Strings{"inspect", "no-tag"}})
+    EXPECT_THAT(Stasis(arguments), ExitsWith(2));
+}
+
+TEST_F(CheckVersionTest, EveryCommandHasHelp) {
+  for (const char* command : {"run", "exec", "ps", "stop", "checkpoint", "restore", "import",
+                              "export", "mount", "inspect", "verify", "check", "version",
+                              "completion"}) {
+    EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;
+    EXPECT_THAT(Stasis({"--help"}).out, HasSubstr(command));
+  }
+}
+
+}  // namespace
+}  // namespace stasis::cli

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/cmd/stasis/cli_fixture.h"
+
+namespace stasis::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class CheckpointTest : public CliTest {};
+
+TEST_F(CheckpointTest, ReportsWhatItSaved) {
+  StartBox("box");
+  ASSERT_THAT(In("box", "head -c 100000 /dev/urandom > /data"), Succeeded());
+  const Outcome outcome = Stasis({"checkpoint", "box", "snaps:v1", "--json"});
+  ASSERT_THAT(outcome, Succeeded());
+  const nlohmann::json report = outcome.Json();
+  EXPECT_THAT(report.at("digest"), HasSubstr("sha256:"));
+  EXPECT_GE(report.at("dirty_bytes"), 100000);
+  EXPECT_GT(report.at("pause_ns"), 0);
+  EXPECT_THAT(Stasis({"verify", "snaps:v1"}), Succeeded());
+}
+
+TEST_F(CheckpointTest, SavesWhileAProgramWrites) {
+  StartBox("box", {},
+           {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; echo $i > /last; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
+  for (const char* tag : {"snaps:v1", "snaps:v2", "snaps:v3"})
+    ASSERT_THAT(Stasis({"checkpoint", "box", tag}), Succeeded());
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
+  for (const char* tag : {"snaps:v1", "snaps:v2", "snaps:v3"}) {
+    // The log is complete, and what was written after it is not there without it.
+    const Outcome outcome = Stasis(
+        {"restore", tag, "--", "/bin/sh", "-ec",
+         "awk '$1 != NR {exit 1}' /log; lines=$(wc -l < /log); last=$(cat /last); "
+         "test -z \"$last\" || test $last -eq $lines || test $((last + 1)) -eq $lines"});
+    EXPECT_THAT(outcome, Succeeded()) << tag;
+  }
+}
+
+TEST_F(CheckpointTest, ProgramsRunOnAfterwards) {
+  StartBox("box", {}, {"/bin/sh", "-c", "while :; do date +%s%N > /now; done"});
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
+  const std::string now = In("box", "cat /now").out;
+  EXPECT_TRUE(Eventually([&] {
+    const std::string later = In("box", "cat /now").out;
+    return !later.empty() && later != now;
+  }));
+}
+
+TEST_F(CheckpointTest, HoldsProgramsStillBySignalsToo) {
+  StartBox("box", {"--freezer", "signal"},
+           {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
+  const std::string lines = In("box", "wc -l < /log").out;
+  EXPECT_TRUE(Eventually([&] { return In("box", "wc -l < /log").out != lines; }));
+}
+
+TEST_F(CheckpointTest, StopEndsTheSandbox) {
+  StartBox("box", {}, {"sleep", "1000"});
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  EXPECT_THAT(Shell("ls " + runtime_dir()).out, IsEmpty());
+  EXPECT_THAT(Stasis({"verify", "snaps:v1"}), Succeeded());
+}
+
+TEST_F(CheckpointTest, TheSecondStoresWhatChanged) {
+  StartBox("box");
+  ASSERT_THAT(In("box", "head -c 4000000 /dev/urandom > /data"), Succeeded());
+  const nlohmann::json first = Stasis({"checkpoint", "box", "snaps:v1", "--json"}).Json();
+  ASSERT_THAT(In("box", "echo more > /more"), Succeeded());
+  const nlohmann::json second = Stasis({"checkpoint", "box", "snaps:v2", "--json"}).Json();
+  EXPECT_LT(second.at("stored_bytes"), first.at("stored_bytes").get<uint64_t>() / 10);
+  EXPECT_EQ(second.at("parent"), first.at("digest"));
+}
+
+TEST_F(CheckpointTest, SaysThatThereIsNoSuchSandbox) {
+  EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}),
+              FailsWith(10, "there is no sandbox named 'box'"));
+}
+
+TEST_F(CheckpointTest, SaysThatTheDirectoryIsMissing) {
+  StartBox("box");
+  EXPECT_THAT(Stasis({"checkpoint", "box", "no/such/snaps:v1"}), FailsWith(10, "mkdir -p "));
+}
+
+TEST_F(CheckpointTest, RefusesABadReference) {
+  StartBox("box");
+  EXPECT_THAT(Stasis({"checkpoint", "box", "snaps"}), ExitsWith(2));
+  EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:../v1"}), ExitsWith(2));
+}
+
+TEST_F(CheckpointTest, PrintsErrorsAsJsonToo) {
+  const Outcome outcome = Stasis({"checkpoint", "box", "snaps:v1", "--json"});
+  EXPECT_EQ(outcome.Json().at("error").at("code"), "not_found");
+  EXPECT_EQ(outcome.Json().at("error").at("exit_code"), 10);
+}
+
+}  // namespace
+}  // namespace stasis::cli

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What remains when processes are killed.
+
+#include <signal.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "tests/cmd/stasis/cli_fixture.h"
+
+namespace stasis::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class KillTest : public CliTest {};
+
+TEST_F(KillTest, AKilledCommandLineLeavesTheSandboxRunning) {
+  const pid_t cli = Start({"run", "--name", "box", "--", "/bin/sh", "-c",
+                           "while :; do date +%s%N > /now; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -s /now").exit_code == 0; }));
+  kill(cli, SIGKILL);
+  EXPECT_THAT(Wait(cli), ExitsWith(128 + 9));
+  const std::string now = In("box", "cat /now").out;
+  EXPECT_TRUE(Eventually([&] {
+    const Outcome later = In("box", "cat /now");
+    return later.exit_code == 0 && !later.out.empty() && later.out != now;
+  }));
+  EXPECT_THAT(Stasis({"stop", "box"}), Succeeded());
+}
+
+TEST_F(KillTest, AKilledDaemonLeavesNoMountAndNoProcess) {
+  const pid_t cli = Start({"run", "--name", "box", "--", "/bin/sh", "-c",
+                           "while :; do echo x >> /log; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
+  const pid_t daemon = DaemonPid("box");
+  const pid_t init = Record("box").value("init_pid", 0);
+  kill(daemon, SIGKILL);
+  // Its program is killed with everything in the sandbox, and the command line says so.
+  EXPECT_THAT(Wait(cli, std::chrono::seconds(20)), ExitsWith(128 + 9));
+  EXPECT_TRUE(Eventually([=] { return !IsRunning(daemon) && !IsRunning(init); }));
+  EXPECT_THAT(ReadFile("/proc/mounts"), Not(HasSubstr("stasis:box")));
+}
+
+TEST_F(KillTest, AnInterruptedCheckpointLeavesEarlierTags) {
+  StartBox("box");
+  ASSERT_THAT(In("box", "head -c 30000000 /dev/urandom > /data"), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v0"}), Succeeded());
+  ASSERT_THAT(In("box", "head -c 60000000 /dev/urandom > /data"), Succeeded());
+  const pid_t cli = Start({"checkpoint", "box", "snaps:v1"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  kill(cli, SIGINT);
+  const Outcome outcome = Wait(cli);
+  EXPECT_THAT(outcome.exit_code, testing::AnyOf(0, 130));
+  EXPECT_THAT(Stasis({"verify", "snaps:v0"}), Succeeded());
+  // The sandbox goes on, and can be saved.
+  ASSERT_THAT(In("box", "echo on > /on"), Succeeded());
+  EXPECT_TRUE(Eventually([this] { return Stasis({"checkpoint", "box", "snaps:v2"}).exit_code == 0; }));
+  EXPECT_THAT(Stasis({"verify", "snaps:v2"}), Succeeded());
+}
+
+// The daemon is killed at a random moment of a checkpoint, again and again.
+TEST_F(KillTest, AKilledCheckpointLeavesEarlierTags) {
+  constexpr int kRounds = 50;
+  const auto seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  RecordProperty("seed", std::to_string(seed));
+  std::mt19937 random(seed);
+  StartBox("box");
+  ASSERT_THAT(In("box", "mkdir /d; for i in 1 2 3 4 5 6 7 8; do "
+                        "head -c 1000000 /dev/urandom > /d/$i; done"),
+              Succeeded());
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:good", "--stop"}), Succeeded());
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  std::uniform_int_distribution<int64_t> moment(0, whole.count());
+  int complete = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_THAT(Stasis({"restore", "snaps:good", "--name", "box", "--detach"}), Succeeded());
+    ASSERT_THAT(In("box", "head -c 3000000 /dev/urandom > /d/3"), Succeeded());
+    const pid_t daemon = DaemonPid("box");
+    const pid_t cli = Start({"checkpoint", "box", "snaps:next"});
+    std::this_thread::sleep_for(std::chrono::microseconds(moment(random)));
+    kill(daemon, SIGKILL);
+    complete += Wait(cli).exit_code == 0 ? 1 : 0;
+    ASSERT_TRUE(Eventually([=] { return !IsRunning(daemon); }));
+    ASSERT_THAT(Stasis({"stop", "box"}), Succeeded());
+    ASSERT_THAT(Stasis({"verify", "snaps:good"}), Succeeded()) << "round " << round;
+    const Outcome next = Stasis({"verify", "snaps:next"});
+    ASSERT_THAT(next.exit_code, testing::AnyOf(0, 10)) << "round " << round << next.err;
+  }
+  RecordProperty("complete", complete);
+  // And it can still be written to.
+  ASSERT_THAT(Stasis({"restore", "snaps:good", "--name", "box", "--detach"}), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:next", "--stop"}), Succeeded());
+  EXPECT_THAT(Stasis({"verify", "snaps:next"}), Succeeded());
+}
+
+}  // namespace
+}  // namespace stasis::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <signal.h>
+
+#include "tests/cmd/stasis/cli_fixture.h"
+
+namespace stasis::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class MountTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    ASSERT_THAT(Shell("mkdir -p src/d mnt && echo text > src/d/file && "
+                      "head -c 500000 /dev/urandom > src/random"),
+                Succeeded());
+    ASSERT_THAT(Stasis({"import", "src", "snaps:base"}), Succeeded());
+  }
+  void TearDown() override {
+    Host({"umount", "-l", Path("mnt")});
+    CliTest::TearDown();
+  }
+  bool Mounted() { return ReadFile("/proc/mounts").find(Path("mnt")) != std::string::npos; }
+};
+
+TEST_F(MountTest, ServesInTheForegroundUntilInterrupted) {
+  const pid_t pid = Start({"mount", "snaps:base", "mnt"});
+  ASSERT_TRUE(Eventually([this] { return Shell("cat mnt/d/file").out == "text\n"; }));
+  EXPECT_THAT(Shell("cmp src/random mnt/random"), Succeeded());
+  kill(pid, SIGINT);
+  EXPECT_THAT(Wait(pid), Succeeded());
+  EXPECT_FALSE(Mounted());
+}
+
+TEST_F(MountTest, EndsWhenItIsUnmounted) {
+  const pid_t pid = Start({"mount", "snaps:base", "mnt"});
+  ASSERT_TRUE(Eventually([this] { return Shell("cat mnt/d/file").out == "text\n"; }));
+  ASSERT_THAT(Host({"umount", Path("mnt")}), Succeeded());
+  EXPECT_THAT(Wait(pid), Succeeded());
+}
+
+TEST_F(MountTest, TheBackgroundReturnsWhenItCanBeUsed) {
+  ASSERT_THAT(Stasis({"mount", "snaps:base", "mnt", "--background"}), Succeeded());
+  EXPECT_EQ(Shell("cat mnt/d/file").out, "text\n");
+  ASSERT_THAT(Host({"umount", Path("mnt")}), Succeeded());
+}
+
+TEST_F(MountTest, WritesStayInMemory) {
+  ASSERT_THAT(Stasis({"mount", "snaps:base", "mnt", "--background"}), Succeeded());
+  ASSERT_THAT(Shell("echo new > mnt/d/file && test \"$(cat mnt/d/file)\" = new"), Succeeded());
+  ASSERT_THAT(Host({"umount", Path("mnt")}), Succeeded());
+  ASSERT_THAT(Stasis({"mount", "snaps:base", "mnt", "--background", "--read-only"}), Succeeded());
+  EXPECT_EQ(Shell("cat mnt/d/file").out, "text\n");
+  EXPECT_THAT(Host({"touch", Path("mnt/x")}), FailsWith(1, "Read-only file system"));
+}
+
+TEST_F(MountTest, SaysWhatIsMissing) {
+  EXPECT_THAT(Stasis({"mount", "snaps:base", "nowhere"}), FailsWith(10, "mkdir -p nowhere"));
+  EXPECT_THAT(Stasis({"mount", "snaps:v9", "mnt"}), FailsWith(10, "v9"));
+  EXPECT_THAT(Stasis({"mount", "snaps:v9", "mnt", "--background"}), FailsWith(10, "v9"));
+  EXPECT_FALSE(Mounted());
+}
+
+}  // namespace
+}  // namespace stasis::cli

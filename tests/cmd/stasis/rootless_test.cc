@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The same without privileges: a user with nothing but a /dev/fuse that everybody may open, as
+// distributions have it.
+
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "tests/cmd/stasis/cli_fixture.h"
+
+namespace stasis::cli {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char kUid[] = "1000";
+
+class RootlessTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    // The build folder may be closed to others.
+    std::filesystem::copy_file(binary_, Path("stasis"));
+    binary_ = Path("stasis");
+    ASSERT_THAT(Shell("chmod 755 . stasis && mkdir -p src && echo text > src/file && "
+                      "mknod -m 666 fuse c 10 229 && chown -R 1000:1000 . && chown 0:0 fuse"),
+                Succeeded());
+    prefix_ = {"unshare", "--mount", "/bin/sh", "-ec",
+               "mount --bind " + Path("fuse") + " /dev/fuse; exec setpriv --reuid " + kUid +
+                   " --regid " + kUid + " --clear-groups \"$@\"",
+               "sh"};
+  }
+};
+
+TEST_F(RootlessTest, CheckSaysThatItWorks) {
+  const Outcome outcome = Stasis({"check"});
+  EXPECT_THAT(outcome, Succeeded());
+  EXPECT_THAT(outcome.out, HasSubstr("not root"));
+}
+
+TEST_F(RootlessTest, TheUserIsRootInside) {
+  const Outcome outcome = Stasis({"run", "--name", "box", "--import", Path("src") + ":/src", "--",
+                                  "/bin/sh", "-ec",
+                                  "id -u; stat -c %u /src/file; echo more >> /src/file; "
+                                  "cat /src/file; hostname; test -c /dev/null; echo x > /dev/null"});
+  ASSERT_THAT(outcome, Succeeded());
+  EXPECT_EQ(outcome.out, "0\n0\ntext\nmore\nbox\n");
+}
+
+TEST_F(RootlessTest, CheckpointsWhileAProgramWritesAndRestores) {
+  StartBox("box", {}, {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
+  ASSERT_THAT(Stasis({"checkpoint", "box", Path("snaps") + ":v1", "--stop"}), Succeeded());
+  EXPECT_THAT(Stasis({"restore", Path("snaps") + ":v1", "--", "awk", "$1 != NR {exit 1}", "/log"}),
+              Succeeded());
+}
+
+TEST_F(RootlessTest, RootMayLookIntoASandboxOfAUser) {
+  StartBox("box");
+  prefix_.clear();
+  EXPECT_THAT(Stasis({"ps"}).out, HasSubstr("running"));
+  EXPECT_EQ(In("box", "id -u").out, "0\n");
+}
+
+TEST_F(RootlessTest, ExportGivesTheUserItsFiles) {
+  ASSERT_THAT(Stasis({"import", Path("src"), Path("snaps") + ":v1"}), Succeeded());
+  ASSERT_THAT(Stasis({"export", Path("snaps") + ":v1", Path("out")}), Succeeded());
+  EXPECT_EQ(Shell("stat -c %u out/file").out, std::string(kUid) + "\n");
+}
+
+}  // namespace
+}  // namespace stasis::cli
