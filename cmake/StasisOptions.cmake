@@ -38,6 +38,8 @@ target_compile_options(stasis_options INTERFACE
   -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -fno-omit-frame-pointer
   # GCC 12 sees overlapping copies in std::string that are none (GCC bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+  # Newer clangs see the deprecated call inside libstdc++ 12's own std::stable_sort.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wthread-safety-beta>)
 target_compile_definitions(stasis_options INTERFACE _FILE_OFFSET_BITS=64)
 

@@ -44,7 +44,7 @@ Dentry::~Dentry() {
 
 void Dentry::OnZeroRefs() {
   // Without waiting for readers: what the file takes up is free when its last user is gone.
-  if (HasFlag(kCounted)) inode_->DropDentry();
+  if (HasFlag(kCounted) && inode_) inode_->DropDentry();
   rcu::Retire(this);
 }
 

@@ -39,17 +39,19 @@ Result<Dentry*> TreeFilesystem::LookupChild(Dentry& dir, std::string_view name) 
     return child;
   if (name.size() > kNameMax) return Err(ENAMETOOLONG);
   if (!dir.inode().has_uncached_children()) return Err(ENOENT);
-  absl::MutexLock lock(&dir.directory().mu);
-  return LookupChildLocked(dir, name);
+  Directory& directory = dir.directory();
+  absl::MutexLock lock(&directory.mu);
+  return LookupChildLocked(dir, directory, name);
 }
 
-Result<Dentry*> TreeFilesystem::LookupChildLocked(Dentry& dir, std::string_view name) {
-  if (Dentry* child = dir.directory().LookupLocked(name); child != nullptr) return child;
+Result<Dentry*> TreeFilesystem::LookupChildLocked(Dentry& dir, Directory& directory,
+                                                  std::string_view name) {
+  if (Dentry* child = directory.LookupLocked(name); child != nullptr) return child;
   if (!dir.inode().has_uncached_children()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(auto inode, dir.inode().LookupChild(name));
   RefPtr<Dentry> child = Dentry::Make(name, std::move(inode));
   Dentry* found = child.get();
-  dir.directory().Insert(std::move(child));
+  directory.Insert(std::move(child));
   return found;
 }
 

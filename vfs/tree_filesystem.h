@@ -63,8 +63,9 @@ class TreeFilesystem : public Filesystem {
 
   // The child of that name: from the cache, or by Inode::LookupChild. Errors: ENOENT, EIO.
   Result<Dentry*> LookupChild(Dentry& dir, std::string_view name);
-  Result<Dentry*> LookupChildLocked(Dentry& dir, std::string_view name)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(dir.directory().mu);
+  // `directory` is that of `dir`: clang follows it, but not dir.directory().
+  Result<Dentry*> LookupChildLocked(Dentry& dir, Directory& directory, std::string_view name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(directory.mu);
   // The step of a walk that needs nothing special: null if it does, or may.
   static Dentry* StepCached(ResolvingPath& path, Dentry& dir);
   // One step of a walk, from `dir` by the current component, which it consumes.

@@ -50,7 +50,7 @@ Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& paren
   Directory& directory = parent.directory();
   absl::MutexLock lock(&directory.mu);
   if (directory.dead()) return Err(ENOENT);
-  auto existing = LookupChildLocked(parent, name);
+  auto existing = LookupChildLocked(parent, directory, name);
   if (existing) return Err(EEXIST);
   if (existing.error() != Errno(ENOENT)) return Err(existing.error());
   if (path.must_be_dir() && !S_ISDIR(file.mode)) return Err(ENOENT);
@@ -114,7 +114,7 @@ Result<void> TreeFilesystem::LinkAt(ResolvingPath& path, Mount& old_mount, Dentr
   Directory& directory = parent->directory();
   absl::MutexLock lock(&directory.mu);
   if (directory.dead()) return Err(ENOENT);
-  auto existing = LookupChildLocked(*parent, name);
+  auto existing = LookupChildLocked(*parent, directory, name);
   if (existing) return Err(EEXIST);
   if (existing.error() != Errno(ENOENT)) return Err(existing.error());
   if (path.must_be_dir()) return Err(ENOENT);
@@ -147,7 +147,7 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   if (name.size() > kNameMax) return Err(ENAMETOOLONG);
-  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, name));
+  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, directory, name));
   if (path.must_be_dir()) return child->is_dir() ? Err(EISDIR) : Err(ENOTDIR);
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (child->is_dir()) return Err(EISDIR);
@@ -170,7 +170,7 @@ Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
   Directory& directory = parent->directory();
   RefPtr<Dentry> removed;  // released after the locks
   absl::MutexLock lock(&directory.mu);
-  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, name));
+  STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, directory, name));
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (!child->is_dir()) return Err(ENOTDIR);
   if (child->is_mountpoint()) return Err(EBUSY);
@@ -236,9 +236,9 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   TwoDirectories lock(old_parent, new_parent);
   Directory& from = old_parent.directory();
   Directory& to = new_parent.directory();
-  STASIS_ASSIGN_OR_RETURN(Dentry * moved, LookupChildLocked(old_parent, old_name));
+  STASIS_ASSIGN_OR_RETURN(Dentry * moved, LookupChildLocked(old_parent, from, old_name));
   if (from.dead() || to.dead()) return Err(ENOENT);
-  auto target = LookupChildLocked(new_parent, new_name);
+  auto target = LookupChildLocked(new_parent, to, new_name);
   if (!target && target.error() != Errno(ENOENT)) return Err(target.error());
   Dentry* replaced = target ? *target : nullptr;
   STASIS_RETURN_IF_ERROR(CheckRenamePlaces(path, source, *moved, new_parent, replaced, flags));

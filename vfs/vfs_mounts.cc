@@ -40,6 +40,7 @@ Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const Virtua
                                                 RefPtr<Dentry> root, MountFlags flags) {
   if (root->is_dir() != point.dentry().is_dir()) return Err(ENOTDIR);
   absl::MutexLock lock(&locks_.mount_mu);
+  mount_table_.AssertLocked();
   if (!ns.Contains(point.mount())) return Err(EINVAL);
   const NameLock name_lock(point.dentry());
   if (point.dentry().disconnected()) return Err(ENOENT);
@@ -85,6 +86,7 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   gate_.Close();
   absl::Cleanup open = [this] { gate_.Open(); };
   absl::MutexLock lock(&locks_.mount_mu);
+  mount_table_.AssertLocked();
   if (mount->parent() == nullptr || !ns.Contains(*mount)) return Err(EINVAL);
   if (mount_table_.HasChildren(*mount) || mount->RefsRacy() > 2) return Err(EBUSY);
   mount_table_.Disconnect(*mount);
@@ -97,6 +99,7 @@ absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
   if (clock_ == nullptr)
     return absl::FailedPreconditionError("loading a VirtualFilesystem needs a Clock");
   absl::MutexLock lock(&locks_.mount_mu);
+  mount_table_.AssertLocked();
   for (const RefPtr<Filesystem>& filesystem : filesystems_) {
     if (!filesystem) return context.Invalid(*this, "filesystems", "has a missing filesystem");
     if (&filesystem->vfs() != this)

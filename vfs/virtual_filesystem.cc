@@ -21,6 +21,7 @@ void VirtualFilesystem::Teardown() {
   std::vector<RefPtr<Filesystem>> doomed;
   {
     absl::MutexLock lock(&locks_.mount_mu);
+    mount_table_.AssertLocked();
     for (const RefPtr<MountNamespace>& ns : namespaces_) {
       for (auto it = ns->mounts().rbegin(); it != ns->mounts().rend(); ++it)
         mount_table_.Disconnect(**it);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,11 +21,12 @@
 namespace stasis::sandbox {
 namespace {
 
-// What the children tell the caller through a pipe, which closes when the program runs.
+// What the children tell the caller through a socket, which closes when the program runs. The kernel
+// adds the sender's process number, as the caller's namespace has it.
 struct Message {
   enum Step : int { kStarted, kCgroup, kNamespaces, kFork, kDirectory, kExec };
   Step step;
-  int value;  // of kStarted the process number; of the others, which are failures, errno
+  int error;  // 0 for kStarted
 };
 
 volatile sig_atomic_t command_pid = 0;
@@ -33,14 +35,19 @@ void PassOn(int signal) {
   if (command_pid > 0) kill(static_cast<pid_t>(command_pid), signal);
 }
 
-void Tell(int pipe, Message::Step step, int value) {
-  const Message message{step, value};
-  (void)!write(pipe, &message, sizeof message);
+void Tell(int socket, Message::Step step, int error) {
+  const Message message{step, error};
+  (void)!send(socket, &message, sizeof message, MSG_NOSIGNAL);
 }
 
-[[noreturn]] void Fail(int pipe, Message::Step step, int error) {
-  Tell(pipe, step, error);
+[[noreturn]] void Fail(int socket, Message::Step step, int error) {
+  Tell(socket, step, error);
   _exit(127);
+}
+
+void Reap(pid_t pid) {
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 void SetEnvironment(const std::vector<std::string>& entries) {
@@ -61,7 +68,8 @@ void ResetSignals() {
 }
 
 // The program's process, in the sandbox already.
-[[noreturn]] void Exec(const Command& command, int output, int pipe) {
+[[noreturn]] void Exec(const Command& command, int output, int socket) {
+  Tell(socket, Message::kStarted, 0);
   if (output >= 0) {
     setsid();
     const int null = open("/dev/null", O_RDONLY);
@@ -69,7 +77,7 @@ void ResetSignals() {
     dup2(output, 1);
     dup2(output, 2);
   }
-  if (chdir(command.directory.c_str()) != 0) Fail(pipe, Message::kDirectory, errno);
+  if (chdir(command.directory.c_str()) != 0) Fail(socket, Message::kDirectory, errno);
   SetEnvironment(command.environment);
   ResetSignals();
   std::vector<char*> arguments;
@@ -77,38 +85,43 @@ void ResetSignals() {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
-  Fail(pipe, Message::kExec, errno);
+  Fail(socket, Message::kExec, errno);
 }
 
-// A process between: it enters the sandbox, makes the program's process as the caller's child, says
-// its number and ends.
+// A process between: it enters the sandbox, makes the program's process and ends.
 [[noreturn]] void Enter(const Place& place, const Command& command, int init, int output,
-                        int pipe) {
+                        int socket) {
   if (!place.cgroup.empty()) {
     const Cgroup group = Cgroup::Adopt(place.cgroup, place.cgroup_version);
-    if (!group.Join().ok()) Fail(pipe, Message::kCgroup, errno);
+    if (!group.Join().ok()) Fail(socket, Message::kCgroup, errno);
   }
   int namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
   if (place.rootless) namespaces |= CLONE_NEWUSER;
-  if (setns(init, namespaces) != 0) Fail(pipe, Message::kNamespaces, errno);
+  if (setns(init, namespaces) != 0) Fail(socket, Message::kNamespaces, errno);
   if (place.rootless && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
-    Fail(pipe, Message::kNamespaces, errno);
+    Fail(socket, Message::kNamespaces, errno);
+  if (output >= 0) {
+    // The orphan of a process in the sandbox is its init's. This process is not in it yet.
+    const pid_t inside = fork();
+    if (inside == 0 && fork() == 0) Exec(command, output, socket);
+    if (inside > 0) Reap(inside);
+    _exit(0);
+  }
   const long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-  if (pid < 0) Fail(pipe, Message::kFork, errno);
-  if (pid == 0) Exec(command, output, pipe);
-  Tell(pipe, Message::kStarted, static_cast<int>(pid));
+  if (pid < 0) Fail(socket, Message::kFork, errno);
+  if (pid == 0) Exec(command, output, socket);
   _exit(0);
 }
 
 absl::Status Explain(const Message& failure, const Command& command) {
-  const std::string reason = strerror(failure.value);
+  const std::string reason = strerror(failure.error);
   switch (failure.step) {
     case Message::kDirectory:
       return absl::ErrnoToStatus(
-          failure.value, absl::StrCat("cannot start in the directory ", command.directory,
+          failure.error, absl::StrCat("cannot start in the directory ", command.directory,
                                       " of the sandbox; choose another --workdir"));
     case Message::kExec:
-      return absl::ErrnoToStatus(failure.value, absl::StrCat("cannot run '", command.arguments[0],
+      return absl::ErrnoToStatus(failure.error, absl::StrCat("cannot run '", command.arguments[0],
                                                              "' in the sandbox"));
     case Message::kCgroup:
       return absl::FailedPreconditionError(absl::StrCat(
@@ -122,29 +135,50 @@ absl::Status Explain(const Message& failure, const Command& command) {
     case Message::kFork:
       break;
   }
-  return absl::ErrnoToStatus(failure.value, "cannot start a process in the sandbox");
+  return absl::ErrnoToStatus(failure.error, "cannot start a process in the sandbox");
 }
 
-void Reap(pid_t pid) {
-  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
+union CredentialsBuffer {
+  char bytes[CMSG_SPACE(sizeof(ucred))];
+  cmsghdr align;
+};
+
+// The next message and its sender; 0 at the end of all, -1 after an error.
+ssize_t Receive(int socket, Message& message, pid_t& sender) {
+  iovec part{&message, sizeof message};
+  CredentialsBuffer control{};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.bytes;
+  header.msg_controllen = sizeof control.bytes;
+  ssize_t size = 0;
+  do {
+    size = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  const cmsghdr* credentials = CMSG_FIRSTHDR(&header);
+  if (size <= 0 || credentials == nullptr || credentials->cmsg_type != SCM_CREDENTIALS) return size;
+  ucred peer{};
+  std::memcpy(&peer, CMSG_DATA(credentials), sizeof peer);
+  sender = peer.pid;
+  return size;
 }
 
 // Reads until the program runs or something has failed.
-absl::StatusOr<pid_t> AwaitStart(int pipe, const Command& command) {
+absl::StatusOr<pid_t> AwaitStart(int socket, bool own_child, const Command& command) {
   pid_t pid = 0;
   absl::Status failed;
   Message message{};
-  for (ssize_t size = 0; (size = read(pipe, &message, sizeof message)) != 0;) {
-    if (size < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, "cannot read from a pipe");
+  pid_t sender = 0;
+  for (ssize_t size = 0; (size = Receive(socket, message, sender)) > 0;) {
     if (size != sizeof message) continue;
     if (message.step == Message::kStarted)
-      pid = message.value;
+      pid = sender;
     else
       failed = Explain(message, command);
   }
   if (failed.ok() && pid != 0) return pid;
-  if (pid != 0) Reap(pid);
+  if (pid != 0 && own_child) Reap(pid);
   return failed.ok() ? absl::FailedPreconditionError("the sandbox ended meanwhile") : failed;
 }
 
@@ -162,14 +196,17 @@ absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command) {
   if (!init.valid())
     return absl::FailedPreconditionError("the sandbox has ended: its first process is gone");
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "cannot make a pipe");
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    return absl::ErrnoToStatus(errno, "cannot make a socket pair");
   const UniqueFd from_child(ends[0]);
   UniqueFd to_caller(ends[1]);
+  const int on = 1;
+  setsockopt(from_child.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   const pid_t stage = fork();
   if (stage < 0) return absl::ErrnoToStatus(errno, "cannot fork");
   if (stage == 0) Enter(place, command, init.get(), output.get(), to_caller.get());
   to_caller.reset();
-  absl::StatusOr<pid_t> pid = AwaitStart(from_child.get(), command);
+  absl::StatusOr<pid_t> pid = AwaitStart(from_child.get(), !output.valid(), command);
   Reap(stage);
   return pid;
 }

@@ -3,8 +3,8 @@
 // command.h: a program started inside a running sandbox.
 //
 // The program is a child of the caller, although it lives in the sandbox's namespaces and cgroup: it
-// has the caller's terminal, and its end is the caller's to see. When the caller dies before it, the
-// sandbox's init inherits it.
+// has the caller's terminal, and its end is the caller's to see. When the caller dies before it, it
+// runs on. A detached program is init's child from the start.
 
 #ifndef STASIS_CMD_SANDBOX_COMMAND_H_
 #define STASIS_CMD_SANDBOX_COMMAND_H_

@@ -3,6 +3,7 @@
 #include "cmd/sandbox/init.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr absl::Duration kSetUpTimeout = absl::Seconds(30);
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
+constexpr absl::Duration kReapTimeout = absl::Seconds(3);
 
 absl::Status WriteProcFile(pid_t pid, const char* file, std::string_view text) {
   const std::string path = absl::StrCat("/proc/", pid, "/", file);
@@ -80,8 +82,11 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
 
 Init::~Init() {
   kill(pid_, SIGKILL);
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  // The kernel keeps process 1 until every process of the namespace has been waited for, also by
+  // parents outside: a command line that is stopped, or a host's init that takes its time.
+  const absl::Time deadline = absl::Now() + kReapTimeout;
+  while (waitpid(pid_, nullptr, WNOHANG) == 0 && absl::Now() < deadline)
+    absl::SleepFor(absl::Milliseconds(1));
 }
 
 absl::StatusOr<Packet> Init::Call(nlohmann::json request, absl::Duration timeout) {

@@ -44,6 +44,7 @@ absl::StatusOr<UniqueFd> NewFilesystem(const char* type, const Parameters& param
                                        unsigned int attributes) {
   const UniqueFd context(fsopen(type, FSOPEN_CLOEXEC));
   if (!context.valid()) return Error(absl::StrCat("cannot make a filesystem of type ", type));
+  (void)fsconfig(context.get(), FSCONFIG_SET_STRING, "source", type, 0);  // for /proc/mounts
   for (const auto& [key, value] : parameters)
     if (fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0)
       return Error(absl::StrCat(type, " refuses ", key, "=", value));

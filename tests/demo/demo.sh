@@ -132,7 +132,7 @@ await_work() {
 check_data() {
   in_box "$1" '
     rm -f /work/repository/.git/index.lock
-    git -C /work/repository fsck --strict --no-progress
+    git -C /work/repository fsck --strict --no-progress --no-dangling
     echo "   git fsck: sound, $(git -C /work/repository rev-list --count HEAD) commits"
     [[ $(sqlite3 /work/rows.db "PRAGMA integrity_check") == ok ]]
     [[ $(sqlite3 /work/rows.db "SELECT count(*) FROM log WHERE again IS NOT text") == 0 ]]

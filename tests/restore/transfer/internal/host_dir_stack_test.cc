@@ -72,7 +72,7 @@ TEST_F(HostDirStackTest, DirectoryThatWasMovedIsNoticedOnTheWayUp) {
   for (int i = 0; i < 100; ++i) {
     ASSERT_EQ(::mkdirat(stack_.fd(), "d", 0700), 0);
     ASSERT_TRUE(stack_.Enter("d"));
-    if (i < 60) path += "/d";
+    if (i < 30) path += "/d";
   }
   // What we stand in is somewhere else now; its old parent's descriptor is closed already.
   ASSERT_EQ(::rename((scratch_ / path).c_str(), (scratch_ / "moved").c_str()), 0);
