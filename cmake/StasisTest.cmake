@@ -4,8 +4,11 @@
 #
 # One test program per file, named by its path below tests/: tests/vfs/path_test.cc is vfs.path_test.
 #
-# Labels that ./dev and CI know: `slow` (left out under sanitizers) and `privileged` (needs root or
-# mounts; left out under ThreadSanitizer).
+# Labels that ./dev and CI know: `slow` (left out under sanitizers), `privileged` (needs root or
+# mounts; left out under ThreadSanitizer) and `core` (set by itself: state, vfs and fsimpl; what CI runs
+# under sanitizers, built by the target core_tests).
+add_custom_target(core_tests)
+
 function(stasis_test)
   cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;LABELS" ${ARGN})
   foreach(source ${ARG_UNPARSED_ARGUMENTS})
@@ -15,6 +18,10 @@ function(stasis_test)
     add_executable(${test} ${source})
     target_link_libraries(${test} PRIVATE ${ARG_DEPS} stasis_options GTest::gmock GTest::gtest
                           GTest::gtest_main)
+    if(test MATCHES "^(state|vfs|fsimpl|sanitize)\\.")
+      add_dependencies(core_tests ${test})
+      list(APPEND ARG_LABELS core)
+    endif()
     stasis_add_test(${test} COMMAND ${test} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT})
     set_property(GLOBAL APPEND PROPERTY STASIS_REGISTERED_TESTS ${relative})
   endforeach()

@@ -238,6 +238,8 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   Directory& to = new_parent.directory();
   STASIS_ASSIGN_OR_RETURN(Dentry * moved, LookupChildLocked(old_parent, from, old_name));
   if (from.dead() || to.dead()) return Err(ENOENT);
+  if (new_name.size() > kNameMax) return Err(ENAMETOOLONG);
+  if (!IsValidName(new_name)) return Err(EINVAL);
   auto target = LookupChildLocked(new_parent, to, new_name);
   if (!target && target.error() != Errno(ENOENT)) return Err(target.error());
   Dentry* replaced = target ? *target : nullptr;
@@ -282,8 +284,7 @@ Result<void> TreeFilesystem::RenameAt(ResolvingPath& path, const RenameSource& f
     return Err((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
-  if (new_name.size() > kNameMax || from.name.size() > kNameMax) return Err(ENAMETOOLONG);
-  if (!IsValidName(new_name)) return Err(EINVAL);
+  if (from.name.size() > kNameMax) return Err(ENAMETOOLONG);
   absl::MutexLock lock(&rename_mu_);
   return RenameLocked(path, from, *new_parent, flags);
 }

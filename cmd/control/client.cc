@@ -22,8 +22,8 @@ class Listener final : public rpc::ProgressListener::Server {
   kj::Promise<void> update(UpdateContext context) override {
     const auto params = context.getParams();
     if (callback_)
-      callback_({ToString(params.getPhase()), params.getDone(), params.getTotal(),
-                 params.getBytes()});
+      callback_(
+          {ToString(params.getPhase()), params.getDone(), params.getTotal(), params.getBytes()});
     return kj::READY_NOW;
   }
 
@@ -67,8 +67,7 @@ class Client::Connection {
       status = ReadStatus(response.getStatus());
       if (status.ok()) read(response);
     });
-    reading
-        .exclusiveJoin(timer().afterDelay(absl::ToInt64Milliseconds(timeout) * kj::MILLISECONDS))
+    reading.exclusiveJoin(timer().afterDelay(absl::ToInt64Milliseconds(timeout) * kj::MILLISECONDS))
         .wait(io_.waitScope);
     return answered ? status : TimedOut();
   }

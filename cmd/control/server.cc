@@ -42,8 +42,7 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
   const int error = errno;
   umask(mask);
   if (bound != 0 || listen(fd.get(), kBacklog) != 0)
-    return absl::ErrnoToStatus(bound != 0 ? error : errno,
-                               absl::StrCat("cannot listen at ", path));
+    return absl::ErrnoToStatus(bound != 0 ? error : errno, absl::StrCat("cannot listen at ", path));
   return fd;
 }
 
@@ -155,8 +154,8 @@ class ControlImpl final : public rpc::Control::Server {
                                      reader.getStop()};
     auto paf = kj::newPromiseAndCrossThreadFulfiller<void>();
     // std::function wants a copyable body.
-    auto fulfiller = std::make_shared<kj::Own<kj::CrossThreadPromiseFulfiller<void>>>(
-        kj::mv(paf.fulfiller));
+    auto fulfiller =
+        std::make_shared<kj::Own<kj::CrossThreadPromiseFulfiller<void>>>(kj::mv(paf.fulfiller));
     threads_.Run(job, [this, job, fulfiller, params = std::move(params)] {
       const auto on_progress = [&job](const Progress& progress) {
         const absl::MutexLock lock(&job->mu);
@@ -240,8 +239,7 @@ class Server::Loop {
       started_ = true;
     }
     Threads threads;  // after io: joined before the loop goes
-    capnp::TwoPartyServer server(
-        kj::heap<ControlImpl>(handler_, threads, io.provider->getTimer()));
+    capnp::TwoPartyServer server(kj::heap<ControlImpl>(handler_, threads, io.provider->getTimer()));
     kj::Promise<void> accepting = Accept(*listener, server).eagerlyEvaluate(nullptr);
     paf.promise.wait(io.waitScope);
   }

@@ -2,8 +2,8 @@
 //
 // server.h: the daemon's end of the control socket.
 //
-// One thread runs the event loop. What takes long runs on a thread of its own, so that the socket goes
-// on answering. Only root and the user of the daemon are served.
+// One thread runs the event loop. What takes long runs on a thread of its own, so that the socket
+// goes on answering. Only root and the user of the daemon are served.
 
 #ifndef STASIS_CMD_CONTROL_SERVER_H_
 #define STASIS_CMD_CONTROL_SERVER_H_

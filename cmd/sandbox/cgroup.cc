@@ -79,9 +79,8 @@ std::vector<Cgroup::Hierarchy> Cgroup::Hierarchies() {
     if (fields[2] == "cgroup2") found.push_back({2, fields[1], OwnPath(2)});
     if (fields[2] == "cgroup" && freezer) found.push_back({1, fields[1], OwnPath(1)});
   }
-  std::stable_sort(found.begin(), found.end(), [](const Hierarchy& a, const Hierarchy& b) {
-    return a.version > b.version;
-  });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Hierarchy& a, const Hierarchy& b) { return a.version > b.version; });
   return found;
 }
 

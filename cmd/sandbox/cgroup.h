@@ -3,8 +3,8 @@
 // cgroup.h: a control group that can be frozen.
 //
 // Version 2 (cgroup.freeze, wherever cgroup2 is mounted) is preferred; the freezer of version 1 is
-// the second choice. Root puts sandboxes below stasis/ at the top of the hierarchy; others below the
-// group they are in themselves, which works if it was delegated to them.
+// the second choice. Root puts sandboxes below stasis/ at the top of the hierarchy; others below
+// the group they are in themselves, which works if it was delegated to them.
 
 #ifndef STASIS_CMD_SANDBOX_CGROUP_H_
 #define STASIS_CMD_SANDBOX_CGROUP_H_

@@ -21,8 +21,8 @@
 namespace stasis::sandbox {
 namespace {
 
-// What the children tell the caller through a socket, which closes when the program runs. The kernel
-// adds the sender's process number, as the caller's namespace has it.
+// What the children tell the caller through a socket, which closes when the program runs. The
+// kernel adds the sender's process number, as the caller's namespace has it.
 struct Message {
   enum Step : int { kStarted, kCgroup, kNamespaces, kFork, kDirectory, kExec };
   Step step;
@@ -117,16 +117,17 @@ absl::Status Explain(const Message& failure, const Command& command) {
   const std::string reason = strerror(failure.error);
   switch (failure.step) {
     case Message::kDirectory:
-      return absl::ErrnoToStatus(
-          failure.error, absl::StrCat("cannot start in the directory ", command.directory,
-                                      " of the sandbox; choose another --workdir"));
+      return absl::ErrnoToStatus(failure.error,
+                                 absl::StrCat("cannot start in the directory ", command.directory,
+                                              " of the sandbox; choose another --workdir"));
     case Message::kExec:
-      return absl::ErrnoToStatus(failure.error, absl::StrCat("cannot run '", command.arguments[0],
-                                                             "' in the sandbox"));
+      return absl::ErrnoToStatus(
+          failure.error, absl::StrCat("cannot run '", command.arguments[0], "' in the sandbox"));
     case Message::kCgroup:
-      return absl::FailedPreconditionError(absl::StrCat(
-          "cannot join the sandbox's cgroup: ", reason,
-          "; start the sandbox with --freezer signal, or use stasis from the login that started it"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot join the sandbox's cgroup: ", reason,
+                       "; start the sandbox with --freezer signal, or use stasis from the login "
+                       "that started it"));
     case Message::kNamespaces:
       return absl::FailedPreconditionError(
           absl::StrCat("cannot enter the sandbox's namespaces: ", reason,
@@ -187,8 +188,8 @@ absl::StatusOr<pid_t> AwaitStart(int socket, bool own_child, const Command& comm
 absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command) {
   UniqueFd output;
   if (!command.detached_output.empty()) {
-    output.reset(open(command.detached_output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-                      0600));
+    output.reset(
+        open(command.detached_output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (!output.valid())
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", command.detached_output));
   }
@@ -213,7 +214,7 @@ absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command) {
 
 int WaitForCommand(pid_t pid) {
   command_pid = pid;
-  struct sigaction pass{};
+  struct sigaction pass {};
   pass.sa_handler = PassOn;
   pass.sa_flags = SA_RESTART;
   sigaction(SIGTERM, &pass, nullptr);

@@ -22,7 +22,7 @@ namespace {
 
 constexpr absl::Duration kSetUpTimeout = absl::Seconds(30);
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
-constexpr absl::Duration kReapTimeout = absl::Seconds(3);
+constexpr absl::Duration kReapTimeout = absl::Seconds(1);
 
 absl::Status WriteProcFile(pid_t pid, const char* file, std::string_view text) {
   const std::string path = absl::StrCat("/proc/", pid, "/", file);
@@ -43,19 +43,20 @@ absl::Status MapOwner(pid_t pid) {
 
 // As fork(2), with new namespaces for the child.
 pid_t ForkIntoNamespaces(bool rootless) {
-  unsigned long flags =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | static_cast<unsigned long>(SIGCHLD);
+  unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
+                        static_cast<unsigned long>(SIGCHLD);
   if (rootless) flags |= CLONE_NEWUSER;
   return static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
 }
 
 absl::Status NamespaceError(int error, bool rootless) {
   const char* remedy =
-      rootless ? "user namespaces are off for this user: set "
-                 "/proc/sys/user/max_user_namespaces (or kernel.unprivileged_userns_clone) above 0, "
-                 "or run as root"
-               : "root without CAP_SYS_ADMIN cannot make namespaces: start the container with "
-                 "--privileged, or run as another user";
+      rootless
+          ? "user namespaces are off for this user: set "
+            "/proc/sys/user/max_user_namespaces (or kernel.unprivileged_userns_clone) above 0, "
+            "or run as root"
+          : "root without CAP_SYS_ADMIN cannot make namespaces: start the container with "
+            "--privileged, or run as another user";
   return absl::FailedPreconditionError(
       absl::StrCat("cannot make namespaces: ", strerror(error), "; ", remedy));
 }
@@ -105,8 +106,7 @@ absl::StatusOr<Packet> Init::Call(nlohmann::json request, absl::Duration timeout
 }
 
 absl::StatusOr<UniqueFd> Init::MountRoot(const MountPlan& plan) {
-  absl::StatusOr<Packet> answer =
-      Call({{"do", "mount"}, {"plan", plan.ToJson()}}, kSetUpTimeout);
+  absl::StatusOr<Packet> answer = Call({{"do", "mount"}, {"plan", plan.ToJson()}}, kSetUpTimeout);
   if (!answer.ok()) return answer.status();
   if (!answer->fd.valid()) return absl::InternalError("the sandbox's init sent no descriptor");
   return std::move(answer->fd);

@@ -3,9 +3,9 @@
 // init.h: process 1 of a sandbox.
 //
 // The daemon starts init in new namespaces before it makes any thread. Init holds the namespaces
-// open, mounts the sandbox's root when told to, reaps whatever its orphans leave, and does what must
-// not be done by a thread of the daemon: calls that wait for the very filesystem the daemon serves. It
-// ends when the daemon does, and takes every process of the sandbox with it.
+// open, mounts the sandbox's root when told to, reaps whatever its orphans leave, and does what
+// must not be done by a thread of the daemon: calls that wait for the very filesystem the daemon
+// serves. It ends when the daemon does, and takes every process of the sandbox with it.
 
 #ifndef STASIS_CMD_SANDBOX_INIT_H_
 #define STASIS_CMD_SANDBOX_INIT_H_
@@ -28,9 +28,8 @@ namespace stasis::sandbox {
 // The daemon's handle on a running init. Thread-safe.
 class Init {
  public:
-  // Requires: this process has one thread. With `rootless` a user namespace is made too, in which the
-  // caller is root.
-  // Errors: kFailedPrecondition with a remedy if the host allows no namespaces.
+  // Requires: this process has one thread. With `rootless` a user namespace is made too, in which
+  // the caller is root. Errors: kFailedPrecondition with a remedy if the host allows no namespaces.
   static absl::StatusOr<std::unique_ptr<Init>> Start(bool rootless);
   // Kills init, and with it everything in the sandbox, and waits for its end.
   ~Init();

@@ -54,8 +54,11 @@ nlohmann::json MountPlan::ToJson() const {
   nlohmann::json list = nlohmann::json::array();
   for (const Bind& bind : binds)
     list.push_back({{"source", bind.source}, {"target", bind.target}, {"ro", bind.read_only}});
-  return {{"hostname", hostname}, {"source", source},     {"staging", staging},
-          {"binds", list},        {"rootless", rootless}};
+  return {{"hostname", hostname},
+          {"source", source},
+          {"staging", staging},
+          {"binds", list},
+          {"rootless", rootless}};
 }
 
 MountPlan MountPlan::FromJson(const nlohmann::json& json) {

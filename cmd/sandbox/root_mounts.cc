@@ -57,14 +57,14 @@ absl::StatusOr<UniqueFd> NewFilesystem(const char* type, const Parameters& param
 
 // A copy of the mount tree at a host path, not attached anywhere yet.
 absl::StatusOr<UniqueFd> CloneTree(const Bind& bind) {
-  UniqueFd tree(open_tree(AT_FDCWD, bind.source.c_str(),
-                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  UniqueFd tree(
+      open_tree(AT_FDCWD, bind.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
   if (!tree.valid()) return Error(absl::StrCat("cannot bind ", bind.source));
   if (!bind.read_only) return tree;
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
-                    sizeof attributes) != 0)
+  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) !=
+      0)
     return Error(absl::StrCat("cannot make the bind of ", bind.source, " read-only"));
   return tree;
 }
@@ -89,8 +89,8 @@ absl::Status Attach(const UniqueFd& mount, int root, const std::string& path) {
 }
 
 absl::Status MountProc(int root) {
-  absl::StatusOr<UniqueFd> proc = NewFilesystem(
-      "proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  absl::StatusOr<UniqueFd> proc =
+      NewFilesystem("proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
   if (!proc.ok()) return proc.status();
   return Attach(*proc, root, "/proc");
 }
@@ -134,9 +134,8 @@ absl::Status MountDev(int root) {
   if (absl::Status attached = Attach(*dev, root, "/dev"); !attached.ok()) return attached;
   if (absl::Status bound = BindDevices(root); !bound.ok()) return bound;
   constexpr unsigned int kData = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-  if (absl::Status pts =
-          MountInDev("devpts", {{"ptmxmode", "0666"}, {"mode", "0620"}},
-                     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, root, "/dev/pts");
+  if (absl::Status pts = MountInDev("devpts", {{"ptmxmode", "0666"}, {"mode", "0620"}},
+                                    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, root, "/dev/pts");
       !pts.ok())
     return pts;
   // Not every kernel has message queues.

@@ -2,8 +2,8 @@
 //
 // root_mounts.h: builds a sandbox's mounts, inside its new mount namespace.
 //
-// Everything is attached by descriptor (open_tree, fsmount, move_mount) at places that are looked up
-// below the sandbox's root only, so a symbolic link in the tree leads nowhere else.
+// Everything is attached by descriptor (open_tree, fsmount, move_mount) at places that are looked
+// up below the sandbox's root only, so a symbolic link in the tree leads nowhere else.
 
 #ifndef STASIS_CMD_SANDBOX_ROOT_MOUNTS_H_
 #define STASIS_CMD_SANDBOX_ROOT_MOUNTS_H_

@@ -45,7 +45,7 @@ absl::Status MakePrivateDirectory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the runtime directory ", path,
                                                    "; set STASIS_RUNTIME_DIR to another place"));
-  struct stat st{};
+  struct stat st {};
   if (lstat(path.c_str(), &st) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path));
   if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
@@ -87,10 +87,11 @@ absl::StatusOr<UniqueFd> RuntimeDir::TryLock() const {
   if (!fd.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", lock_path()));
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
     return absl::UnavailableError(absl::StrCat(
-        "a sandbox named '", name_, "' is running; choose another --name, or end it with: ",
-        "stasis stop ", name_));
+        "a sandbox named '", name_,
+        "' is running; choose another --name, or end it with: ", "stasis stop ", name_));
   // Whoever cleared up between open and flock has removed this very file.
-  struct stat ours{}, there{};
+  struct stat ours {
+  }, there{};
   if (fstat(fd.get(), &ours) != 0 || stat(lock_path().c_str(), &there) != 0 ||
       ours.st_ino != there.st_ino)
     return absl::AbortedError("the lock file was replaced");
@@ -114,7 +115,7 @@ absl::StatusOr<UniqueFd> RuntimeDir::Claim() const {
     absl::StatusOr<UniqueFd> lock = TryLock();
     if (absl::IsAborted(lock.status()) || absl::IsNotFound(lock.status())) continue;
     if (!lock.ok()) return lock.status();
-    struct stat st{};
+    struct stat st {};
     const bool leftover = stat(record_path().c_str(), &st) == 0;
     if (!leftover) {
       if (mkdir(mount_path().c_str(), 0700) != 0 && errno != EEXIST)
@@ -127,7 +128,7 @@ absl::StatusOr<UniqueFd> RuntimeDir::Claim() const {
 }
 
 bool RuntimeDir::Exists() const {
-  struct stat st{};
+  struct stat st {};
   return stat(path().c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
@@ -181,21 +182,22 @@ absl::Status RuntimeDir::CleanUp() const {
   while (umount2(mount_path().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
   // The lock goes last: until then nobody else may take the name.
-  for (const std::string& file : {record_path(), record_path() + ".new", socket_path(), log_path(),
-                                  output_path()})
+  for (const std::string& file :
+       {record_path(), record_path() + ".new", socket_path(), log_path(), output_path()})
     unlink(file.c_str());
   rmdir(mount_path().c_str());
   unlink(lock_path().c_str());
   if (rmdir(path().c_str()) != 0 && errno != ENOENT)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path(), "; look what is in it"));
+    return absl::ErrnoToStatus(errno,
+                               absl::StrCat("cannot remove ", path(), "; look what is in it"));
   return absl::OkStatus();
 }
 
 absl::Status RuntimeDir::CleanUpIfDead() const {
   const absl::StatusOr<UniqueFd> lock = TryLock();
   if (lock.ok()) return CleanUp();
-  const bool nothing_left = absl::IsUnavailable(lock.status()) ||
-                            absl::IsAborted(lock.status()) || absl::IsNotFound(lock.status());
+  const bool nothing_left = absl::IsUnavailable(lock.status()) || absl::IsAborted(lock.status()) ||
+                            absl::IsNotFound(lock.status());
   return nothing_left ? absl::OkStatus() : lock.status();
 }
 
@@ -203,7 +205,8 @@ std::vector<RuntimeDir> RuntimeDir::List(const std::string& root) {
   std::vector<RuntimeDir> found;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(root, error))
-    if (std::string name = entry.path().filename(); entry.is_directory(error) && CheckName(name).ok())
+    if (std::string name = entry.path().filename();
+        entry.is_directory(error) && CheckName(name).ok())
       found.emplace_back(root, name);
   std::sort(found.begin(), found.end(),
             [](const RuntimeDir& a, const RuntimeDir& b) { return a.name() < b.name(); });

@@ -45,8 +45,7 @@ struct Record {
 // The folder of one sandbox. A value.
 class RuntimeDir {
  public:
-  RuntimeDir(std::string root, std::string name)
-      : root_(std::move(root)), name_(std::move(name)) {}
+  RuntimeDir(std::string root, std::string name) : root_(std::move(root)), name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
   std::string path() const { return root_ + "/" + name_; }

@@ -64,7 +64,7 @@ absl::Status MakeFile(const Tree& tree, const std::string& path) {
 
 // The place that a bind is mounted on: of the same kind as its source.
 absl::Status MakePlace(const Tree& tree, const Bind& bind) {
-  struct stat source{};
+  struct stat source {};
   if (stat(bind.source.c_str(), &source) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot bind ", bind.source));
   return S_ISDIR(source.st_mode) ? MakeDirectories(tree.vfs, tree.root, bind.target)
@@ -103,8 +103,8 @@ absl::Status MakeDirectories(vfs::VirtualFilesystem& vfs, const vfs::VirtualDent
       set.mode = mode;
       (void)vfs.SetAttributesAt(tree.creds, tree.At(so_far), set);
     } else if (!tree.IsDirectory(so_far)) {
-      return Problem(made.error(), absl::StrCat("cannot make the directory ", so_far,
-                                                " in the sandbox"));
+      return Problem(made.error(),
+                     absl::StrCat("cannot make the directory ", so_far, " in the sandbox"));
     }
   }
   return absl::OkStatus();

@@ -22,9 +22,8 @@ std::string Mark(const HostCheck& check) {
 
 int Check(bool json) {
   const std::vector<HostCheck> checks = CheckHost();
-  const bool usable = std::all_of(checks.begin(), checks.end(), [](const HostCheck& check) {
-    return check.ok || !check.needed;
-  });
+  const bool usable = std::all_of(checks.begin(), checks.end(),
+                                  [](const HostCheck& check) { return check.ok || !check.needed; });
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::string text;
   for (const HostCheck& check : checks) {

@@ -72,15 +72,16 @@ void AddCheckpoint(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<CheckpointOptions>();
   command->add_option("name", options->name, "The sandbox")->required()->type_name("NAME");
   command
-      ->add_option("image", options->reference,
-                   "Where to: an OCI image layout directory, made if it is missing, and a tag in it")
+      ->add_option(
+          "image", options->reference,
+          "Where to: an OCI image layout directory, made if it is missing, and a tag in it")
       ->required()
       ->type_name("DIR:TAG");
   command->add_flag("--stop", options->stop, "End the sandbox when the image is complete");
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
-      "Programs wait only while the tree's state is collected; the image is written while they run.\n"
-      "If it fails, or is interrupted, every tag is what it was.\n\n"
+      "Programs wait only while the tree's state is collected; the image is written\n"
+      "while they run. If it fails, or is interrupted, every tag is what it was.\n\n"
       "  stasis checkpoint box snaps:v1");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Checkpoint(*options); }; });

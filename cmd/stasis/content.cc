@@ -45,15 +45,15 @@ absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Conte
   import.cancel = cancel;
   import.on_progress = [&on_step](const restore::TransferProgress& progress) {
     on_step({"import", progress.files, 0, progress.bytes});
-  };
-  absl::StatusOr<restore::TransferReport> report =
-      restore::ImportDirectory(spec.directory, vfs, *target, import);
-  if (!report.ok()) return report.status();
-  content.report = report->ToJson();
-  for (const restore::TransferIssue& issue : report->warnings)
-    content.warnings.push_back(absl::StrCat(spec.directory, "/", issue.path, ": ", issue.message));
-  return absl::OkStatus();
-}
+};
+absl::StatusOr<restore::TransferReport> report =
+    restore::ImportDirectory(spec.directory, vfs, *target, import);
+if (!report.ok()) return report.status();
+content.report = report->ToJson();
+for (const restore::TransferIssue& issue : report->warnings)
+  content.warnings.push_back(absl::StrCat(spec.directory, "/", issue.path, ": ", issue.message));
+return absl::OkStatus();
+}  // namespace
 
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
                                   image::ReadErrorCallback on_read_error) {
@@ -78,12 +78,12 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   return content;
 }
 
-}  // namespace
+}  // namespace stasis::cli
 
 absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
   ImportSpec spec;
   spec.directory = std::string(text);
-  struct stat st{};
+  struct stat st {};
   // A colon may belong to the name.
   if (const size_t colon = spec.directory.rfind(':');
       colon != std::string::npos && stat(spec.directory.c_str(), &st) != 0) {
@@ -94,8 +94,8 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--import ", std::string(text), " is not of the form DIR[:DST] with an absolute DST"));
   if (stat(spec.directory.c_str(), &st) != 0)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot import ", spec.directory,
-                                                   "; name an existing directory"));
+    return absl::ErrnoToStatus(
+        errno, absl::StrCat("cannot import ", spec.directory, "; name an existing directory"));
   if (!S_ISDIR(st.st_mode))
     return absl::InvalidArgumentError(
         absl::StrCat("cannot import ", spec.directory, ": it is not a directory"));

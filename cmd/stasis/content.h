@@ -42,15 +42,15 @@ struct ContentOptions {
 // What came of it.
 struct Content {
   sandbox::Tree tree;
-  std::string source;   // the image's "DIR:TAG"
-  std::string report;   // of the restore or the imports: JSON, or empty
+  std::string source;  // the image's "DIR:TAG"
+  std::string report;  // of the restore or the imports: JSON, or empty
   std::vector<std::string> warnings;
 };
 
 using StepCallback = std::function<void(const Step&)>;
 
-// `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error` hears
-// what reads of damaged file data find.
+// `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error`
+// hears what reads of damaged file data find.
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
                                     image::ReadErrorCallback on_read_error = nullptr);

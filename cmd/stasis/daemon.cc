@@ -5,6 +5,7 @@
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/clock.h>
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/sinks/basic_file_sink.h>
@@ -27,6 +28,8 @@ namespace stasis::cli {
 namespace {
 
 constexpr absl::Duration kSignalGrace = absl::Seconds(2);
+// After `checkpoint --stop`: for the answer to get out. The caller then asks for the end itself.
+constexpr absl::Duration kAnswerTime = absl::Seconds(2);
 
 class Daemon final : public control::Handler {
  public:
@@ -45,9 +48,10 @@ class Daemon final : public control::Handler {
   void End();
 
   absl::StatusOr<control::Info> GetInfo() override;
-  absl::StatusOr<control::CheckpointReport> Checkpoint(
-      const control::CheckpointParams& params, const control::ProgressCallback& on_progress,
-      const std::atomic<bool>* cancel) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::CheckpointReport> Checkpoint(const control::CheckpointParams& params,
+                                                       const control::ProgressCallback& on_progress,
+                                                       const std::atomic<bool>* cancel) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Stop(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -55,13 +59,15 @@ class Daemon final : public control::Handler {
   absl::Status MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line);
   restore::CheckpointRequest Request(const control::CheckpointParams& params);
   bool Begin() ABSL_LOCKS_EXCLUDED(mu_);
+  void EndAt(absl::Time when, absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Duration TimeLeft() ABSL_LOCKS_EXCLUDED(mu_);
   bool OwnInitEnded();
 
   const DaemonOptions options_;
   const std::shared_ptr<spdlog::logger> log_;
   const Types types_;
   UniqueFd signals_;
-  UniqueFd wake_;  // an eventfd: somebody wants the end
+  UniqueFd wake_;  // an eventfd: end_at_ has changed
   Content content_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   std::unique_ptr<control::Server> control_;
@@ -69,6 +75,7 @@ class Daemon final : public control::Handler {
 
   absl::Mutex mu_;
   bool checkpointing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Time end_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   absl::Duration grace_ ABSL_GUARDED_BY(mu_) = kSignalGrace;
   // The checkpoint that the next one follows, and the layout it is in.
   std::optional<image::Digest> parent_ ABSL_GUARDED_BY(mu_);
@@ -82,7 +89,8 @@ absl::Status Daemon::WatchSignals() {
   sigprocmask(SIG_BLOCK, &watched, nullptr);
   signals_.reset(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
   wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!signals_.valid() || !wake_.valid()) return absl::ErrnoToStatus(errno, "cannot watch signals");
+  if (!signals_.valid() || !wake_.valid())
+    return absl::ErrnoToStatus(errno, "cannot watch signals");
   return absl::OkStatus();
 }
 
@@ -154,13 +162,31 @@ bool Daemon::OwnInitEnded() {
   return terminate || init_gone;
 }
 
+absl::Duration Daemon::TimeLeft() {
+  const absl::MutexLock lock(&mu_);
+  return end_at_ - absl::Now();
+}
+
 void Daemon::Wait() {
-  for (;;) {
+  absl::Duration left;
+  while ((left = TimeLeft()) > absl::ZeroDuration()) {
     pollfd entries[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    if (poll(entries, 2, -1) < 0 && errno != EINTR) return;
-    if (entries[1].revents != 0) return;
+    const int timeout = left == absl::InfiniteDuration()
+                            ? -1
+                            : static_cast<int>(absl::ToInt64Milliseconds(left)) + 1;
+    if (poll(entries, 2, timeout) < 0 && errno != EINTR) return;
+    uint64_t count = 0;
+    (void)!read(wake_.get(), &count, sizeof count);
     if (entries[0].revents != 0 && OwnInitEnded()) return;
   }
+}
+
+void Daemon::EndAt(absl::Time when, absl::Duration grace) {
+  const absl::MutexLock lock(&mu_);
+  end_at_ = when;
+  grace_ = grace;
+  const uint64_t one = 1;
+  (void)!write(wake_.get(), &one, sizeof one);
 }
 
 void Daemon::End() {
@@ -179,10 +205,7 @@ void Daemon::End() {
 }
 
 absl::Status Daemon::Stop(absl::Duration grace) {
-  const absl::MutexLock lock(&mu_);
-  grace_ = grace;
-  const uint64_t one = 1;
-  (void)!write(wake_.get(), &one, sizeof one);
+  EndAt(absl::Now(), grace);
   return absl::OkStatus();
 }
 
@@ -270,7 +293,7 @@ absl::StatusOr<control::CheckpointReport> Daemon::Checkpoint(
     parent_ = report->digest;
     parent_directory_ = params.directory;
   }
-  if (params.stop) (void)Stop(absl::ZeroDuration());
+  if (params.stop) EndAt(absl::Now() + kAnswerTime, absl::ZeroDuration());
   return control::CheckpointReport{report->ToJson(), report->ToText()};
 }
 

@@ -45,13 +45,14 @@ void AddExec(CLI::App& app, Invocation& invocation) {
   command->add_option("name", options->name, "The sandbox")->required()->type_name("NAME");
   command->add_option("--workdir", options->workdir, "Where CMD starts (default: as for run)")
       ->type_name("DIR");
-  command->add_option("--env", options->environment, "Set (NAME=VALUE) or remove (NAME); repeatable")
+  command
+      ->add_option("--env", options->environment, "Set (NAME=VALUE) or remove (NAME); repeatable")
       ->type_name("NAME[=VALUE]")
       ->expected(1)
       ->take_all();
   command->footer(
-      "CMD (default: /bin/sh) stands after --. The exit code is CMD's, 128 + the signal that killed\n"
-      "it, or 126 or 127 if it could not be started.\n\n"
+      "CMD (default: /bin/sh) stands after --. The exit code is CMD's, 128 + the signal\n"
+      "that killed it, or 126 or 127 if it could not be started.\n\n"
       "  stasis exec box -- ls -l /");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] { return Exec(*options, invocation); };

@@ -47,8 +47,7 @@ absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
       vfs.GetDentryAt(vfs::Credentials::Root(), {root, root, options.path, true});
   if (!source)
     return absl::ErrnoToStatus(source.error().value(),
-                               absl::StrCat("cannot find ", options.path, " in ",
-                                            options.reference,
+                               absl::StrCat("cannot find ", options.path, " in ", options.reference,
                                             "; `stasis inspect --tree` lists what there is"));
   restore::ExportOptions how;
   how.cancel = CatchInterrupts();
@@ -57,9 +56,8 @@ absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
   };
   // Root in a sandbox that a user made is that user.
   if (geteuid() != 0) how.owners = {{{0, geteuid(), 1}}, {{0, getegid(), 1}}};
-  return IsTar(options.target)
-             ? restore::ExportTar(vfs, *source, options.target, how)
-             : restore::ExportDirectory(vfs, *source, options.target, how);
+  return IsTar(options.target) ? restore::ExportTar(vfs, *source, options.target, how)
+                               : restore::ExportDirectory(vfs, *source, options.target, how);
 }
 
 int PrintReport(const ExportOptions& options, const restore::TransferReport& report) {
@@ -75,8 +73,9 @@ int PrintReport(const ExportOptions& options, const restore::TransferReport& rep
 
 int Export(const ExportOptions& options) {
   if (options.json && options.target == "-")
-    return Fail(absl::InvalidArgumentError("--json and a tar file on the standard output exclude "
-                                           "each other; write to a FILE.tar"));
+    return Fail(
+        absl::InvalidArgumentError("--json and a tar file on the standard output exclude "
+                                   "each other; write to a FILE.tar"));
   if (absl::Status parent = CheckParent(options.target); !parent.ok())
     return Fail(parent, options.json);
   const Types types;
@@ -99,7 +98,8 @@ int Export(const ExportOptions& options) {
 }  // namespace
 
 void AddExport(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("export", "Copy an image's tree to a directory or tar file");
+  CLI::App* command =
+      app.add_subcommand("export", "Copy an image's tree to a directory or tar file");
   auto options = std::make_shared<ExportOptions>();
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
   command
@@ -111,9 +111,10 @@ void AddExport(CLI::App& app, Invocation& invocation) {
   command->add_option("--path", options->path, "Only this directory of the tree")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print the report as JSON");
-  command->footer("Exit code 3: done, but not every attribute could be set (owners need root).\n\n"
-                  "  stasis export snaps:v1 ./out\n"
-                  "  stasis export snaps:v1 --path /etc - | tar tv");
+  command->footer(
+      "Exit code 3: done, but not every attribute could be set (owners need root).\n\n"
+      "  stasis export snaps:v1 ./out\n"
+      "  stasis export snaps:v1 --path /etc - | tar tv");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Export(*options); }; });
 }

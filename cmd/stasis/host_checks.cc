@@ -121,14 +121,14 @@ HostCheck CheckUserNamespaces() {
   HostCheck check{"user_namespaces", ok, geteuid() != 0, "can be made", ""};
   if (ok) return check;
   check.detail = absl::StrCat("cannot be made: ", strerror(WEXITSTATUS(status)));
-  check.remedy = "sysctl user.max_user_namespaces=10000 (Debian: also "
-                 "kernel.unprivileged_userns_clone=1), or run as root";
+  check.remedy =
+      "sysctl user.max_user_namespaces=10000 (Debian: also "
+      "kernel.unprivileged_userns_clone=1), or run as root";
   return check;
 }
 
 HostCheck CheckFreezer() {
-  absl::StatusOr<sandbox::Cgroup> group =
-      sandbox::Cgroup::Create(absl::StrCat("check.", getpid()));
+  absl::StatusOr<sandbox::Cgroup> group = sandbox::Cgroup::Create(absl::StrCat("check.", getpid()));
   HostCheck check{"freezer", group.ok(), false, "", ""};
   if (group.ok()) {
     check.detail = absl::StrCat("cgroup version ", group->version(), " at ", group->path());
@@ -136,8 +136,9 @@ HostCheck CheckFreezer() {
     return check;
   }
   check.detail = absl::StrCat("no cgroup: ", group.status().message());
-  check.remedy = "checkpoints stop programs by signals instead; for a cgroup be root, or have one "
-                 "delegated (systemd-run --user --scope -p Delegate=yes)";
+  check.remedy =
+      "checkpoints stop programs by signals instead; for a cgroup be root, or have one "
+      "delegated (systemd-run --user --scope -p Delegate=yes)";
   return check;
 }
 
@@ -153,8 +154,8 @@ HostCheck CheckPrivileges() {
 
 std::vector<HostCheck> CheckHost() {
   const absl::StatusOr<KernelFuse> kernel = TryMount();
-  return {CheckPrivileges(),       CheckDevice(),        CheckMount(kernel),
-          CheckUserNamespaces(),   CheckFreezer(),       CheckPassthrough(kernel),
+  return {CheckPrivileges(),     CheckDevice(),  CheckMount(kernel),
+          CheckUserNamespaces(), CheckFreezer(), CheckPassthrough(kernel),
           CheckUring(kernel)};
 }
 

@@ -11,7 +11,7 @@
 namespace stasis::cli {
 
 struct HostCheck {
-  std::string name;    // stable: "fuse", "mount", "passthrough", ...
+  std::string name;  // stable: "fuse", "mount", "passthrough", ...
   bool ok = false;
   bool needed = false;  // `run` does not work without it
   std::string detail;   // what was found

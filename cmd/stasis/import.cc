@@ -82,8 +82,9 @@ void AddImport(CLI::App& app, Invocation& invocation) {
       ->type_name("DIR");
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
   command->add_flag("--json", options->json, "Print the report as JSON");
-  command->footer("Exit code 3: the image is made, but files changed while they were read.\n\n"
-                  "  stasis import ./project snaps:base");
+  command->footer(
+      "Exit code 3: the image is made, but files changed while they were read.\n\n"
+      "  stasis import ./project snaps:base");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Import(*options); }; });
 }

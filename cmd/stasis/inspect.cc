@@ -19,11 +19,10 @@ struct InspectOptions {
 };
 
 int PrintTree(const restore::RestoreRequest& request, bool json) {
-  const absl::Status status =
-      restore::ListTree(request, [json](const restore::TreeEntry& entry) {
-        PrintLine(json ? restore::TreeEntryToJson(entry) : restore::FormatTreeEntry(entry));
-        return std::ferror(stdout) == 0;
-      });
+  const absl::Status status = restore::ListTree(request, [json](const restore::TreeEntry& entry) {
+    PrintLine(json ? restore::TreeEntryToJson(entry) : restore::FormatTreeEntry(entry));
+    return std::ferror(stdout) == 0;
+  });
   return status.ok() ? FlushLines() : Fail(status, json);
 }
 
@@ -40,7 +39,8 @@ int Inspect(const InspectOptions& options) {
 }  // namespace
 
 void AddInspect(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("inspect", "Say what is in an image, without restoring it");
+  CLI::App* command =
+      app.add_subcommand("inspect", "Say what is in an image, without restoring it");
   auto options = std::make_shared<InspectOptions>();
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
   command->add_flag("--tree", options->tree, "List every name of the tree");

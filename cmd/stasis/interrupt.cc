@@ -18,7 +18,7 @@ void OnSignal(int signal) {
 }  // namespace
 
 const std::atomic<bool>* CatchInterrupts() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = OnSignal;  // without SA_RESTART: what waits shall notice
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);

@@ -144,8 +144,8 @@ absl::StatusOr<nlohmann::json> Launch(const LaunchOptions& options,
   kill(pid, *cancel ? SIGKILL : SIGCONT);
   waitpid(pid, nullptr, 0);
   if (absl::IsUnknown(result.status()))
-    return absl::InternalError(absl::StrCat("the daemon died while it started: ",
-                                            LogTail(options.log), " (", options.log, ")"));
+    return absl::InternalError(absl::StrCat(
+        "the daemon died while it started: ", LogTail(options.log), " (", options.log, ")"));
   return result;
 }
 

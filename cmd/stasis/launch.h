@@ -37,13 +37,13 @@ class StartupLine {
 
 // What a daemon keeps of its launcher besides.
 struct LaunchOptions {
-  std::string log;         // file for its standard output and error
-  std::vector<int> keep;   // descriptors
+  std::string log;        // file for its standard output and error
+  std::vector<int> keep;  // descriptors
 };
 
-// Runs `body` in a child: a session of its own, "/" as its working directory, no terminal. The child
-// dies with the launcher until it is ready. Returns the result that the child said, once it is ready.
-// `cancel` true ends it: kCancelled.
+// Runs `body` in a child: a session of its own, "/" as its working directory, no terminal. The
+// child dies with the launcher until it is ready. Returns the result that the child said, once it
+// is ready. `cancel` true ends it: kCancelled.
 //
 // Requires: one thread. Errors: what the child said; kInternal if it died without a word.
 absl::StatusOr<nlohmann::json> Launch(const LaunchOptions& options,

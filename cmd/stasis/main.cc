@@ -20,10 +20,11 @@ namespace {
 
 constexpr const char kFooter[] =
     "DIR:TAG names a tag in an OCI image layout directory.\n\n"
-    "Exit codes: 0 done; 1 failure; 2 wrong usage; 3 done, but for what was reported; 4 the host is\n"
-    "not what the image saw; 5 damaged image; 6 image of a newer version; 8 busy; 9 no space;\n"
-    "10 not found; 130 interrupted. `run`, `exec` and `restore` give the exit code of their CMD.\n\n"
-    "`stasis COMMAND --help` says more. `stasis check` says whether this host can do it.";
+    "Exit codes: 0 done; 1 failure; 2 wrong usage; 3 done, but for what was\n"
+    "reported; 4 the host is not what the image saw; 5 damaged image; 6 image of a\n"
+    "newer version; 8 busy; 9 no space; 10 not found; 130 interrupted.\n"
+    "`run`, `exec` and `restore` give the exit code of their CMD.\n\n"
+    "`stasis COMMAND --help` says more; `stasis check`, whether this host can do it.";
 
 // Takes "-- CMD..." off the command line.
 std::vector<std::string> TakeCommand(int argc, char** argv, Invocation& invocation) {
@@ -40,9 +41,9 @@ std::vector<std::string> TakeCommand(int argc, char** argv, Invocation& invocati
 }
 
 void AddCommands(CLI::App& app, Invocation& invocation) {
-  for (const auto add : {AddRun, AddExec, AddPs, AddStop, AddCheckpoint, AddRestore, AddImport,
-                         AddExport, AddMount, AddInspect, AddVerify, AddCheck, AddVersion,
-                         AddCompletion})
+  for (const auto add :
+       {AddRun, AddExec, AddPs, AddStop, AddCheckpoint, AddRestore, AddImport, AddExport, AddMount,
+        AddInspect, AddVerify, AddCheck, AddVersion, AddCompletion})
     add(app, invocation);
 }
 

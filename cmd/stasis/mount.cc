@@ -32,7 +32,7 @@ struct MountOptions {
 };
 
 absl::Status CheckMountPoint(const std::string& directory) {
-  struct stat st{};
+  struct stat st {};
   if (stat(directory.c_str(), &st) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot mount on ", directory,
                                                    "; make it before: mkdir -p ", directory));
@@ -75,9 +75,9 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
   const Types types;
   ContentOptions wanted;
   wanted.reference = options.reference;
-  absl::StatusOr<Content> content = MakeContent(
-      types, wanted, {}, nullptr,
-      [](const absl::Status& error) { Warn(std::string(error.message())); });
+  absl::StatusOr<Content> content =
+      MakeContent(types, wanted, {}, nullptr,
+                  [](const absl::Status& error) { Warn(std::string(error.message())); });
   if (!content.ok()) return content.status();
   sandbox::Tree& tree = content->tree;
   const absl::Cleanup teardown = [&tree] {
@@ -106,8 +106,7 @@ int MountInBackground(const MountOptions& options) {
     if (!served.ok()) line.Failed(served);
     return served.ok() ? 0 : 1;
   };
-  const absl::StatusOr<nlohmann::json> ready =
-      Launch({options.log, {}}, body, CatchInterrupts());
+  const absl::StatusOr<nlohmann::json> ready = Launch({options.log, {}}, body, CatchInterrupts());
   return ready.ok() ? 0 : Fail(ready.status());
 }
 
@@ -115,12 +114,7 @@ int Mount(MountOptions options) {
   if (absl::Status ok = CheckMountPoint(options.directory); !ok.ok()) return Fail(ok);
   std::error_code error;
   options.directory = std::filesystem::canonical(options.directory, error);
-  if (const size_t colon = options.reference.rfind(':'); colon != std::string::npos && colon > 0)
-    options.reference =
-        absl::StrCat(std::filesystem::absolute(options.reference.substr(0, colon))
-                         .lexically_normal()
-                         .string(),
-                     options.reference.substr(colon));
+  options.reference = AbsoluteReference(options.reference);
   if (options.background) return MountInBackground(options);
   const absl::Status served = Serve(options, CatchInterrupts(), [&options] {
     if (ErrorIsTerminal()) (void)Print(absl::StrCat("serving at ", options.directory));
@@ -131,16 +125,19 @@ int Mount(MountOptions options) {
 }  // namespace
 
 void AddMount(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("mount", "Serve an image at a directory, without a sandbox");
+  CLI::App* command =
+      app.add_subcommand("mount", "Serve an image at a directory, without a sandbox");
   auto options = std::make_shared<MountOptions>();
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
   command->add_option("directory", options->directory, "Where")->required()->type_name("DIR");
-  command->add_flag("--read-only", options->read_only, "Refuse writes; they stay in memory otherwise");
+  command->add_flag("--read-only", options->read_only,
+                    "Refuse writes; they stay in memory otherwise");
   command->add_flag("--background", options->background, "Return when the mount can be used");
   command->add_option("--log", options->log, "With --background: file for messages")
       ->type_name("FILE");
-  command->footer("Ends with `umount DIR`, or Ctrl-C in the foreground. Needs root.\n\n"
-                  "  stasis mount snaps:v1 /mnt --read-only");
+  command->footer(
+      "Ends with `umount DIR`, or Ctrl-C in the foreground. Needs root.\n\n"
+      "  stasis mount snaps:v1 /mnt --read-only");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Mount(*options); }; });
 }

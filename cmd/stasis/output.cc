@@ -37,10 +37,9 @@ int Fail(const absl::Status& status, bool json) {
   const std::string message(status.message());
   Say(kRed, "", message);
   if (json)
-    (void)PrintJson({{"error",
-                      {{"code", CodeName(status.code())},
-                       {"message", message},
-                       {"exit_code", exit_code}}}});
+    (void)PrintJson(
+        {{"error",
+          {{"code", CodeName(status.code())}, {"message", message}, {"exit_code", exit_code}}}});
   return exit_code;
 }
 
@@ -82,7 +81,8 @@ std::string FormatBytes(uint64_t bytes) {
 
 std::string FormatDuration(int64_t nanoseconds) {
   const double seconds = static_cast<double>(nanoseconds) / 1e9;
-  if (seconds >= 60) return fmt::format("{} min {} s", nanoseconds / 60000000000, nanoseconds / 1000000000 % 60);
+  if (seconds >= 60)
+    return fmt::format("{} min {} s", nanoseconds / 60000000000, nanoseconds / 1000000000 % 60);
   if (seconds >= 1) return fmt::format("{:.2f} s", seconds);
   return seconds >= 1e-3 ? fmt::format("{:.1f} ms", seconds * 1e3)
                          : fmt::format("{:.0f} us", seconds * 1e6);

@@ -2,8 +2,8 @@
 //
 // output.h: how commands speak to people and to scripts.
 //
-// Results go to the standard output, as text or (--json) as one JSON document; everything else goes to
-// the standard error.
+// Results go to the standard output, as text or (--json) as one JSON document; everything else goes
+// to the standard error.
 
 #ifndef STASIS_CMD_STASIS_OUTPUT_H_
 #define STASIS_CMD_STASIS_OUTPUT_H_
@@ -21,7 +21,8 @@ namespace stasis::cli {
 int Fail(const absl::Status& status, bool json = false);
 void Warn(std::string_view message);
 
-// Prints a line, or a JSON document. 0 if it could be written, otherwise the exit code of a failure.
+// Prints a line, or a JSON document. 0 if it could be written, otherwise the exit code of a
+// failure.
 int Print(std::string_view text);
 int PrintJson(const nlohmann::ordered_json& json);
 // One of many lines, and the end of them, which says whether all could be written.

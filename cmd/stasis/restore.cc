@@ -14,8 +14,8 @@ void AddRestore(CLI::App& app, Invocation& invocation) {
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
   AddSandboxOptions(*command, *options);
   command->footer(
-      "The image is only read: what programs change stays in memory until the next checkpoint.\n"
-      "File data is read from the image when it is needed, so it has to stay where it is.\n\n"
+      "The image is only read: what programs change stays in memory until the next\n"
+      "checkpoint. File data is read when it is needed, so the image has to stay.\n\n"
       "  stasis restore snaps:v1 --name box2 -- bash");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] { return RunSandbox(*options, invocation); };

@@ -11,17 +11,20 @@ void AddRun(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("run", "Run a program on a new sandbox filesystem");
   auto options = std::make_shared<RunOptions>();
   AddSandboxOptions(*command, *options);
-  command->add_option("--import", options->imports, "Fill the tree from a host directory; repeatable")
+  command
+      ->add_option("--import", options->imports, "Fill the tree from a host directory; repeatable")
       ->type_name("DIR[:DST]")
       ->expected(1)
       ->take_all();
-  command->add_option("--size-limit", options->size_limit, "Most file data, such as 512M (default: no limit)")
+  command
+      ->add_option("--size-limit", options->size_limit,
+                   "Most file data, such as 512M (default: no limit)")
       ->type_name("SIZE");
   command->add_option("--inode-limit", options->inode_limit, "Most files (default: no limit)")
       ->type_name("NUMBER");
   command->footer(
-      "CMD (default: /bin/sh) stands after --. The exit code is CMD's, 128 + the signal that killed\n"
-      "it, 126 or 127 if it could not be started; without CMD's end see `stasis --help`.\n\n"
+      "CMD (default: /bin/sh) stands after --. The exit code is CMD's, 128 + the signal\n"
+      "that killed it, or 126 or 127 if it could not be started.\n\n"
       "  stasis run --name box --import ./project:/work --workdir /work -- make test\n"
       "  stasis run --name box --detach -- sqlite3 /data.db");
   command->callback([options, &invocation] {

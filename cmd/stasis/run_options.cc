@@ -38,16 +38,8 @@ absl::Status ReadSandboxOptions(const RunOptions& from, sandbox::SandboxOptions&
 }
 
 absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
-  to.reference = from.reference;
+  to.reference = AbsoluteReference(from.reference);
   to.own_as_root = geteuid() != 0;
-  if (!from.reference.empty()) {
-    // The daemon's working directory is another.
-    const size_t colon = from.reference.rfind(':');
-    if (colon != std::string::npos && colon > 0)
-      to.reference = absl::StrCat(
-          std::filesystem::absolute(from.reference.substr(0, colon)).lexically_normal().string(),
-          from.reference.substr(colon));
-  }
   for (const std::string& text : from.imports) {
     absl::StatusOr<ImportSpec> spec = ParseImport(text);
     if (!spec.ok()) return spec.status();
@@ -116,8 +108,8 @@ int PrintStarted(const RunOptions& options, const DaemonOptions& daemon,
   return PrintJson(json);
 }
 
-int RunDetached(const RunOptions& options, const DaemonOptions& daemon,
-                const nlohmann::json& ready, sandbox::Command command) {
+int RunDetached(const RunOptions& options, const DaemonOptions& daemon, const nlohmann::json& ready,
+                sandbox::Command command) {
   pid_t pid = 0;
   if (!command.arguments.empty()) {
     command.detached_output = daemon.dir.output_path();
@@ -132,8 +124,8 @@ int RunDetached(const RunOptions& options, const DaemonOptions& daemon,
   return PrintStarted(options, daemon, ready, pid);
 }
 
-int RunAttached(const RunOptions& options, const DaemonOptions& daemon,
-                const nlohmann::json& ready, sandbox::Command command) {
+int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nlohmann::json& ready,
+                sandbox::Command command) {
   if (command.arguments.empty()) command.arguments = {"/bin/sh"};
   absl::StatusOr<pid_t> pid = sandbox::StartCommand(PlaceOf(ready, daemon), command);
   int exit_code = 0;

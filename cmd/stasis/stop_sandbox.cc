@@ -25,8 +25,8 @@ absl::StatusOr<sandbox::RuntimeDir> FindSandbox(const std::string& name) {
   if (absl::Status ok = sandbox::CheckName(name); !ok.ok()) return ok;
   const sandbox::RuntimeDir dir(sandbox::RuntimeRoot(), name);
   if (dir.Exists()) return dir;
-  return absl::NotFoundError(absl::StrCat("there is no sandbox named '", name,
-                                          "'; `stasis ps` lists those that run"));
+  return absl::NotFoundError(
+      absl::StrCat("there is no sandbox named '", name, "'; `stasis ps` lists those that run"));
 }
 
 absl::StatusOr<std::unique_ptr<control::Client>> ConnectTo(const sandbox::RuntimeDir& dir) {
@@ -37,8 +37,8 @@ absl::StatusOr<std::unique_ptr<control::Client>> ConnectTo(const sandbox::Runtim
   absl::StatusOr<std::unique_ptr<control::Client>> client =
       control::Client::Connect(dir.socket_path());
   if (client.ok()) return client;
-  return absl::UnavailableError(absl::StrCat("sandbox '", dir.name(),
-                                             "' is starting or ending; try again"));
+  return absl::UnavailableError(
+      absl::StrCat("sandbox '", dir.name(), "' is starting or ending; try again"));
 }
 
 absl::Status StopSandbox(const sandbox::RuntimeDir& dir, absl::Duration grace) {
@@ -56,8 +56,8 @@ absl::Status StopSandbox(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   if (!dir.WaitUntilDead(static_cast<int>(absl::ToInt64Milliseconds(grace + kEndTimeout)))) {
     if (absl::Status killed = KillDaemon(dir); !killed.ok()) return killed;
     if (!dir.WaitUntilDead(5000))
-      return absl::DeadlineExceededError(absl::StrCat(
-          "sandbox '", dir.name(), "' does not end; look into ", dir.log_path()));
+      return absl::DeadlineExceededError(
+          absl::StrCat("sandbox '", dir.name(), "' does not end; look into ", dir.log_path()));
   }
   return dir.CleanUpIfDead();
 }

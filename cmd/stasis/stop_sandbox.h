@@ -23,8 +23,8 @@ absl::StatusOr<sandbox::RuntimeDir> FindSandbox(const std::string& name);
 // Its control socket. Errors: kUnavailable if the daemon is dead, with the remedy.
 absl::StatusOr<std::unique_ptr<control::Client>> ConnectTo(const sandbox::RuntimeDir& dir);
 
-// Asks its programs to end, kills them after `grace`, and waits for the end of the daemon. Of a daemon
-// that is dead it clears up what is left. Errors: kNotFound, kDeadlineExceeded.
+// Asks its programs to end, kills them after `grace`, and waits for the end of the daemon. Of a
+// daemon that is dead it clears up what is left. Errors: kNotFound, kDeadlineExceeded.
 absl::Status StopSandbox(const sandbox::RuntimeDir& dir, absl::Duration grace);
 
 }  // namespace stasis::cli

@@ -14,6 +14,13 @@ const char* Version() { return STASIS_VERSION; }
 
 std::string Creator() { return std::string("stasis ") + Version(); }
 
+std::string AbsoluteReference(const std::string& reference) {
+  const size_t colon = reference.rfind(':');
+  if (colon == std::string::npos || colon == 0) return reference;
+  const std::filesystem::path directory(reference.substr(0, colon));
+  return std::filesystem::absolute(directory).lexically_normal().string() + reference.substr(colon);
+}
+
 Types::Types() {
   restore::RegisterTypes(registry_);
   fuse::gen::RegisterTypes(registry_);
@@ -25,8 +32,7 @@ absl::StatusOr<restore::RestoreRequest> Types::Request(const std::string& refere
   restore::RestoreRequest request;
   request.registry = &registry_;
   request.clock = &clock_;
-  // A daemon's working directory is not the caller's.
-  request.directory = std::filesystem::absolute(parsed->directory).lexically_normal();
+  request.directory = parsed->directory;
   request.tag = parsed->tag;
   return request;
 }

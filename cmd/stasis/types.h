@@ -20,6 +20,10 @@ inline constexpr char kFuseRoot[] = "fuse";
 const char* Version();
 std::string Creator();
 
+// "DIR:TAG" with an absolute DIR, for a process with another working directory. What is no
+// reference stays what it is.
+std::string AbsoluteReference(const std::string& reference);
+
 // Every type of every layer, and the clock that trees are served with. One per program.
 class Types {
  public:

@@ -43,14 +43,10 @@ nlohmann::ordered_json ToJson(const std::string& reference, const image::VerifyR
   for (const absl::Status& finding : report.findings)
     findings.push_back({{"message", std::string(finding.message())},
                         {"exit_code", static_cast<int>(restore::ExitCodeOf(finding))}});
-  return {{"reference", reference},
-          {"ok", report.findings.empty()},
-          {"blobs", report.blobs},
-          {"bytes", report.bytes},
-          {"frames", report.frames},
-          {"chunks", report.chunks},
-          {"findings", findings},
-          {"findings_dropped", report.findings_dropped}};
+  return {{"reference", reference},  {"ok", report.findings.empty()},
+          {"blobs", report.blobs},   {"bytes", report.bytes},
+          {"frames", report.frames}, {"chunks", report.chunks},
+          {"findings", findings},    {"findings_dropped", report.findings_dropped}};
 }
 
 int Verify(const VerifyOptions& options) {
@@ -73,8 +69,7 @@ int Verify(const VerifyOptions& options) {
   for (const absl::Status& finding : report->findings) Fail(finding);
   if (report->findings_dropped > 0)
     Warn(absl::StrCat(report->findings_dropped, " further findings are not shown"));
-  return report->findings.empty() ? 0
-                                  : static_cast<int>(restore::ExitCodeOf(report->findings[0]));
+  return report->findings.empty() ? 0 : static_cast<int>(restore::ExitCodeOf(report->findings[0]));
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ class ControlTest : public testing::Test {
 };
 
 TEST_F(ControlTest, OnlyTheOwnerMayOpenTheSocket) {
-  struct stat st{};
+  struct stat st {};
   ASSERT_EQ(stat(path().c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0600u);
 }
@@ -130,13 +130,14 @@ absl::StatusOr<CheckpointReport> AwaitCancel(const std::atomic<bool>* cancel) {
 
 TEST_F(ControlTest, ACheckpointIsCancelledByTheCaller) {
   absl::Notification ended;
+  std::atomic<bool> cancel{false};
   handler_.checkpoint = [&](const CheckpointParams&, const ProgressCallback&,
-                            const std::atomic<bool>* cancel) {
-    auto result = AwaitCancel(cancel);
+                            const std::atomic<bool>* cancelled) {
+    cancel = true;
+    auto result = AwaitCancel(cancelled);
     ended.Notify();
     return result;
   };
-  const std::atomic<bool> cancel{true};
   EXPECT_TRUE(absl::IsCancelled(Connect()->Checkpoint({"/s", "t", false}, {}, &cancel).status()));
   EXPECT_TRUE(ended.WaitForNotificationWithTimeout(absl::Seconds(10)));
 }

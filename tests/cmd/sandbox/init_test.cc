@@ -4,6 +4,7 @@
 
 #include "cmd/sandbox/init.h"
 
+#include <absl/time/clock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -12,8 +13,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
-
-#include <absl/time/clock.h>
 
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/sandbox/command.h"

@@ -30,7 +30,7 @@ class RuntimeDirTest : public testing::Test {
 
 TEST_F(RuntimeDirTest, ClaimMakesAPrivateFolder) {
   ASSERT_TRUE(Dir("box").Claim().ok());
-  struct stat st{};
+  struct stat st {};
   ASSERT_EQ(stat(Dir("box").path().c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0700u);
 }
@@ -65,8 +65,8 @@ TEST_F(RuntimeDirTest, WhatADeadOneLeftIsClearedUp) {
 
 TEST_F(RuntimeDirTest, ARecordComesBackAsItWas) {
   ASSERT_TRUE(Dir("box").Claim().ok());
-  const Record written{.daemon_pid = 12, .init_pid = 34, .cgroup = "/c", .cgroup_version = 2,
-                       .created = 56};
+  const Record written{
+      .daemon_pid = 12, .init_pid = 34, .cgroup = "/c", .cgroup_version = 2, .created = 56};
   ASSERT_TRUE(Dir("box").WriteRecord(written).ok());
   absl::StatusOr<Record> read = Dir("box").ReadRecord();
   ASSERT_TRUE(read.ok());

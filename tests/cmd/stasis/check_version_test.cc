@@ -14,23 +14,24 @@ TEST_F(CheckVersionTest, CheckSaysWhatTheHostCanDo) {
   ASSERT_THAT(outcome, Succeeded());
   EXPECT_EQ(outcome.Json().at("usable"), true);
   std::vector<std::string> names;
-  for (const nlohmann::json& check : outcome.Json().at("checks"))
-    names.push_back(check.at("name"));
+  const nlohmann::json checks = outcome.Json().at("checks");
+  for (const nlohmann::json& check : checks) names.push_back(check.at("name"));
   EXPECT_THAT(names, testing::ElementsAre("privileges", "fuse", "mount", "user_namespaces",
                                           "freezer", "passthrough", "io_uring"));
   EXPECT_THAT(Stasis({"check"}).out, HasSubstr("FUSE 7."));
 }
 
 TEST_F(CheckVersionTest, CheckGivesTheRemedyForAMissingDevice) {
-  prefix_ = {"unshare", "--mount", "/bin/sh", "-c",
-             "mount -t tmpfs tmpfs /dev && exec \"$@\"", "sh"};
+  prefix_ = {"unshare", "--mount", "/bin/sh", "-c", "mount -t tmpfs tmpfs /dev && exec \"$@\"",
+             "sh"};
   const Outcome outcome = Stasis({"check"});
   EXPECT_THAT(outcome, ExitsWith(1));
   EXPECT_THAT(outcome.out, HasSubstr("modprobe fuse"));
 }
 
 TEST_F(CheckVersionTest, VersionNamesTheFormat) {
-  EXPECT_THAT(Stasis({"version"}).out, testing::MatchesRegex("stasis [0-9.]+ \\(image format 1\\)\n"));
+  EXPECT_THAT(Stasis({"version"}).out,
+              testing::MatchesRegex("stasis [0-9.]+ \\(image format 1\\)\n"));
   EXPECT_EQ(Stasis({"version", "--json"}).Json().at("image_format"), 1);
 }
 
@@ -52,9 +53,9 @@ TEST_F(CheckVersionTest, WrongUsageIsExitCodeTwo) {
 }
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {
-  for (const char* command : {"run", "exec", "ps", "stop", "checkpoint", "restore", "import",
-                              "export", "mount", "inspect", "verify", "check", "version",
-                              "completion"}) {
+  for (const char* command :
+       {"run", "exec", "ps", "stop", "checkpoint", "restore", "import", "export", "mount",
+        "inspect", "verify", "check", "version", "completion"}) {
     EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;
     EXPECT_THAT(Stasis({"--help"}).out, HasSubstr(command));
   }

@@ -23,18 +23,19 @@ TEST_F(CheckpointTest, ReportsWhatItSaved) {
 }
 
 TEST_F(CheckpointTest, SavesWhileAProgramWrites) {
-  StartBox("box", {},
-           {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; echo $i > /last; done"});
+  StartBox(
+      "box", {},
+      {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; echo $i > /last; done"});
   ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
   for (const char* tag : {"snaps:v1", "snaps:v2", "snaps:v3"})
     ASSERT_THAT(Stasis({"checkpoint", "box", tag}), Succeeded());
   ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
   for (const char* tag : {"snaps:v1", "snaps:v2", "snaps:v3"}) {
     // The log is complete, and what was written after it is not there without it.
-    const Outcome outcome = Stasis(
-        {"restore", tag, "--", "/bin/sh", "-ec",
-         "awk '$1 != NR {exit 1}' /log; lines=$(wc -l < /log); last=$(cat /last); "
-         "test -z \"$last\" || test $last -eq $lines || test $((last + 1)) -eq $lines"});
+    const Outcome outcome =
+        Stasis({"restore", tag, "--", "/bin/sh", "-ec",
+                "awk '$1 != NR {exit 1}' /log; lines=$(wc -l < /log); last=$(cat /last); "
+                "test -z \"$last\" || test $last -eq $lines || test $((last + 1)) -eq $lines"});
     EXPECT_THAT(outcome, Succeeded()) << tag;
   }
 }

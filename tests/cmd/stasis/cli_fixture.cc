@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "tests/cmd/stasis/cli_fixture.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -11,8 +13,6 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
-
-#include "tests/cmd/stasis/cli_fixture.h"
 
 namespace stasis::cli {
 namespace {
@@ -132,8 +132,8 @@ std::string CliTest::ReadFile(const std::string& path) {
 }
 
 nlohmann::json CliTest::Record(const std::string& name) {
-  nlohmann::json json = nlohmann::json::parse(
-      ReadFile(runtime_dir() + "/" + name + "/record.json"), nullptr, false);
+  nlohmann::json json =
+      nlohmann::json::parse(ReadFile(runtime_dir() + "/" + name + "/record.json"), nullptr, false);
   return json.is_object() ? json : nlohmann::json::object();
 }
 

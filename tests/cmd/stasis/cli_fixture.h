@@ -2,8 +2,9 @@
 //
 // cli_fixture.h: a fixture that runs the real program.
 //
-// Each test has a scratch folder, which is the working directory of what it runs, and in it a runtime
-// directory of its own. What a test leaves running is killed, by process number, when it ends.
+// Each test has a scratch folder, which is the working directory of what it runs, and in it a
+// runtime directory of its own. What a test leaves running is killed, by process number, when it
+// ends.
 
 #ifndef STASIS_TESTS_CMD_STASIS_CLI_FIXTURE_H_
 #define STASIS_TESTS_CMD_STASIS_CLI_FIXTURE_H_
@@ -47,8 +48,7 @@ class CliTest : public testing::Test {
   std::string runtime_dir() const { return Path("run"); }
 
   // Runs `stasis ARGUMENTS`.
-  Outcome Stasis(const Strings& arguments,
-                 std::chrono::seconds timeout = std::chrono::seconds(60));
+  Outcome Stasis(const Strings& arguments, std::chrono::seconds timeout = std::chrono::seconds(60));
   // Runs a host program.
   Outcome Host(const Strings& arguments, std::chrono::seconds timeout = std::chrono::seconds(60));
   // A shell script on the host.

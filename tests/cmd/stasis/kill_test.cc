@@ -19,8 +19,8 @@ using testing::Not;
 class KillTest : public CliTest {};
 
 TEST_F(KillTest, AKilledCommandLineLeavesTheSandboxRunning) {
-  const pid_t cli = Start({"run", "--name", "box", "--", "/bin/sh", "-c",
-                           "while :; do date +%s%N > /now; done"});
+  const pid_t cli =
+      Start({"run", "--name", "box", "--", "/bin/sh", "-c", "while :; do date +%s%N > /now; done"});
   ASSERT_TRUE(Eventually([this] { return In("box", "test -s /now").exit_code == 0; }));
   kill(cli, SIGKILL);
   EXPECT_THAT(Wait(cli), ExitsWith(128 + 9));
@@ -33,8 +33,8 @@ TEST_F(KillTest, AKilledCommandLineLeavesTheSandboxRunning) {
 }
 
 TEST_F(KillTest, AKilledDaemonLeavesNoMountAndNoProcess) {
-  const pid_t cli = Start({"run", "--name", "box", "--", "/bin/sh", "-c",
-                           "while :; do echo x >> /log; done"});
+  const pid_t cli =
+      Start({"run", "--name", "box", "--", "/bin/sh", "-c", "while :; do echo x >> /log; done"});
   ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
   const pid_t daemon = DaemonPid("box");
   const pid_t init = Record("box").value("init_pid", 0);
@@ -58,8 +58,22 @@ TEST_F(KillTest, AnInterruptedCheckpointLeavesEarlierTags) {
   EXPECT_THAT(Stasis({"verify", "snaps:v0"}), Succeeded());
   // The sandbox goes on, and can be saved.
   ASSERT_THAT(In("box", "echo on > /on"), Succeeded());
-  EXPECT_TRUE(Eventually([this] { return Stasis({"checkpoint", "box", "snaps:v2"}).exit_code == 0; }));
+  EXPECT_TRUE(Eventually([this] {
+    return Stasis({"checkpoint", "box", "snaps:v2"}).exit_code == 0;
+  }));
   EXPECT_THAT(Stasis({"verify", "snaps:v2"}), Succeeded());
+}
+
+TEST_F(KillTest, AnInterruptedStartLeavesNothing) {
+  ASSERT_THAT(
+      Shell("mkdir src; for i in $(seq 300); do head -c 300000 /dev/urandom > src/$i; done"),
+      Succeeded());
+  const pid_t cli = Start({"run", "--name", "box", "--detach", "--import", "src"});
+  ASSERT_TRUE(Eventually([this] { return Shell("test -e run/box/lock").exit_code == 0; }));
+  kill(cli, SIGINT);
+  const Outcome outcome = Wait(cli);
+  ASSERT_THAT(outcome.exit_code, testing::AnyOf(0, 130));
+  if (outcome.exit_code == 130) EXPECT_EQ(Shell("ls " + runtime_dir()).out, "");
 }
 
 // The daemon is killed at a random moment of a checkpoint, again and again.
@@ -70,8 +84,9 @@ TEST_F(KillTest, AKilledCheckpointLeavesEarlierTags) {
   RecordProperty("seed", std::to_string(seed));
   std::mt19937 random(seed);
   StartBox("box");
-  ASSERT_THAT(In("box", "mkdir /d; for i in 1 2 3 4 5 6 7 8; do "
-                        "head -c 1000000 /dev/urandom > /d/$i; done"),
+  ASSERT_THAT(In("box",
+                 "mkdir /d; for i in 1 2 3 4 5 6 7 8; do "
+                 "head -c 1000000 /dev/urandom > /d/$i; done"),
               Succeeded());
   const auto began = std::chrono::steady_clock::now();
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:good", "--stop"}), Succeeded());

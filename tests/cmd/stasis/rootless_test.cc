@@ -26,7 +26,10 @@ class RootlessTest : public CliTest {
     ASSERT_THAT(Shell("chmod 755 . stasis && mkdir -p src && echo text > src/file && "
                       "mknod -m 666 fuse c 10 229 && chown -R 1000:1000 . && chown 0:0 fuse"),
                 Succeeded());
-    prefix_ = {"unshare", "--mount", "/bin/sh", "-ec",
+    prefix_ = {"unshare",
+               "--mount",
+               "/bin/sh",
+               "-ec",
                "mount --bind " + Path("fuse") + " /dev/fuse; exec setpriv --reuid " + kUid +
                    " --regid " + kUid + " --clear-groups \"$@\"",
                "sh"};
@@ -40,10 +43,10 @@ TEST_F(RootlessTest, CheckSaysThatItWorks) {
 }
 
 TEST_F(RootlessTest, TheUserIsRootInside) {
-  const Outcome outcome = Stasis({"run", "--name", "box", "--import", Path("src") + ":/src", "--",
-                                  "/bin/sh", "-ec",
-                                  "id -u; stat -c %u /src/file; echo more >> /src/file; "
-                                  "cat /src/file; hostname; test -c /dev/null; echo x > /dev/null"});
+  const Outcome outcome =
+      Stasis({"run", "--name", "box", "--import", Path("src") + ":/src", "--", "/bin/sh", "-ec",
+              "id -u; stat -c %u /src/file; echo more >> /src/file; "
+              "cat /src/file; hostname; test -c /dev/null; echo x > /dev/null"});
   ASSERT_THAT(outcome, Succeeded());
   EXPECT_EQ(outcome.out, "0\n0\ntext\nmore\nbox\n");
 }

@@ -41,20 +41,20 @@ TEST_F(RunTest, SaysWhichWorkdirIsMissing) {
 }
 
 TEST_F(RunTest, HasNamespacesOfItsOwn) {
-  const Outcome outcome = Stasis(
-      {"run", "--name", "box", "--", "/bin/sh", "-c",
-       "hostname; ls /proc | grep -c '^[0-9]'; awk '$2 == \"/\" {print $3}' /proc/mounts"});
+  const Outcome outcome =
+      Stasis({"run", "--name", "box", "--", "/bin/sh", "-c",
+              "hostname; ls /proc | grep -c '^[0-9]'; awk '$2 == \"/\" {print $3}' /proc/mounts"});
   ASSERT_THAT(outcome, Succeeded());
   // The shell, grep, ls and init; what remains of the host's mounts is nothing.
   EXPECT_THAT(outcome.out, testing::MatchesRegex("box\n[2-5]\nfuse.stasis\n"));
 }
 
 TEST_F(RunTest, HasAMinimalDev) {
-  const Outcome outcome = Stasis(
-      {"run", "--", "/bin/sh", "-ec",
-       "echo x > /dev/null; head -c 3 /dev/zero | wc -c; head -c 9 /dev/urandom | wc -c; "
-       "test -c /dev/full; test -c /dev/tty; test -d /dev/pts; test -c /dev/ptmx; "
-       "echo s > /dev/shm/f; cat /dev/shm/f; echo out > /dev/stdout"});
+  const Outcome outcome =
+      Stasis({"run", "--", "/bin/sh", "-ec",
+              "echo x > /dev/null; head -c 3 /dev/zero | wc -c; head -c 9 /dev/urandom | wc -c; "
+              "test -c /dev/full; test -c /dev/tty; test -d /dev/pts; test -c /dev/ptmx; "
+              "echo s > /dev/shm/f; cat /dev/shm/f; echo out | cat /dev/stdin"});
   ASSERT_THAT(outcome, Succeeded());
   EXPECT_EQ(outcome.out, "3\n9\ns\nout\n");
 }
@@ -82,9 +82,8 @@ TEST_F(RunTest, BindsHostDirectories) {
 }
 
 TEST_F(RunTest, SetsEnvironmentAndWorkdir) {
-  const Outcome outcome =
-      Stasis({"run", "--env", "COLOUR=blue", "--env", "HOME", "--workdir", "/tmp", "--", "/bin/sh",
-              "-c", "echo $COLOUR ${HOME-none}; pwd"});
+  const Outcome outcome = Stasis({"run", "--env", "COLOUR=blue", "--env", "HOME", "--workdir",
+                                  "/tmp", "--", "/bin/sh", "-c", "echo $COLOUR ${HOME-none}; pwd"});
   ASSERT_THAT(outcome, Succeeded());
   EXPECT_EQ(outcome.out, "blue none\n/tmp\n");
 }
@@ -126,8 +125,9 @@ TEST_F(RunTest, DetachLeavesTheProgramRunning) {
 TEST_F(RunTest, SaysThatTheNameIsInUse) {
   StartBox("box");
   EXPECT_THAT(Stasis({"run", "--name", "box", "--", "true"}),
-              FailsWith(8, "a sandbox named 'box' is running; choose another --name, or end it "
-                           "with: stasis stop box"));
+              FailsWith(8,
+                        "a sandbox named 'box' is running; choose another --name, or end it "
+                        "with: stasis stop box"));
 }
 
 TEST_F(RunTest, SaysThatTheDirectoryToImportIsMissing) {
@@ -148,8 +148,8 @@ TEST_F(RunTest, RefusesABadSize) {
 
 TEST_F(RunTest, SaysThatThereIsNoFuseDevice) {
   // In a mount namespace of its own, where the device is missing.
-  prefix_ = {"unshare", "--mount", "/bin/sh", "-c",
-             "mount -t tmpfs tmpfs /dev && exec \"$@\"", "sh"};
+  prefix_ = {"unshare", "--mount", "/bin/sh", "-c", "mount -t tmpfs tmpfs /dev && exec \"$@\"",
+             "sh"};
   const Outcome outcome = Stasis({"run", "--name", "box", "--", "true"});
   EXPECT_THAT(outcome, ExitsWith(1));
   EXPECT_THAT(outcome.err, HasSubstr("/dev/fuse"));

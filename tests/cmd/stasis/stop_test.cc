@@ -28,8 +28,9 @@ TEST_F(StopTest, LetsProgramsEndThemselves) {
   StartBox("box", {"--bind", Path("out") + ":/out"},
            {"/bin/sh", "-c",
             "trap 'echo bye > /out/bye; exit' TERM; touch /out/up; while :; do sleep 0.01; done"});
-  ASSERT_TRUE(Eventually([this] { return !ReadFile(Path("out/up")).empty() ||
-                                         Shell("test -e out/up").exit_code == 0; }));
+  ASSERT_TRUE(Eventually([this] {
+    return !ReadFile(Path("out/up")).empty() || Shell("test -e out/up").exit_code == 0;
+  }));
   ASSERT_THAT(Stasis({"stop", "box"}), Succeeded());
   EXPECT_EQ(ReadFile(Path("out/bye")), "bye\n");
 }

@@ -87,8 +87,8 @@ class MemfsSubject final : public Subject {
   std::array<RefPtr<vfs::FileDescription>, kSlots> files_;
 };
 
-// The process's own root directory and working directory: chroot(2) to an empty directory of a tmpfs
-// before. Operations as a user need the capabilities to become one.
+// The process's own root directory and working directory: chroot(2) to an empty directory of a
+// tmpfs before. Operations as a user need the capabilities to become one.
 class HostSubject final : public Subject {
  public:
   ~HostSubject() override;
