@@ -85,8 +85,8 @@ class Chunk final : public RefCounted {
   // Cuts off what lies past `size`. Requires: as Write; size <= size().
   Result<void> Truncate(uint32_t size);
 
-  // The stored copy: `source` is null if there is none. Consistent only while nobody marks the chunk
-  // stored: between checkpoints, or within the one that runs.
+  // The stored copy: `source` is null if there is none. Consistent only while nobody marks the
+  // chunk stored: between checkpoints, or within the one that runs.
   struct StoredCopy {
     RefPtr<ChunkSource> source;
     ChunkLocation at;

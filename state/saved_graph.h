@@ -26,14 +26,15 @@ inline constexpr uint32_t kRowsPerMessage = 16384;
 
 // All objects of one type.
 struct SavedTable {
-  std::string type;       // such as "vfs.Dentry", as in the lock file
+  std::string type;  // such as "vfs.Dentry", as in the lock file
   uint64_t row_count = 0;
-  std::vector<kj::Array<capnp::word>> messages;  // kRowsPerMessage rows each; the last may have fewer
+  std::vector<kj::Array<capnp::word>>
+      messages;  // kRowsPerMessage rows each; the last may have fewer
 };
 
 // A named entry point into the graph.
 struct SavedRoot {
-  std::string name;       // such as "vfs"
+  std::string name;  // such as "vfs"
   std::string type;
   uint32_t row = 0;
 };

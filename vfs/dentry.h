@@ -6,9 +6,10 @@
 // between filesystems is the Inode behind. A dentry is connected while its parent's Directory lists
 // it, and keeps name, parent and inode after it was removed, for as long as somebody holds it.
 //
-// References: a connected dentry is held by its parent's Directory, and holds its parent and its inode. The
-// cycle ends when it is removed, or when the tree is taken down (TreeFilesystem::Teardown).
-// Whoever is in a read-copy-update section may use dentries that he found without a reference.
+// References: a connected dentry is held by its parent's Directory, and holds its parent and its
+// inode. The cycle ends when it is removed, or when the tree is taken down
+// (TreeFilesystem::Teardown). Whoever is in a read-copy-update section may use dentries that he
+// found without a reference.
 //
 // 128 bytes, two cache lines, with names of up to kInlineName bytes.
 
@@ -139,17 +140,16 @@ class Dentry final : public state::Object {
   // The hash table of directory_, which owns it: one load less for each step of a walk.
   std::atomic<const ChildTable*> children_ STATE(nosave){nullptr};
   // Saved only for a disconnected dentry; otherwise the parent's list of children tells.
-  std::atomic<Dentry*> parent_ STATE(manual){nullptr};  // holds a reference
-  RefPtr<Inode> inode_ STATE(wait);                     // immutable
-  std::unique_ptr<Directory> directory_ STATE(manual);  // immutable; null unless a directory
+  std::atomic<Dentry*> parent_ STATE(manual){nullptr};    // holds a reference
+  RefPtr<Inode> inode_ STATE(wait);                       // immutable
+  std::unique_ptr<Directory> directory_ STATE(manual);    // immutable; null unless a directory
   std::atomic<const Name*> name_ STATE(manual){nullptr};  // inline_name_, or malloc'ed
   // The second cache line.
   uint64_t position_ = 0;  // in the parent's order; changed under the parent's Directory::mu
   alignas(Name) char inline_name_[kNameHeader + kInlineName] STATE(nosave);
 };
 
-inline Dentry* ChildTable::Find(const Dentry& parent, std::string_view name,
-                                uint32_t hash) const {
+inline Dentry* ChildTable::Find(const Dentry& parent, std::string_view name, uint32_t hash) const {
   const uintptr_t tag = hash >> 16;
   for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
     const uintptr_t slot = slots[i].load(std::memory_order_acquire);

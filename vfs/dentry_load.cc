@@ -2,9 +2,9 @@
 //
 // dentry_load.cc: how dentries are saved, and checked when they come back.
 //
-// A tree is saved from the top: each directory lists its children. So a connected dentry's parent is
-// not saved, and a parent's row stands before its children's: that rules out cycles. A disconnected
-// dentry names its parent itself.
+// A tree is saved from the top: each directory lists its children. So a connected dentry's parent
+// is not saved, and a parent's row stands before its children's: that rules out cycles. A
+// disconnected dentry names its parent itself.
 
 #include <absl/strings/str_cat.h>
 

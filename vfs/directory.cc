@@ -36,8 +36,7 @@ class Directory::WriteSection {
  public:
   explicit WriteSection(Directory& directory) : WriteSection(directory, directory) {}
   // `a` and `b` may be the same: its count must be odd inside.
-  WriteSection(Directory& a, Directory& b)
-      : first_(a.seq_), second_(&a == &b ? nullptr : &b.seq_) {
+  WriteSection(Directory& a, Directory& b) : first_(a.seq_), second_(&a == &b ? nullptr : &b.seq_) {
     first_.fetch_add(1, std::memory_order_acq_rel);
     if (second_ != nullptr) second_->fetch_add(1, std::memory_order_acq_rel);
   }
@@ -94,8 +93,7 @@ void Directory::Reserve() {
   ChildTable* table = ChildTable::Make(wanted);
   for (uint32_t i = 0; i < slots; ++i) {
     const uintptr_t slot = table_->slots[i].load(std::memory_order_relaxed);
-    if (slot > ChildTable::kTombstone)
-      table->Put(slot, ChildTable::Untagged(slot)->name_hash());
+    if (slot > ChildTable::kTombstone) table->Put(slot, ChildTable::Untagged(slot)->name_hash());
   }
   used_slots_ = count_;
   PublishTable(table);
@@ -154,8 +152,8 @@ RefPtr<Dentry> Directory::Remove(Dentry& child) {
   return RefPtr<Dentry>::Adopt(&child);
 }
 
-RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to,
-                               std::string_view name, Dentry* replaced) {
+RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to, std::string_view name,
+                               Dentry* replaced) {
   WriteSection section(from, to);
   if (replaced == nullptr) to.Reserve();
   from.FindSlot(child)->store(ChildTable::kTombstone, std::memory_order_release);
@@ -199,8 +197,7 @@ std::vector<RefPtr<Dentry>> Directory::RemoveAll() {
   std::vector<RefPtr<Dentry>> children;
   children.reserve(count_);
   for (uintptr_t entry : order_) {
-    if (!IsMark(entry))
-      children.push_back(RefPtr<Dentry>::Adopt(reinterpret_cast<Dentry*>(entry)));
+    if (!IsMark(entry)) children.push_back(RefPtr<Dentry>::Adopt(reinterpret_cast<Dentry*>(entry)));
   }
   order_.clear();
   count_ = used_slots_ = marks_ = 0;

@@ -5,11 +5,13 @@
 // Two structures over the same dentries:
 //   - a hash table by name, read without a lock (open addressing; a slot is a dentry pointer with
 //     16 bits of its name's hash in the upper bits, so that most misses touch no dentry);
-//   - the order in which readdir returns them: an array sorted by position, in which removed entries
+//   - the order in which readdir returns them: an array sorted by position, in which removed
+//   entries
 //     leave a mark until half of it is marks. Positions only grow, so one that a reader keeps stays
 //     valid whatever is added or removed, and after a restore.
 //
-// A lock-free miss counts only if no writer was at work meanwhile (seq_): otherwise the lookup is done again under mu.
+// A lock-free miss counts only if no writer was at work meanwhile (seq_): otherwise the lookup is
+// done again under mu.
 //
 // Lock order: Directory::mu of a parent before that of its child; two unrelated ones only under
 // TreeFilesystem's rename lock.
@@ -53,8 +55,8 @@ struct ChildTable {
   // True if an empty slot was taken, false if that of a removed child.
   bool Put(uintptr_t tagged, uint32_t hash);
 
-  uint32_t mask;                      // number of slots - 1
-  std::atomic<uintptr_t> slots[1];    // mask + 1 of them
+  uint32_t mask;                    // number of slots - 1
+  std::atomic<uintptr_t> slots[1];  // mask + 1 of them
 };
 
 class Directory {
@@ -107,7 +109,8 @@ class Directory {
 
   size_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_; }
   bool empty() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_ == 0; }
-  // A restore hands over the children's dentries before they can be linked, and takes them back to do it.
+  // A restore hands over the children's dentries before they can be linked, and takes them back to
+  // do it.
   void StashForLoad(std::vector<Dentry*> children) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   std::vector<Dentry*> TakeStash() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
@@ -153,9 +156,9 @@ class Directory {
   uint64_t next_position_ ABSL_GUARDED_BY(mu) = kFirstPosition;
 };
 
-// Locks a directory while another one is locked. Which of two is the outer one depends on the tree, and
-// a rename can turn it round: so abseil's deadlock detector, which would take that for an error, is
-// made to forget that the two were ever locked together.
+// Locks a directory while another one is locked. Which of two is the outer one depends on the tree,
+// and a rename can turn it round: so abseil's deadlock detector, which would take that for an
+// error, is made to forget that the two were ever locked together.
 class ABSL_SCOPED_LOCKABLE InnerDirectoryLock {
  public:
   explicit InnerDirectoryLock(Directory& directory) ABSL_EXCLUSIVE_LOCK_FUNCTION(directory.mu)

@@ -3,8 +3,8 @@
 // file_data.h: the bytes of a regular file, as a sparse sequence of chunks.
 //
 // Chunk i holds the bytes from i * kChunkSize on; an absent chunk is a hole. A chunk shorter than
-// kChunkSize reads as zeros past its end, so a small file costs about its size. A file of at most one
-// chunk at position 0 needs no table.
+// kChunkSize reads as zeros past its end, so a small file costs about its size. A file of at most
+// one chunk at position 0 needs no table.
 //
 // FileData knows nothing of the file's size: callers cut reads at it and call Truncate when it
 // shrinks. Not thread-safe: the inode's lock guards it, shared for readers.

@@ -118,8 +118,7 @@ Result<uint64_t> FileDescription::Seek(int64_t offset, int whence) {
     case SEEK_DATA:
     case SEEK_HOLE: {
       if (offset < 0) return Err(ENXIO);
-      STASIS_ASSIGN_OR_RETURN(offset_,
-                              inode().SeekExtent(static_cast<uint64_t>(offset), whence));
+      STASIS_ASSIGN_OR_RETURN(offset_, inode().SeekExtent(static_cast<uint64_t>(offset), whence));
       return offset_;
     }
     default:
@@ -139,25 +138,33 @@ Result<void> FileDescription::DoIterate(uint64_t position,
   const Directory& directory = dir.directory();
   absl::ReaderMutexLock lock(&directory.mu);
   if (directory.dead()) return Err(ENOENT);
-  if (position == 0 && !fn({.name = ".", .ino = inode().ino(), .type = S_IFDIR,
-                            .next_position = 1, .dentry = nullptr}))
+  if (position == 0 && !fn({.name = ".",
+                            .ino = inode().ino(),
+                            .type = S_IFDIR,
+                            .next_position = 1,
+                            .dentry = nullptr}))
     return {};
   if (position <= 1) {
     const Dentry* parent = dir.parent() != nullptr ? dir.parent() : &dir;
-    if (!fn({.name = "..", .ino = parent->inode().ino(), .type = S_IFDIR, .next_position = 2,
+    if (!fn({.name = "..",
+             .ino = parent->inode().ino(),
+             .type = S_IFDIR,
+             .next_position = 2,
              .dentry = nullptr}))
       return {};
   }
   directory.ForEachFrom(position, [&](Dentry& child) {
-    return fn({.name = child.name(), .ino = child.inode().ino(),
-               .type = child.inode().mode() & S_IFMT, .next_position = child.position() + 1,
+    return fn({.name = child.name(),
+               .ino = child.inode().ino(),
+               .type = child.inode().mode() & S_IFMT,
+               .next_position = child.position() + 1,
                .dentry = &child});
   });
   return {};
 }
 
-Result<void> FileDescription::IterateDirectory(
-    uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
+Result<void> FileDescription::IterateDirectory(uint64_t position,
+                                               absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
   Operation operation(VfsOf(at_).gate());
   STASIS_RETURN_IF_ERROR(DoIterate(position, fn));
   if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())

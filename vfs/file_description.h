@@ -2,9 +2,9 @@
 //
 // file_description.h: an open file.
 //
-// A FileDescription is what open(2) makes and dup(2) and fork(2) share: the file, how it was opened,
-// its status flags, its offset. Filesystems derive from it where an open file has state of its own; a
-// regular file and a directory need only this class.
+// A FileDescription is what open(2) makes and dup(2) and fork(2) share: the file, how it was
+// opened, its status flags, its offset. Filesystems derive from it where an open file has state of
+// its own; a regular file and a directory need only this class.
 //
 // The public operations pass the operation gate; positions are in bytes, for directories in the
 // units of Directory (0 is the start; "." and ".." come first).
@@ -33,9 +33,9 @@ namespace stasis::vfs {
 struct DirectoryEntry {
   std::string_view name;
   uint64_t ino = 0;
-  uint32_t type = 0;            // S_IFMT bits
-  uint64_t next_position = 0;   // where to go on after this entry
-  Dentry* dentry = nullptr;     // borrowed, inside the callback; null for "." and ".."
+  uint32_t type = 0;           // S_IFMT bits
+  uint64_t next_position = 0;  // where to go on after this entry
+  Dentry* dentry = nullptr;    // borrowed, inside the callback; null for "." and ".."
 };
 
 // Thread-safe.

@@ -4,8 +4,8 @@
 //
 // Path resolution is driven by the filesystem: each ...At operation gets a ResolvingPath, walks as
 // many components as it can, and either does the operation or returns the error kJump of
-// resolving_path.h, after which the VirtualFilesystem calls the filesystem that the path has crossed into. Filesystems made
-// of dentries derive from TreeFilesystem, which does all of that.
+// resolving_path.h, after which the VirtualFilesystem calls the filesystem that the path has
+// crossed into. Filesystems made of dentries derive from TreeFilesystem, which does all of that.
 //
 // All ...At operations run inside the operation gate.
 
@@ -33,7 +33,8 @@ class Mount;
 class ResolvingPath;
 class VirtualFilesystem;
 
-// What is renamed: the file `name` in `parent`, found through `mount`. Empty if the path had no name.
+// What is renamed: the file `name` in `parent`, found through `mount`. Empty if the path had no
+// name.
 struct RenameSource {
   Mount& mount;
   Dentry& parent;
@@ -73,8 +74,7 @@ class Filesystem : public state::Object {
   virtual Result<void> UnlinkAt(ResolvingPath& path) = 0;
   virtual Result<void> RmdirAt(ResolvingPath& path) = 0;
   // `path` is the new name.
-  virtual Result<void> RenameAt(ResolvingPath& path, const RenameSource& from,
-                                uint32_t flags) = 0;
+  virtual Result<void> RenameAt(ResolvingPath& path, const RenameSource& from, uint32_t flags) = 0;
   // Where a path's last component is: its directory; the name is left in `path`.
   virtual Result<Dentry*> GetParentDentryAt(ResolvingPath& path) = 0;
 
@@ -93,7 +93,8 @@ class Filesystem : public state::Object {
   // After a load, parents before what is mounted on them: reopens what is outside.
   virtual absl::Status CompleteRestore() { return absl::OkStatus(); }
 
-  // Lets go of the tree when the VirtualFilesystem ends: dentries and their parents hold each other.
+  // Lets go of the tree when the VirtualFilesystem ends: dentries and their parents hold each
+  // other.
   virtual void Teardown() {}
 
  protected:

@@ -162,8 +162,7 @@ Result<std::string> Inode::GetXattr(std::string_view name) const {
   return it->second;
 }
 
-Result<void> Inode::SetXattr(std::string_view name, std::string_view value, int flags,
-                             TimeNs now) {
+Result<void> Inode::SetXattr(std::string_view name, std::string_view value, int flags, TimeNs now) {
   absl::MutexLock lock(&mu_);
   const bool exists = xattrs_ != nullptr && xattrs_->find(name) != xattrs_->end();
   if (exists && (flags & XATTR_CREATE) != 0) return Err(EEXIST);

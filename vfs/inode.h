@@ -6,8 +6,9 @@
 // FileDescription call; a filesystem derives one class per kind of file. Hard links are several
 // dentries of one Inode.
 //
-// Attributes are atomics: reading them takes no lock and no reference (a path walk and stat(2) do just
-// that), changing them takes mu(). Two attributes read without mu() may be of different moments.
+// Attributes are atomics: reading them takes no lock and no reference (a path walk and stat(2) do
+// just that), changing them takes mu(). Two attributes read without mu() may be of different
+// moments.
 //
 // Operations on children are called with the directory's Directory::mu held exclusively, so a
 // filesystem sees one change of a directory at a time; names are checked already, permissions too.
@@ -56,7 +57,7 @@ struct NewFile {
   uint32_t mode = 0;  // type and permission bits; the umask is applied already
   uint32_t uid = 0;
   uint32_t gid = 0;
-  uint64_t rdev = 0;             // of a device node
+  uint64_t rdev = 0;  // of a device node
   std::string_view symlink_target;
 };
 
@@ -114,8 +115,8 @@ class Inode : public state::Object {
   virtual Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
   virtual Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Operations on the children of a directory; the lock order is above. The dentry tree is changed by
-  // the caller after they succeed.
+  // Operations on the children of a directory; the lock order is above. The dentry tree is changed
+  // by the caller after they succeed.
   //
   // Whether LookupChild may find what the dentry cache does not have.
   virtual bool has_uncached_children() const { return false; }
@@ -129,7 +130,8 @@ class Inode : public state::Object {
   virtual Result<void> UnlinkChild(std::string_view name, Inode& child, TimeNs now);
   // `child` is an empty directory.
   virtual Result<void> RmdirChild(std::string_view name, Inode& child, TimeNs now);
-  // Moves `child` to `new_dir`, over `replaced` (may be null; if a directory, an empty one). Both directories are locked.
+  // Moves `child` to `new_dir`, over `replaced` (may be null; if a directory, an empty one). Both
+  // directories are locked.
   virtual Result<void> RenameChild(std::string_view name, Inode& child, Inode& new_dir,
                                    std::string_view new_name, Inode* replaced, TimeNs now);
   // Exchanges two children; both directories are locked.
@@ -159,12 +161,10 @@ class Inode : public state::Object {
   void set_size(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     size_.store(size, std::memory_order_relaxed);
   }
-  // Called once, when the file has no link and nobody holds a dentry of it: gives back what it takes
-  // up. Readers may still look at it; nobody changes it any more.
+  // Called once, when the file has no link and nobody holds a dentry of it: gives back what it
+  // takes up. Readers may still look at it; nobody changes it any more.
   virtual void ReleaseUnlinked() {}
-  bool released() const {
-    return (dentries_.load(std::memory_order_relaxed) & kReleased) != 0;
-  }
+  bool released() const { return (dentries_.load(std::memory_order_relaxed) & kReleased) != 0; }
   // False only while what a failed load has made is taken down.
   bool has_filesystem() const { return static_cast<bool>(filesystem_); }
   void AddLinks(int32_t by) { nlink_.fetch_add(static_cast<uint32_t>(by)); }
@@ -179,14 +179,14 @@ class Inode : public state::Object {
   void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   XattrMap SaveXattrs() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  absl::Status LoadXattrs(XattrMap xattrs, state::LoadContext& context)
-      ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  absl::Status LoadXattrs(XattrMap xattrs,
+                          state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context);
 
   static constexpr uint32_t kReleased = uint32_t{1} << 31;
 
   // Written under mu_, read without.
-  std::atomic<uint32_t> mode_{0};   // type and permission bits; the type never changes
+  std::atomic<uint32_t> mode_{0};  // type and permission bits; the type never changes
   std::atomic<uint32_t> uid_{0};
   std::atomic<uint32_t> gid_{0};
   std::atomic<uint32_t> nlink_{0};

@@ -26,8 +26,7 @@ absl::Status MountNamespace::AfterLoad(state::LoadContext& context) {
     Mount* parent = (*it)->parent();
     const bool known = parent != nullptr &&
                        (parent == root_.get() || std::find(mounts_.begin(), it, parent) != it);
-    if (!known)
-      return context.Invalid(*this, "mounts", "has a mount before or without its parent");
+    if (!known) return context.Invalid(*this, "mounts", "has a mount before or without its parent");
   }
   return absl::OkStatus();
 }

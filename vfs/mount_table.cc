@@ -12,9 +12,7 @@
 namespace stasis::vfs {
 namespace {
 
-size_t HashPoint(const Mount* parent, const Dentry* point) {
-  return absl::HashOf(parent, point);
-}
+size_t HashPoint(const Mount* parent, const Dentry* point) { return absl::HashOf(parent, point); }
 
 }  // namespace
 

@@ -24,8 +24,8 @@ class MountTable {
   MountTable(const MountTable&) = delete;
   MountTable& operator=(const MountTable&) = delete;
 
-  // Tells the compiler, and checks in debug builds, that the caller holds mount_mu: clang does not see
-  // that locks_ here and there are the same.
+  // Tells the compiler, and checks in debug builds, that the caller holds mount_mu: clang does not
+  // see that locks_ here and there are the same.
   void AssertLocked() const ABSL_ASSERT_EXCLUSIVE_LOCK(locks_.mount_mu) {
     locks_.mount_mu.AssertHeld();
   }

@@ -7,8 +7,8 @@ namespace stasis::vfs {
 void OperationGate::Close() {
   {
     absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(+[](std::atomic<bool>* closed) { return !closed->load(); },
-                              &closed_));
+    mu_.Await(absl::Condition(
+        +[](std::atomic<bool>* closed) { return !closed->load(); }, &closed_));
     closed_.store(true, std::memory_order_release);
   }
   // Whoever entered before the store was seen is a reader of this grace period.
@@ -25,8 +25,8 @@ void OperationGate::LeaveAndReenter() {
     rcu::Unlock();
     {
       absl::MutexLock lock(&mu_);
-      mu_.Await(absl::Condition(+[](std::atomic<bool>* closed) { return !closed->load(); },
-                                &closed_));
+      mu_.Await(absl::Condition(
+          +[](std::atomic<bool>* closed) { return !closed->load(); }, &closed_));
     }
     rcu::Lock();
   } while (closed());

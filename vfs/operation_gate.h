@@ -2,13 +2,13 @@
 //
 // operation_gate.h: the gate that every operation passes and a checkpoint closes.
 //
-// An operation is inside while it holds an Operation. That is a read-copy-update section and one load, so
-// it costs nothing more than the path walk needs anyway. Close() returns when nobody is inside and
-// lets nobody in until Open(): nothing saved in between can be torn.
+// An operation is inside while it holds an Operation. That is a read-copy-update section and one
+// load, so it costs nothing more than the path walk needs anyway. Close() returns when nobody is
+// inside and lets nobody in until Open(): nothing saved in between can be torn.
 //
-// An operation that may block for long (a lock wait, a FIFO read) leaves the gate while it waits, so
-// it must not keep borrowed pointers across the wait. It may wait for mutexes: their holders
-// are inside too, or wait for nobody.
+// An operation that may block for long (a lock wait, a FIFO read) leaves the gate while it waits,
+// so it must not keep borrowed pointers across the wait. It may wait for mutexes: their holders are
+// inside too, or wait for nobody.
 
 #ifndef STASIS_VFS_OPERATION_GATE_H_
 #define STASIS_VFS_OPERATION_GATE_H_

@@ -23,8 +23,8 @@ class VirtualDentry {
   VirtualDentry(RefPtr<Mount> mount, RefPtr<Dentry> dentry)
       : mount_(std::move(mount)), dentry_(std::move(dentry)) {}
 
-  // Takes the references on what a path walk has found. Errors: kRetry (resolving_path.h) if the dentry
-  // has lost its last one meanwhile.
+  // Takes the references on what a path walk has found. Errors: kRetry (resolving_path.h) if the
+  // dentry has lost its last one meanwhile.
   static Result<VirtualDentry> Hold(Mount& mount, Dentry& dentry);
 
   bool ok() const { return static_cast<bool>(dentry_); }

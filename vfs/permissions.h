@@ -31,8 +31,8 @@ Result<void> CheckSticky(const Credentials& creds, uint32_t dir_mode, uint32_t d
 // True if `creds` owns a file of `uid` or may act as if it did.
 bool IsOwnerOrCapable(const Credentials& creds, uint32_t uid);
 
-// Mode and group of a file created by `creds` with `mode` (type and permissions) in such a directory:
-// a set-group-ID directory passes on its group, and the bit itself to directories.
+// Mode and group of a file created by `creds` with `mode` (type and permissions) in such a
+// directory: a set-group-ID directory passes on its group, and the bit itself to directories.
 struct Ownership {
   uint32_t mode;
   uint32_t uid;

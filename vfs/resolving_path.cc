@@ -40,8 +40,8 @@ Result<VirtualDentry> VirtualDentry::Hold(Mount& mount, Dentry& dentry) {
   return VirtualDentry(RefPtr<Mount>(&mount), RefPtr<Dentry>::Adopt(&dentry));
 }
 
-ResolvingPath::ResolvingPath(const MountTable& mounts, const Clock& clock,
-                             const Credentials& creds, const PathOperation& operation)
+ResolvingPath::ResolvingPath(const MountTable& mounts, const Clock& clock, const Credentials& creds,
+                             const PathOperation& operation)
     : mounts_(mounts),
       clock_(clock),
       creds_(creds),

@@ -7,12 +7,13 @@
 //
 //   while (!path.done()) {
 //     std::string_view name = path.component();
-//     ... ".." asks CheckRoot(), a found child asks CheckMount() and, if a link, HandleSymlink() ...
-//     path.Advance();
+//     ... ".." asks CheckRoot(), a found child asks CheckMount() and, if a link, HandleSymlink()
+//     ... path.Advance();
 //   }
 //
-// CheckRoot, CheckMount and HandleSymlink return the error kJump when the walk goes on elsewhere: the
-// filesystem returns it to its caller, who goes on at mount() and start(). It never leaves vfs/.
+// CheckRoot, CheckMount and HandleSymlink return the error kJump when the walk goes on elsewhere:
+// the filesystem returns it to its caller, who goes on at mount() and start(). It never leaves
+// vfs/.
 //
 // All pointers are borrowed and live as long as the read-copy-update section of the operation; no
 // reference is taken on the way.
@@ -36,8 +37,8 @@ class MountTable;
 // The walk goes on in another filesystem, or at another dentry of this one.
 inline constexpr Errno kJump{1 << 20};
 
-// The file at the end of the walk lost its last reference meanwhile: the whole operation is done again.
-// Never leaves vfs/ either.
+// The file at the end of the walk lost its last reference meanwhile: the whole operation is done
+// again. Never leaves vfs/ either.
 inline constexpr Errno kRetry{(1 << 20) + 1};
 
 // Links followed in one walk at most, as in Linux (path_resolution(7)).
@@ -76,8 +77,8 @@ class ResolvingPath {
   bool follow_final_symlink() const { return follow_final_symlink_; }
   void set_follow_final_symlink(bool follow) { follow_final_symlink_ = follow; }
 
-  // Before ".." from `dentry`: true if it stays there (the root of the operation or of the namespace).
-  // Errors: kJump if `dentry` is a mount's root, and the walk goes on above it.
+  // Before ".." from `dentry`: true if it stays there (the root of the operation or of the
+  // namespace). Errors: kJump if `dentry` is a mount's root, and the walk goes on above it.
   Result<bool> CheckRoot(Dentry& dentry) {
     if (&dentry != &mount_->root() && &dentry != root_dentry_) [[likely]]
       return false;
@@ -118,7 +119,7 @@ class ResolvingPath {
   Mount* mount_;
   Dentry* start_;
   std::string_view component_;
-  std::string_view rest_;        // after component_, without leading slashes
+  std::string_view rest_;  // after component_, without leading slashes
   bool must_be_dir_ = false;
   bool follow_final_symlink_;
   int symlinks_ = 0;

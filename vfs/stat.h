@@ -19,9 +19,9 @@ inline constexpr uint32_t kPermissionBits = 07777;
 // What statx(2) reports. `mode` holds the file type (S_IFMT) and the permission bits.
 struct Stat {
   uint64_t ino = 0;
-  uint64_t size = 0;     // bytes
-  uint64_t blocks = 0;   // of 512 bytes
-  uint64_t rdev = 0;     // as makedev(3), for device nodes
+  uint64_t size = 0;    // bytes
+  uint64_t blocks = 0;  // of 512 bytes
+  uint64_t rdev = 0;    // as makedev(3), for device nodes
   TimeNs atime = 0;
   TimeNs mtime = 0;
   TimeNs ctime = 0;
@@ -31,7 +31,7 @@ struct Stat {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t blksize = 4096;
-  uint32_t dev = 0;      // number of the filesystem, unique within its VirtualFilesystem
+  uint32_t dev = 0;  // number of the filesystem, unique within its VirtualFilesystem
   uint64_t mount_id = 0;
 };
 
@@ -49,8 +49,8 @@ struct SetStat {
   std::optional<uint64_t> size;
   std::optional<SetTime> atime;
   std::optional<SetTime> mtime;
-  std::optional<TimeNs> ctime;   // only for restorers and importers: needs Capability::kSysAdmin
-  std::optional<TimeNs> btime;   // likewise
+  std::optional<TimeNs> ctime;  // only for restorers and importers: needs Capability::kSysAdmin
+  std::optional<TimeNs> btime;  // likewise
 };
 
 // What statfs(2) reports, in units of `block_size` bytes.

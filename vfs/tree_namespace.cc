@@ -89,9 +89,9 @@ Result<void> TreeFilesystem::MknodAt(ResolvingPath& path, const MknodOptions& op
   if (!device && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
   if (path.done()) return Err(EEXIST);
-  STASIS_RETURN_IF_ERROR(Create(path, *parent,
-                                {.mode = type | (options.mode & kPermissionBits),
-                                 .rdev = device ? options.rdev : 0}));
+  STASIS_RETURN_IF_ERROR(
+      Create(path, *parent,
+             {.mode = type | (options.mode & kPermissionBits), .rdev = device ? options.rdev : 0}));
   return {};
 }
 
@@ -152,8 +152,7 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (child->is_dir()) return Err(EISDIR);
   if (child->is_mountpoint()) return Err(EBUSY);
-  STASIS_RETURN_IF_ERROR(
-      parent->inode().UnlinkChild(name, child->inode(), path.clock().Now()));
+  STASIS_RETURN_IF_ERROR(parent->inode().UnlinkChild(name, child->inode(), path.clock().Now()));
   removed = directory.Remove(*child);
   return {};
 }
@@ -245,8 +244,7 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   Dentry* replaced = target ? *target : nullptr;
   STASIS_RETURN_IF_ERROR(CheckRenamePlaces(path, source, *moved, new_parent, replaced, flags));
   if (replaced != nullptr && &replaced->inode() == &moved->inode()) return {};
-  STASIS_RETURN_IF_ERROR(
-      CheckRename(path, old_parent, *moved, new_parent, replaced, flags));
+  STASIS_RETURN_IF_ERROR(CheckRename(path, old_parent, *moved, new_parent, replaced, flags));
   const bool exchange = (flags & RENAME_EXCHANGE) != 0;
   const TimeNs now = path.clock().Now();
   Inode& old_dir = old_parent.inode();
@@ -280,8 +278,7 @@ Result<void> TreeFilesystem::RenameAt(ResolvingPath& path, const RenameSource& f
   const std::string_view new_name = path.component();
   if (&from.mount != &path.mount()) return Err(EXDEV);
   if (from.name.empty() || IsDots(from.name)) return Err(EBUSY);
-  if (path.done() || IsDots(new_name))
-    return Err((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+  if (path.done() || IsDots(new_name)) return Err((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   if (from.name.size() > kNameMax) return Err(ENAMETOOLONG);

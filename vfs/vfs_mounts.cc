@@ -36,8 +36,8 @@ class NameLock {
 }  // namespace
 
 Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const VirtualDentry& point,
-                                                RefPtr<Filesystem> filesystem,
-                                                RefPtr<Dentry> root, MountFlags flags) {
+                                                RefPtr<Filesystem> filesystem, RefPtr<Dentry> root,
+                                                MountFlags flags) {
   if (root->is_dir() != point.dentry().is_dir()) return Err(ENOTDIR);
   absl::MutexLock lock(&locks_.mount_mu);
   mount_table_.AssertLocked();
@@ -45,8 +45,8 @@ Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const Virtua
   const NameLock name_lock(point.dentry());
   if (point.dentry().disconnected()) return Err(ENOENT);
   if (mount_table_.Lookup(point.mount(), point.dentry()) != nullptr) return Err(EBUSY);
-  auto mount = MakeRef<Mount>(std::move(filesystem), std::move(root), flags,
-                              next_mount_id_.fetch_add(1));
+  auto mount =
+      MakeRef<Mount>(std::move(filesystem), std::move(root), flags, next_mount_id_.fetch_add(1));
   mount_table_.Connect(*mount, point.mount(), point.dentry());
   ns.Add(mount);
   return mount;
@@ -54,8 +54,7 @@ Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const Virtua
 
 Result<RefPtr<Mount>> VirtualFilesystem::MountAt(const Credentials& creds, MountNamespace& ns,
                                                  const PathOperation& target,
-                                                 RefPtr<Filesystem> filesystem,
-                                                 MountFlags flags) {
+                                                 RefPtr<Filesystem> filesystem, MountFlags flags) {
   if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
   Operation operation(gate_);
   STASIS_ASSIGN_OR_RETURN(const VirtualDentry point, GetDentryAt(creds, target));
@@ -81,8 +80,8 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   RefPtr<Mount> mount(&at.mount());
   if (&at.dentry() != &mount->root() || mount == &ns.root_mount()) return Err(EINVAL);
   at = VirtualDentry();
-  // With nobody inside, whoever uses the mount holds a reference on it: the namespace's and ours are
-  // the only ones if nobody does.
+  // With nobody inside, whoever uses the mount holds a reference on it: the namespace's and ours
+  // are the only ones if nobody does.
   gate_.Close();
   absl::Cleanup open = [this] { gate_.Open(); };
   absl::MutexLock lock(&locks_.mount_mu);

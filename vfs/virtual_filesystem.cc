@@ -52,8 +52,8 @@ RefPtr<MountNamespace> VirtualFilesystem::NewMountNamespace(RefPtr<Filesystem> f
                                                             MountFlags flags) {
   Operation operation(gate_);
   RefPtr<Dentry> root(&filesystem->root());
-  auto mount = MakeRef<Mount>(std::move(filesystem), std::move(root), flags,
-                              next_mount_id_.fetch_add(1));
+  auto mount =
+      MakeRef<Mount>(std::move(filesystem), std::move(root), flags, next_mount_id_.fetch_add(1));
   auto ns = MakeRef<MountNamespace>(std::move(mount));
   absl::MutexLock lock(&locks_.mount_mu);
   namespaces_.push_back(ns);
@@ -171,8 +171,8 @@ Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOpera
   if (new_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath from(mount_table_, *clock_, creds, old_path);
-  STASIS_ASSIGN_OR_RETURN(
-      Dentry * old, Resolve(from, [&](Filesystem& fs) { return fs.GetDentryAt(from); }));
+  STASIS_ASSIGN_OR_RETURN(Dentry * old,
+                          Resolve(from, [&](Filesystem& fs) { return fs.GetDentryAt(from); }));
   ResolvingPath path(mount_table_, *clock_, creds, new_path);
   return Resolve(path, [&](Filesystem& fs) { return fs.LinkAt(path, from.mount(), *old); });
 }
@@ -200,9 +200,9 @@ Result<void> VirtualFilesystem::RenameAt(const Credentials& creds, const PathOpe
   if (old_path.path.empty() || new_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath from(mount_table_, *clock_, creds, old_path);
-  STASIS_ASSIGN_OR_RETURN(
-      Dentry * old_parent,
-      Resolve(from, [&](Filesystem& fs) { return fs.GetParentDentryAt(from); }));
+  STASIS_ASSIGN_OR_RETURN(Dentry * old_parent, Resolve(from, [&](Filesystem& fs) {
+                            return fs.GetParentDentryAt(from);
+                          }));
   ResolvingPath path(mount_table_, *clock_, creds, new_path);
   const RenameSource source{from.mount(), *old_parent, from.component(), from.must_be_dir()};
   return Resolve(path, [&](Filesystem& fs) { return fs.RenameAt(path, source, flags); });
@@ -231,8 +231,8 @@ Result<std::vector<std::string>> VirtualFilesystem::ListXattrAt(const Credential
   return Resolve(path, [&](Filesystem& fs) { return fs.ListXattrAt(path); });
 }
 
-Result<void> VirtualFilesystem::RemoveXattrAt(const Credentials& creds,
-                                              const PathOperation& where, std::string_view name) {
+Result<void> VirtualFilesystem::RemoveXattrAt(const Credentials& creds, const PathOperation& where,
+                                              std::string_view name) {
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.RemoveXattrAt(path, name); });

@@ -11,10 +11,10 @@
 //   vfs->MkdirAt(creds, {root, root, "/a"}, 0755);
 //   vfs->StatAt(creds, {root, root, "/a"});
 //
-// The ...At operations have the rules and errors of the system calls of those names. Each passes the
-// operation gate; a checkpoint closes it. Not theirs: the limit of PATH_MAX for paths, and dropping the
-// set-user-ID bit when a file is written (front ends know who writes; SetAttributes does it for
-// truncation).
+// The ...At operations have the rules and errors of the system calls of those names. Each passes
+// the operation gate; a checkpoint closes it. Not theirs: the limit of PATH_MAX for paths, and
+// dropping the set-user-ID bit when a file is written (front ends know who writes; SetAttributes
+// does it for truncation).
 
 #ifndef STASIS_VFS_VIRTUAL_FILESYSTEM_H_
 #define STASIS_VFS_VIRTUAL_FILESYSTEM_H_
@@ -80,7 +80,8 @@ class VirtualFilesystem final : public state::Object {
                                const PathOperation& source, const PathOperation& target,
                                MountFlags flags) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   // Unmounts what is mounted at `target`, closing the gate for a moment.
-  // Requires: not called from inside the gate. Errors: EINVAL if it is not a mount's root or is the namespace's, EBUSY.
+  // Requires: not called from inside the gate. Errors: EINVAL if it is not a mount's root or is the
+  // namespace's, EBUSY.
   Result<void> UmountAt(const Credentials& creds, MountNamespace& ns, const PathOperation& target)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
 
@@ -111,8 +112,7 @@ class VirtualFilesystem final : public state::Object {
                                  std::string_view name);
   Result<void> SetXattrAt(const Credentials& creds, const PathOperation& path,
                           std::string_view name, std::string_view value, int flags);
-  Result<std::vector<std::string>> ListXattrAt(const Credentials& creds,
-                                               const PathOperation& path);
+  Result<std::vector<std::string>> ListXattrAt(const Credentials& creds, const PathOperation& path);
   Result<void> RemoveXattrAt(const Credentials& creds, const PathOperation& path,
                              std::string_view name);
 
@@ -138,8 +138,8 @@ class VirtualFilesystem final : public state::Object {
   auto ResolveAndHold(const Credentials& creds, const PathOperation& where, bool follow,
                       Op operation);
   Result<RefPtr<Mount>> Attach(MountNamespace& ns, const VirtualDentry& point,
-                               RefPtr<Filesystem> filesystem, RefPtr<Dentry> root,
-                               MountFlags flags) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+                               RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flags)
+      ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   absl::Status AfterLoad(state::LoadContext& context);
 
   mutable VfsLocks locks_ STATE(nosave);

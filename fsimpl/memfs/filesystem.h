@@ -2,8 +2,8 @@
 //
 // filesystem.h: memfs, a filesystem in memory.
 //
-// The writable top of a sandbox. Directories, regular files over chunks, symbolic links, and nodes for
-// devices, FIFOs and sockets (the kernel or whoever serves the tree gives those a life).
+// The writable top of a sandbox. Directories, regular files over chunks, symbolic links, and nodes
+// for devices, FIFOs and sockets (the kernel or whoever serves the tree gives those a life).
 //
 // Lock order: see vfs/internal/locks.h; memfs adds no lock of its own.
 

@@ -95,9 +95,9 @@ Result<void> DirectoryInode::RmdirChild(std::string_view, vfs::Inode& child, Tim
   return {};
 }
 
-Result<void> DirectoryInode::RenameChild(std::string_view, vfs::Inode& child,
-                                         vfs::Inode& new_dir, std::string_view new_name,
-                                         vfs::Inode* replaced, TimeNs now) {
+Result<void> DirectoryInode::RenameChild(std::string_view, vfs::Inode& child, vfs::Inode& new_dir,
+                                         std::string_view new_name, vfs::Inode* replaced,
+                                         TimeNs now) {
   auto& to = static_cast<DirectoryInode&>(new_dir);
   if (replaced != nullptr) {
     STASIS_RETURN_IF_ERROR(replaced->is_dir() ? to.RmdirChild(new_name, *replaced, now)

@@ -71,14 +71,12 @@ class RegularInode final : public MemInode {
   ~RegularInode() override;
 
   void FillStat(vfs::Stat& stat) const override;
-  Result<size_t> Read(uint64_t offset, std::span<std::byte> out) override
-      ABSL_LOCKS_EXCLUDED(mu());
+  Result<size_t> Read(uint64_t offset, std::span<std::byte> out) override ABSL_LOCKS_EXCLUDED(mu());
   Result<size_t> Write(uint64_t offset, std::span<const std::byte> bytes, TimeNs now) override
       ABSL_LOCKS_EXCLUDED(mu());
   Result<size_t> Append(std::span<const std::byte> bytes, TimeNs now, uint64_t* offset) override
       ABSL_LOCKS_EXCLUDED(mu());
-  Result<uint64_t> SeekExtent(uint64_t offset, int whence) const override
-      ABSL_LOCKS_EXCLUDED(mu());
+  Result<uint64_t> SeekExtent(uint64_t offset, int whence) const override ABSL_LOCKS_EXCLUDED(mu());
 
   STASIS_SLAB_ALLOCATED(RegularInode);
 
@@ -87,8 +85,8 @@ class RegularInode final : public MemInode {
   RegularInode() = default;
 
   void ReleaseUnlinked() override ABSL_LOCKS_EXCLUDED(mu());
-  // How many of `length` bytes at `offset` there is room for; charges the filesystem with `*charged`.
-  // Errors: ENOSPC if for none.
+  // How many of `length` bytes at `offset` there is room for; charges the filesystem with
+  // `*charged`. Errors: ENOSPC if for none.
   Result<uint64_t> ChargeWrite(uint64_t offset, uint64_t length, uint64_t* charged)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> DoTruncate(uint64_t size) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
@@ -97,8 +95,8 @@ class RegularInode final : public MemInode {
   Result<size_t> WriteLocked(uint64_t offset, std::span<const std::byte> bytes, TimeNs now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   vfs::ChunkMap SaveData() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.ToMap(); }
-  absl::Status LoadData(vfs::ChunkMap chunks, state::LoadContext& context)
-      ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  absl::Status LoadData(vfs::ChunkMap chunks,
+                        state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   vfs::FileData data_ STATE(manual) ABSL_GUARDED_BY(mu());  // what it allocates is charged to fs()

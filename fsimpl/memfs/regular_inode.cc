@@ -58,8 +58,7 @@ Result<uint64_t> RegularInode::ChargeWrite(uint64_t offset, uint64_t length, uin
       charged_here = 0;
     }
     const uint64_t step = std::min(kPage - (offset + fits) % kPage, length - fits);
-    const uint64_t growth =
-        data_.GrowthOfWrite(offset + start, fits + step - start) - charged_here;
+    const uint64_t growth = data_.GrowthOfWrite(offset + start, fits + step - start) - charged_here;
     if (!fs().ChargeBytes(growth)) break;
     charged_here += growth;
     *charged += growth;
@@ -89,8 +88,7 @@ Result<size_t> RegularInode::WriteLocked(uint64_t offset, std::span<const std::b
   return bytes.size();
 }
 
-Result<size_t> RegularInode::Write(uint64_t offset, std::span<const std::byte> bytes,
-                                   TimeNs now) {
+Result<size_t> RegularInode::Write(uint64_t offset, std::span<const std::byte> bytes, TimeNs now) {
   absl::MutexLock lock(&mu());
   return WriteLocked(offset, bytes, now);
 }

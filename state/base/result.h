@@ -3,8 +3,8 @@
 // result.h: the error type of the filesystem layers.
 //
 // `Result<T>` holds a T or an Errno. Everything below restore/ returns it: its error path costs
-// under a nanosecond, and its codes are exactly the ones a system call can return. restore/ and cmd/,
-// where a person reads the message, use absl::Status instead.
+// under a nanosecond, and its codes are exactly the ones a system call can return. restore/ and
+// cmd/, where a person reads the message, use absl::Status instead.
 
 #ifndef STASIS_STATE_BASE_RESULT_H_
 #define STASIS_STATE_BASE_RESULT_H_
@@ -45,18 +45,19 @@ constexpr tl::unexpected<Errno> Err(Errno e) { return tl::unexpected<Errno>(e); 
 #define STASIS_CONCAT(a, b) STASIS_CONCAT_INNER(a, b)
 
 // Returns the error of `expr` (a Result) from the enclosing function, if it is one.
-#define STASIS_RETURN_IF_ERROR(expr)                                                     \
-  do {                                                                                   \
-    if (auto stasis_result = (expr); !stasis_result) [[unlikely]]                        \
-      return ::stasis::Err(stasis_result.error());                                       \
+#define STASIS_RETURN_IF_ERROR(expr)                              \
+  do {                                                            \
+    if (auto stasis_result = (expr); !stasis_result) [[unlikely]] \
+      return ::stasis::Err(stasis_result.error());                \
   } while (false)
 
 // STASIS_ASSIGN_OR_RETURN(auto x, F()): x gets the value of a Result, or its error is returned.
 #define STASIS_ASSIGN_OR_RETURN(lhs, expr) \
   STASIS_ASSIGN_OR_RETURN_IMPL(STASIS_CONCAT(stasis_result_, __LINE__), lhs, expr)
-#define STASIS_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr)           \
-  auto tmp = (expr);                                           \
-  if (!tmp) [[unlikely]] return ::stasis::Err(tmp.error());    \
+#define STASIS_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
+  auto tmp = (expr);                                 \
+  if (!tmp) [[unlikely]]                             \
+    return ::stasis::Err(tmp.error());               \
   lhs = std::move(*tmp)
 
 #endif  // STASIS_STATE_BASE_RESULT_H_

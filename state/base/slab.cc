@@ -36,8 +36,8 @@ void* Slab::Allocate() {
     return object;
   }
   if (fresh_end_ - fresh_ < static_cast<std::ptrdiff_t>(object_size_)) {
-    void* block = ::mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* block =
+        ::mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED) throw std::bad_alloc();
     fresh_ = static_cast<std::byte*>(block);
     fresh_end_ = fresh_ + kBlockBytes;

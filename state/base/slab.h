@@ -3,8 +3,9 @@
 // slab.h: memory for many objects of one size.
 //
 // STASIS_SLAB_ALLOCATED(T) in a class's public section makes `new T` and `delete` use a slab of T's
-// own: no header per object (malloc has 8 to 16 bytes), neighbours in memory are neighbours in time of
-// creation. Slabs return memory to the process, not to the system. Address-sanitized builds use malloc, which finds more.
+// own: no header per object (malloc has 8 to 16 bytes), neighbours in memory are neighbours in time
+// of creation. Slabs return memory to the process, not to the system. Address-sanitized builds use
+// malloc, which finds more.
 
 #ifndef STASIS_STATE_BASE_SLAB_H_
 #define STASIS_STATE_BASE_SLAB_H_
@@ -41,12 +42,12 @@ class Slab {
 
 }  // namespace stasis
 
-#define STASIS_SLAB_ALLOCATED(Type)                                   \
+#define STASIS_SLAB_ALLOCATED(Type)                                       \
   static void* operator new(size_t) { return SlabOf##Type().Allocate(); } \
-  static void operator delete(void* p) { SlabOf##Type().Free(p); }    \
-  static ::stasis::Slab& SlabOf##Type() {                             \
-    static constinit ::stasis::Slab slab(sizeof(Type), alignof(Type)); \
-    return slab;                                                      \
+  static void operator delete(void* p) { SlabOf##Type().Free(p); }        \
+  static ::stasis::Slab& SlabOf##Type() {                                 \
+    static constinit ::stasis::Slab slab(sizeof(Type), alignof(Type));    \
+    return slab;                                                          \
   }
 
 #endif  // STASIS_STATE_BASE_SLAB_H_

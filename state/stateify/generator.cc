@@ -101,8 +101,8 @@ class CircleFinder {
   std::set<std::string> done_;
 };
 
-// A field that holds a plain struct leads to objects if the struct does: known only when all classes
-// are. Structs contain each other without circles, so this ends.
+// A field that holds a plain struct leads to objects if the struct does: known only when all
+// classes are. Structs contain each other without circles, so this ends.
 void MarkReferencesInStructs(Program& program) {
   std::set<std::string> leading;  // structs that lead to objects
   for (bool changed = true; changed;) {

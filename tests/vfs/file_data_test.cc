@@ -18,10 +18,10 @@
 namespace stasis::vfs {
 namespace {
 
-using state::Chunk;
-using state::kChunkSize;
 using stasis::testing::IsErrno;
 using stasis::testing::IsOk;
+using state::Chunk;
+using state::kChunkSize;
 
 constexpr uint64_t kMaxSize = 10 * kChunkSize;
 
@@ -189,9 +189,7 @@ TEST(FileDataTest, ChunksThatAreSharedDoNotChange) {
   }
 }
 
-std::span<const std::byte> Bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
+std::span<const std::byte> Bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 TEST(FileDataTest, WriteToAnUnsharedChunkMakesNoCopy) {
   FileData data;

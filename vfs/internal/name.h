@@ -28,7 +28,8 @@ inline uint64_t Mix(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-// Multiply and fold, eight bytes at a time, the last ones overlapping (as wyhash and absl::Hash do).
+// Multiply and fold, eight bytes at a time, the last ones overlapping (as wyhash and absl::Hash
+// do).
 inline uint32_t HashName(std::string_view name) {
   constexpr uint64_t kOdd1 = 0xa0761d6478bd642f;
   constexpr uint64_t kOdd2 = 0xe7037ed1a0b428db;
@@ -49,8 +50,8 @@ inline uint32_t HashName(std::string_view name) {
         static_cast<uint64_t>(static_cast<unsigned char>(p[left / 2])) << 8 |
         static_cast<uint64_t>(static_cast<unsigned char>(p[left - 1])) << 16;
   }
-  // Both factors are unknown to whoever chooses the name: a known one could be made zero, and with it
-  // every hash.
+  // Both factors are unknown to whoever chooses the name: a known one could be made zero, and with
+  // it every hash.
   const uint64_t hash = Mix(a ^ state, b ^ kOdd2 ^ ((state << 32) | (state >> 32)));
   return static_cast<uint32_t>(hash ^ (hash >> 32));
 }

@@ -18,11 +18,10 @@ namespace stasis::memfs {
 namespace {
 
 constexpr std::array<const char*, Op::kKinds> kNames = {
-    "open",     "close",    "mkdir",       "mknod",     "symlink", "link",     "unlink",
-    "rmdir",    "rename",   "chmod",       "chown",     "truncate", "stat",    "lstat",
-    "access",   "readlink", "list",        "setxattr",  "getxattr", "removexattr",
-    "listxattr", "read",    "write",       "pread",     "pwrite",  "seek",     "ftruncate",
-    "fstat",    "fchmod"};
+    "open",   "close",    "mkdir",     "mknod",       "symlink",   "link",  "unlink", "rmdir",
+    "rename", "chmod",    "chown",     "truncate",    "stat",      "lstat", "access", "readlink",
+    "list",   "setxattr", "getxattr",  "removexattr", "listxattr", "read",  "write",  "pread",
+    "pwrite", "seek",     "ftruncate", "fstat",       "fchmod"};
 
 std::string Join(const std::set<std::string>& items) {
   std::string all;
@@ -76,8 +75,7 @@ class Identity {
 
 std::ostream& operator<<(std::ostream& os, const Op& op) {
   os << kNames[op.kind] << (op.as_user ? " (as user)" : "");
-  if (op.kind >= Op::kRead || op.kind == Op::kOpen || op.kind == Op::kClose)
-    os << " #" << op.slot;
+  if (op.kind >= Op::kRead || op.kind == Op::kOpen || op.kind == Op::kClose) os << " #" << op.slot;
   if (!op.a.empty()) os << " " << op.a;
   if (!op.b.empty()) os << " " << op.b;
   return os << std::oct << " flags=0" << op.flags << " mode=0" << op.mode << std::dec
@@ -133,31 +131,51 @@ Outcome MemfsSubject::List(const Op& op) {
 
 Outcome MemfsSubject::OnPath(const Op& op) {
   switch (op.kind) {
-    case Op::kOpen: return Open(op);
-    case Op::kMkdir: return From(tree_.Mkdir(op.a, op.mode));
-    case Op::kMknod: return From(tree_.Mknod(op.a, op.mode));
-    case Op::kSymlink: return From(tree_.Symlink(op.a, op.b));
-    case Op::kLink: return From(tree_.Link(op.a, op.b, op.flags != 0));
-    case Op::kUnlink: return From(tree_.Unlink(op.a));
-    case Op::kRmdir: return From(tree_.Rmdir(op.a));
-    case Op::kRename: return From(tree_.Rename(op.a, op.b, static_cast<uint32_t>(op.flags)));
-    case Op::kChmod: return From(tree_.Chmod(op.a, op.mode));
-    case Op::kChown: return From(tree_.Chown(op.a, op.mode, op.mode));
-    case Op::kTruncate: return From(tree_.Truncate(op.a, static_cast<uint64_t>(op.offset)));
-    case Op::kStat: return Described(tree_.Stat(op.a));
-    case Op::kLStat: return Described(tree_.LStat(op.a));
-    case Op::kAccess: return From(tree_.Access(op.a, op.mode));
-    case Op::kReadLink: return From(tree_.ReadLink(op.a));
-    case Op::kList: return List(op);
-    case Op::kSetXattr: return From(tree_.SetXattr(op.a, op.b, Content(op), op.flags));
-    case Op::kGetXattr: return From(tree_.GetXattr(op.a, op.b));
-    case Op::kRemoveXattr: return From(tree_.RemoveXattr(op.a, op.b));
+    case Op::kOpen:
+      return Open(op);
+    case Op::kMkdir:
+      return From(tree_.Mkdir(op.a, op.mode));
+    case Op::kMknod:
+      return From(tree_.Mknod(op.a, op.mode));
+    case Op::kSymlink:
+      return From(tree_.Symlink(op.a, op.b));
+    case Op::kLink:
+      return From(tree_.Link(op.a, op.b, op.flags != 0));
+    case Op::kUnlink:
+      return From(tree_.Unlink(op.a));
+    case Op::kRmdir:
+      return From(tree_.Rmdir(op.a));
+    case Op::kRename:
+      return From(tree_.Rename(op.a, op.b, static_cast<uint32_t>(op.flags)));
+    case Op::kChmod:
+      return From(tree_.Chmod(op.a, op.mode));
+    case Op::kChown:
+      return From(tree_.Chown(op.a, op.mode, op.mode));
+    case Op::kTruncate:
+      return From(tree_.Truncate(op.a, static_cast<uint64_t>(op.offset)));
+    case Op::kStat:
+      return Described(tree_.Stat(op.a));
+    case Op::kLStat:
+      return Described(tree_.LStat(op.a));
+    case Op::kAccess:
+      return From(tree_.Access(op.a, op.mode));
+    case Op::kReadLink:
+      return From(tree_.ReadLink(op.a));
+    case Op::kList:
+      return List(op);
+    case Op::kSetXattr:
+      return From(tree_.SetXattr(op.a, op.b, Content(op), op.flags));
+    case Op::kGetXattr:
+      return From(tree_.GetXattr(op.a, op.b));
+    case Op::kRemoveXattr:
+      return From(tree_.RemoveXattr(op.a, op.b));
     case Op::kListXattr: {
       auto names = tree_.ListXattr(op.a);
       if (!names) return From(names);
       return {0, Join({names->begin(), names->end()})};
     }
-    default: std::abort();
+    default:
+      std::abort();
   }
 }
 
@@ -166,22 +184,32 @@ Outcome MemfsSubject::OnFile(const Op& op) {
   vfs::FileDescription& file = *files_[op.slot];
   const auto offset = static_cast<uint64_t>(op.offset);
   switch (op.kind) {
-    case Op::kClose: files_[op.slot].reset(); return {};
-    case Op::kRead: return From(testing::ReadSome(file, op.length));
-    case Op::kPRead: return From(testing::PReadSome(file, offset, op.length));
-    case Op::kWrite: return From(file.Write(testing::BytesOf(Content(op))));
-    case Op::kPWrite: return From(file.PWrite(offset, testing::BytesOf(Content(op))));
-    case Op::kSeek: return From(Result<size_t>(file.Seek(op.offset, op.flags)));
-    case Op::kFTruncate: return From(file.SetAttributes(tree_.creds, {.size = offset}));
-    case Op::kFStat: return Described(file.GetStat());
-    case Op::kFChmod: return From(file.SetAttributes(tree_.creds, {.mode = op.mode}));
-    default: std::abort();
+    case Op::kClose:
+      files_[op.slot].reset();
+      return {};
+    case Op::kRead:
+      return From(testing::ReadSome(file, op.length));
+    case Op::kPRead:
+      return From(testing::PReadSome(file, offset, op.length));
+    case Op::kWrite:
+      return From(file.Write(testing::BytesOf(Content(op))));
+    case Op::kPWrite:
+      return From(file.PWrite(offset, testing::BytesOf(Content(op))));
+    case Op::kSeek:
+      return From(Result<size_t>(file.Seek(op.offset, op.flags)));
+    case Op::kFTruncate:
+      return From(file.SetAttributes(tree_.creds, {.size = offset}));
+    case Op::kFStat:
+      return Described(file.GetStat());
+    case Op::kFChmod:
+      return From(file.SetAttributes(tree_.creds, {.mode = op.mode}));
+    default:
+      std::abort();
   }
 }
 
 Outcome MemfsSubject::Do(const Op& op) {
-  tree_.creds =
-      op.as_user ? vfs::Credentials::User(kUser, kUser) : vfs::Credentials::Root();
+  tree_.creds = op.as_user ? vfs::Credentials::User(kUser, kUser) : vfs::Credentials::Root();
   return op.kind >= Op::kRead || op.kind == Op::kClose ? OnFile(op) : OnPath(op);
 }
 
@@ -229,24 +257,44 @@ Outcome HostSubject::OnPath(const Op& op) {
   std::string buffer(70000, '\0');
   ssize_t n = 0;
   switch (op.kind) {
-    case Op::kOpen: return Open(op);
-    case Op::kStat: return Stat(a, 0);
-    case Op::kLStat: return Stat(a, AT_SYMLINK_NOFOLLOW);
-    case Op::kList: return List(op);
-    case Op::kMkdir: n = ::mkdir(a, op.mode); break;
-    case Op::kMknod: n = ::mknod(a, op.mode, 0); break;
-    case Op::kSymlink: n = ::symlink(a, b); break;
+    case Op::kOpen:
+      return Open(op);
+    case Op::kStat:
+      return Stat(a, 0);
+    case Op::kLStat:
+      return Stat(a, AT_SYMLINK_NOFOLLOW);
+    case Op::kList:
+      return List(op);
+    case Op::kMkdir:
+      n = ::mkdir(a, op.mode);
+      break;
+    case Op::kMknod:
+      n = ::mknod(a, op.mode, 0);
+      break;
+    case Op::kSymlink:
+      n = ::symlink(a, b);
+      break;
     case Op::kLink:
       n = ::linkat(AT_FDCWD, a, AT_FDCWD, b, op.flags != 0 ? AT_SYMLINK_FOLLOW : 0);
       break;
-    case Op::kUnlink: n = ::unlink(a); break;
-    case Op::kRmdir: n = ::rmdir(a); break;
+    case Op::kUnlink:
+      n = ::unlink(a);
+      break;
+    case Op::kRmdir:
+      n = ::rmdir(a);
+      break;
     case Op::kRename:
       n = ::syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, op.flags);
       break;
-    case Op::kChmod: n = ::chmod(a, op.mode); break;
-    case Op::kChown: n = ::chown(a, op.mode, op.mode); break;
-    case Op::kTruncate: n = ::truncate(a, op.offset); break;
+    case Op::kChmod:
+      n = ::chmod(a, op.mode);
+      break;
+    case Op::kChown:
+      n = ::chown(a, op.mode, op.mode);
+      break;
+    case Op::kTruncate:
+      n = ::truncate(a, op.offset);
+      break;
     case Op::kAccess:
       n = ::syscall(SYS_faccessat2, AT_FDCWD, a, op.mode, AT_EACCESS);
       break;
@@ -263,7 +311,9 @@ Outcome HostSubject::OnPath(const Op& op) {
       n = ::lgetxattr(a, b, buffer.data(), buffer.size());
       if (n >= 0) return {0, buffer.substr(0, static_cast<size_t>(n))};
       break;
-    case Op::kRemoveXattr: n = ::lremovexattr(a, b); break;
+    case Op::kRemoveXattr:
+      n = ::lremovexattr(a, b);
+      break;
     case Op::kListXattr: {
       n = ::llistxattr(a, buffer.data(), buffer.size());
       if (n < 0) break;
@@ -272,7 +322,8 @@ Outcome HostSubject::OnPath(const Op& op) {
       for (std::string name; std::getline(list, name, '\0');) names.insert(name);
       return {0, Join(names)};
     }
-    default: std::abort();
+    default:
+      std::abort();
   }
   return n < 0 ? FromErrno() : Outcome();
 }
@@ -284,19 +335,37 @@ Outcome HostSubject::OnFile(const Op& op) {
   const std::string content = Content(op);
   ssize_t n = 0;
   switch (op.kind) {
-    case Op::kClose: ::close(fd); files_[op.slot] = -1; return {};
-    case Op::kRead: n = ::read(fd, buffer.data(), op.length); break;
-    case Op::kPRead: n = ::pread(fd, buffer.data(), op.length, op.offset); break;
-    case Op::kWrite: n = ::write(fd, content.data(), content.size()); break;
-    case Op::kPWrite: n = ::pwrite(fd, content.data(), content.size(), op.offset); break;
-    case Op::kSeek: n = ::lseek(fd, op.offset, op.flags); break;
-    case Op::kFTruncate: n = ::ftruncate(fd, op.offset); break;
-    case Op::kFChmod: n = ::fchmod(fd, op.mode); break;
+    case Op::kClose:
+      ::close(fd);
+      files_[op.slot] = -1;
+      return {};
+    case Op::kRead:
+      n = ::read(fd, buffer.data(), op.length);
+      break;
+    case Op::kPRead:
+      n = ::pread(fd, buffer.data(), op.length, op.offset);
+      break;
+    case Op::kWrite:
+      n = ::write(fd, content.data(), content.size());
+      break;
+    case Op::kPWrite:
+      n = ::pwrite(fd, content.data(), content.size(), op.offset);
+      break;
+    case Op::kSeek:
+      n = ::lseek(fd, op.offset, op.flags);
+      break;
+    case Op::kFTruncate:
+      n = ::ftruncate(fd, op.offset);
+      break;
+    case Op::kFChmod:
+      n = ::fchmod(fd, op.mode);
+      break;
     case Op::kFStat: {
       struct stat st;
       return ::fstat(fd, &st) != 0 ? FromErrno() : Described(st);
     }
-    default: std::abort();
+    default:
+      std::abort();
   }
   if (n < 0) return FromErrno();
   if (op.kind == Op::kRead || op.kind == Op::kPRead)

@@ -19,24 +19,49 @@
 
 namespace stasis::memfs {
 
-inline constexpr size_t kSlots = 4;           // open files that operations name by number
-inline constexpr uint32_t kUser = 1000;       // uid and gid of an operation that is not root's
+inline constexpr size_t kSlots = 4;      // open files that operations name by number
+inline constexpr uint32_t kUser = 1000;  // uid and gid of an operation that is not root's
 
 struct Op {
   enum Kind {
-    kOpen, kClose, kMkdir, kMknod, kSymlink, kLink, kUnlink, kRmdir, kRename, kChmod, kChown,
-    kTruncate, kStat, kLStat, kAccess, kReadLink, kList, kSetXattr, kGetXattr, kRemoveXattr,
+    kOpen,
+    kClose,
+    kMkdir,
+    kMknod,
+    kSymlink,
+    kLink,
+    kUnlink,
+    kRmdir,
+    kRename,
+    kChmod,
+    kChown,
+    kTruncate,
+    kStat,
+    kLStat,
+    kAccess,
+    kReadLink,
+    kList,
+    kSetXattr,
+    kGetXattr,
+    kRemoveXattr,
     kListXattr,
     // On an open file:
-    kRead, kWrite, kPRead, kPWrite, kSeek, kFTruncate, kFStat, kFChmod,
+    kRead,
+    kWrite,
+    kPRead,
+    kPWrite,
+    kSeek,
+    kFTruncate,
+    kFStat,
+    kFChmod,
     kKinds,
   };
   Kind kind = kStat;
-  std::string a;        // path, or the target of a link
-  std::string b;        // second path; name of an attribute
-  int flags = 0;        // of open, rename, link (follow), setxattr; whence
-  uint32_t mode = 0;    // also the rights of access, and the new owner of chown
-  int64_t offset = 0;   // also a size
+  std::string a;       // path, or the target of a link
+  std::string b;       // second path; name of an attribute
+  int flags = 0;       // of open, rename, link (follow), setxattr; whence
+  uint32_t mode = 0;   // also the rights of access, and the new owner of chown
+  int64_t offset = 0;  // also a size
   size_t length = 0;
   size_t slot = 0;
   bool as_user = false;
