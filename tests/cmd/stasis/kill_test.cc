@@ -73,7 +73,8 @@ TEST_F(KillTest, AnInterruptedStartLeavesNothing) {
   kill(cli, SIGINT);
   const Outcome outcome = Wait(cli);
   ASSERT_THAT(outcome.exit_code, testing::AnyOf(0, 130));
-  if (outcome.exit_code == 130) EXPECT_EQ(Shell("ls " + runtime_dir()).out, "");
+  if (outcome.exit_code == 0) return;  // it was faster
+  EXPECT_EQ(Shell("ls " + runtime_dir()).out, "");
 }
 
 // The daemon is killed at a random moment of a checkpoint, again and again.
