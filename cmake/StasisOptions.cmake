@@ -19,6 +19,11 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 add_compile_options(-ftls-model=initial-exec)
+# GCC clears and copies structs of 100 bytes with "rep stos", which takes 30 cycles to begin.
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+  add_compile_options(-mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign
+                      -mmemcpy-strategy=unrolled_loop:256:noalign,libcall:-1:noalign)
+endif()
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()

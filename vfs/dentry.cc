@@ -2,6 +2,7 @@
 
 #include "vfs/dentry.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -67,11 +68,11 @@ void Dentry::SetName(std::string_view name) {
   const bool first = old == nullptr || old->length == 0;
   void* memory = first && name.size() <= kInlineName
                      ? static_cast<void*>(inline_name_)
-                     : std::malloc(kNameHeader + name.size());  // NOLINT
+                     : std::malloc(kNameHeader + std::max<size_t>(name.size(), 8));  // NOLINT
   if (memory == nullptr) throw std::bad_alloc();
   auto* fresh = new (memory) Name;
-  fresh->hash = internal::HashName(name);
   fresh->length = static_cast<uint8_t>(name.size());
+  std::memset(fresh->bytes, 0, 8);
   if (!name.empty()) std::memcpy(fresh->bytes, name.data(), name.size());
   name_.store(fresh, std::memory_order_release);
   if (old != nullptr && reinterpret_cast<const char*>(old) != inline_name_)

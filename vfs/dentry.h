@@ -50,7 +50,7 @@ class Dentry final : public state::Object {
 
   // Valid in a read-copy-update section, or while no rename can happen.
   std::string_view name() const { return name_.load(std::memory_order_acquire)->view(); }
-  uint32_t name_hash() const { return name_.load(std::memory_order_acquire)->hash; }
+  uint64_t name_hash() const { return internal::HashName(internal::NameKey(name())); }
   // Null for a root. Valid in a read-copy-update section, or with a lock that keeps renames out.
   Dentry* parent() const { return parent_.load(std::memory_order_acquire); }
   Inode& inode() const { return *inode_; }
@@ -61,14 +61,14 @@ class Dentry final : public state::Object {
   }
   // The child of that name, or null; null may also mean that a writer is at work. Requires: as
   // Directory::Lookup. A dentry that is no directory has none.
-  Dentry* TryLookup(std::string_view name) const {
-    const ChildTable* table = children_.load(std::memory_order_acquire);
-    return table == nullptr ? nullptr : table->Find(*this, name, internal::HashName(name));
+  Dentry* TryLookup(const internal::NameKey& name) const {
+    return children_.load(std::memory_order_acquire).Find(*this, name);
   }
-  bool NameEquals(std::string_view other) const {
+  bool NameEquals(const internal::NameKey& other) const {
     const Name* name = name_.load(std::memory_order_acquire);
-    return name->length == other.size() && !other.empty() &&
-           internal::EqualBytes(name->bytes, other.data(), other.size());
+    return name->length == other.text.size() && name->word() == other.word &&
+           (name->length <= 8 ||
+            internal::EqualTails(name->bytes, other.text.data(), name->length));
   }
   // Requires: is_dir().
   Directory& directory() const { return *directory_; }
@@ -104,16 +104,16 @@ class Dentry final : public state::Object {
     kCounted = 1 << 5,  // by the inode
   };
 
-  // A name with its hash; immutable once published.
+  // Immutable once published.
   struct Name {
-    uint32_t hash;
     uint8_t length;
-    char bytes[1];  // `length` of them
+    char bytes[1];  // `length` of them, at least eight: zeros behind a shorter name
 
     std::string_view view() const { return {bytes, length}; }
+    uint64_t word() const { return internal::LoadWord<uint64_t>(bytes); }
   };
-  static constexpr size_t kNameHeader = 5;
-  static constexpr size_t kInlineName = 51;
+  static constexpr size_t kNameHeader = 1;
+  static constexpr size_t kInlineName = 55;
 
   Dentry() = default;
 
@@ -138,7 +138,7 @@ class Dentry final : public state::Object {
   // The first cache line is what a walk through a directory reads.
   std::atomic<uint32_t> flags_ STATE(nosave){0};
   // The hash table of directory_, which owns it: one load less for each step of a walk.
-  std::atomic<const ChildTable*> children_ STATE(nosave){nullptr};
+  std::atomic<ChildTableRef> children_ STATE(nosave){};
   // Saved only for a disconnected dentry; otherwise the parent's list of children tells.
   std::atomic<Dentry*> parent_ STATE(manual){nullptr};    // holds a reference
   RefPtr<Inode> inode_ STATE(wait);                       // immutable
@@ -149,16 +149,24 @@ class Dentry final : public state::Object {
   alignas(Name) char inline_name_[kNameHeader + kInlineName] STATE(nosave);
 };
 
-inline Dentry* ChildTable::Find(const Dentry& parent, std::string_view name, uint32_t hash) const {
-  const uintptr_t tag = hash >> 16;
-  for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
-    const uintptr_t slot = slots[i].load(std::memory_order_acquire);
-    if (slot == kEmpty) return nullptr;
-    if ((slot >> kTagShift) != tag || slot == kTombstone) continue;
-    Dentry* child = Untagged(slot);
-    // A rename sets the parent before the name: who sees the new name sees the new parent too.
-    if (child->NameEquals(name) && child->parent() == &parent) [[likely]]
-      return child;
+inline Dentry* ChildTableRef::Find(const Dentry& parent, const internal::NameKey& name) const {
+  if (bits_ == 0) return nullptr;
+  const auto* table = reinterpret_cast<const ChildTable*>(bits_ & ChildTable::kAddressBits);
+  size_t mask = bits_ >> ChildTable::kTagShift;
+  if (mask == kLarge) [[unlikely]]
+    mask = table->mask;
+  const uint64_t hash = internal::HashName(name);
+  const uintptr_t tag = ChildTable::Tag(hash);
+  for (size_t i = hash & mask;; i = (i + 1) & mask) {
+    const uintptr_t slot = table->slots[i].load(std::memory_order_acquire);
+    if ((slot >> ChildTable::kTagShift) == tag) [[likely]] {
+      Dentry* child = ChildTable::Untagged(slot);
+      // A rename sets the parent before the name: who sees the new name sees the new parent too.
+      if (child->NameEquals(name) && child->parent() == &parent) [[likely]]
+        return child;
+    } else if (slot == ChildTable::kEmpty) {
+      return nullptr;
+    }
   }
 }
 

@@ -23,8 +23,8 @@ ChildTable* ChildTable::Make(uint32_t slot_count) {
 
 void ChildTable::Free(void* table) { ::operator delete(table); }
 
-bool ChildTable::Put(uintptr_t tagged, uint32_t hash) {
-  uint32_t i = hash & mask;
+bool ChildTable::Put(uintptr_t tagged, uint64_t hash) {
+  uint64_t i = hash & mask;
   uintptr_t old = 0;
   while ((old = slots[i].load(std::memory_order_relaxed)) > kTombstone) i = (i + 1) & mask;
   slots[i].store(tagged, std::memory_order_release);
@@ -61,7 +61,7 @@ Directory::~Directory() {
 
 Dentry* Directory::Lookup(std::string_view name) const {
   const uint32_t seq = seq_.load(std::memory_order_acquire);
-  if (Dentry* child = owner_->TryLookup(name); child != nullptr) [[likely]]
+  if (Dentry* child = owner_->TryLookup(internal::NameKey(name)); child != nullptr) [[likely]]
     return child;
   // All loads of the lookup are acquires, so this one cannot move before them.
   if ((seq & 1) == 0 && seq_.load(std::memory_order_relaxed) == seq) return nullptr;
@@ -69,10 +69,12 @@ Dentry* Directory::Lookup(std::string_view name) const {
   return LookupLocked(name);
 }
 
-Dentry* Directory::LookupLocked(std::string_view name) const { return owner_->TryLookup(name); }
+Dentry* Directory::LookupLocked(std::string_view name) const {
+  return owner_->TryLookup(internal::NameKey(name));
+}
 
 std::atomic<uintptr_t>* Directory::FindSlot(const Dentry& child) const {
-  for (uint32_t i = child.name_hash() & table_->mask;; i = (i + 1) & table_->mask) {
+  for (uint64_t i = child.name_hash() & table_->mask;; i = (i + 1) & table_->mask) {
     const uintptr_t slot = table_->slots[i].load(std::memory_order_relaxed);
     if (ChildTable::Untagged(slot) == &child) return &table_->slots[i];
   }
@@ -80,7 +82,7 @@ std::atomic<uintptr_t>* Directory::FindSlot(const Dentry& child) const {
 
 void Directory::PublishTable(ChildTable* table) {
   ChildTable* old = std::exchange(table_, table);
-  owner_->children_.store(table, std::memory_order_release);
+  owner_->children_.store(ChildTableRef(table), std::memory_order_release);
   if (old != nullptr) rcu::Defer(&ChildTable::Free, old);
 }
 
@@ -100,7 +102,7 @@ void Directory::Reserve() {
 }
 
 void Directory::PutSlot(Dentry* child) {
-  const uint32_t hash = child->name_hash();
+  const uint64_t hash = child->name_hash();
   if (table_->Put(ChildTable::Tagged(child, hash), hash)) ++used_slots_;
   ++count_;
 }

@@ -21,6 +21,7 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include "state/base/ref_ptr.h"
+#include "vfs/internal/name.h"
 
 namespace stasis::vfs {
 
@@ -38,25 +40,42 @@ struct ChildTable {
   static constexpr uintptr_t kEmpty = 0;
   static constexpr uintptr_t kTombstone = 1;
   static constexpr int kTagShift = 48;  // user space addresses have 47 bits
+  static constexpr uintptr_t kAddressBits = (uintptr_t{1} << kTagShift) - 1;
 
-  static uintptr_t Tagged(Dentry* dentry, uint32_t hash) {
-    return (static_cast<uintptr_t>(hash >> 16) << kTagShift) | reinterpret_cast<uintptr_t>(dentry);
+  // Never 0, which an empty slot and a tombstone have.
+  static uintptr_t Tag(uint64_t hash) { return (hash >> kTagShift) | 1; }
+  static uintptr_t Tagged(Dentry* dentry, uint64_t hash) {
+    return Tag(hash) << kTagShift | reinterpret_cast<uintptr_t>(dentry);
   }
-  static Dentry* Untagged(uintptr_t slot) {
-    return reinterpret_cast<Dentry*>(slot & ((uintptr_t{1} << kTagShift) - 1));
-  }
-
-  // Defined in dentry.h. Null if there is none, or if a writer is in the way.
-  Dentry* Find(const Dentry& parent, std::string_view name, uint32_t hash) const;
+  static Dentry* Untagged(uintptr_t slot) { return reinterpret_cast<Dentry*>(slot & kAddressBits); }
 
   // A power of two of empty slots.
   static ChildTable* Make(uint32_t slot_count);
   static void Free(void* table);
   // True if an empty slot was taken, false if that of a removed child.
-  bool Put(uintptr_t tagged, uint32_t hash);
+  bool Put(uintptr_t tagged, uint64_t hash);
 
   uint32_t mask;                    // number of slots - 1
   std::atomic<uintptr_t> slots[1];  // mask + 1 of them
+};
+
+// A ChildTable's address with its mask in the upper bits, so that a walk need not load the mask
+// before it can load the slot.
+class ChildTableRef {
+ public:
+  ChildTableRef() = default;
+  explicit ChildTableRef(const ChildTable* table)
+      : bits_(table == nullptr ? 0
+                               : std::min<uintptr_t>(table->mask, kLarge) << ChildTable::kTagShift |
+                                     reinterpret_cast<uintptr_t>(table)) {}
+
+  // Defined in dentry.h. Null if there is none, or if a writer is in the way.
+  Dentry* Find(const Dentry& parent, const internal::NameKey& name) const;
+
+ private:
+  static constexpr uintptr_t kLarge = 0xffff;  // the mask is this or more: see the table
+
+  uintptr_t bits_ = 0;
 };
 
 class Directory {

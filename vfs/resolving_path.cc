@@ -2,37 +2,9 @@
 
 #include "vfs/resolving_path.h"
 
-#include <algorithm>
-#include <bit>
-
-#include "vfs/internal/name.h"
 #include "vfs/mount_table.h"
 
 namespace stasis::vfs {
-namespace {
-
-std::string_view SkipSlashes(std::string_view path) {
-  size_t i = 0;
-  while (i < path.size() && path[i] == '/') ++i;
-  return path.substr(i);
-}
-
-// Position of the first slash, or the size. Names are short: eight bytes at once mostly find it.
-size_t FindSlash(std::string_view path) {
-  if (path.size() >= 8) {
-    const uint64_t x = internal::LoadWord<uint64_t>(path.data()) ^ 0x2f2f2f2f2f2f2f2f;
-    const uint64_t zero_bytes = (x - 0x0101010101010101) & ~x & 0x8080808080808080;
-    if (zero_bytes != 0) return static_cast<size_t>(std::countr_zero(zero_bytes)) / 8;
-  } else {
-    for (size_t i = 0; i < path.size(); ++i) {
-      if (path[i] == '/') return i;
-    }
-    return path.size();
-  }
-  return std::min(path.find('/', 8), path.size());
-}
-
-}  // namespace
 
 Result<VirtualDentry> VirtualDentry::Hold(Mount& mount, Dentry& dentry) {
   // A mount goes away only while nobody is inside the operation gate.
@@ -58,20 +30,19 @@ ResolvingPath::ResolvingPath(const MountTable& mounts, const Clock& clock, const
 }
 
 void ResolvingPath::Begin(std::string_view path) {
-  if (!path.empty() && path.back() == '/' && pending_.empty()) must_be_dir_ = true;
-  rest_ = SkipSlashes(path);
-  component_ = {};
-  if (!rest_.empty() || !pending_.empty()) NextComponent();
+  if (!path.empty() && path.back() == '/') {
+    if (pending_.empty()) must_be_dir_ = true;
+    while (!path.empty() && path.back() == '/') path.remove_suffix(1);
+  }
+  SetRest(path);
 }
 
-void ResolvingPath::NextComponent() {
-  if (rest_.empty()) {
-    rest_ = pending_.back();
+void ResolvingPath::SetRest(std::string_view rest) {
+  if (rest.empty() && !pending_.empty()) {
+    rest = pending_.back();
     pending_.pop_back();
   }
-  const size_t slash = FindSlash(rest_);
-  component_ = rest_.substr(0, slash);
-  rest_ = SkipSlashes(rest_.substr(slash));
+  set_rest(rest);
 }
 
 Result<bool> ResolvingPath::CheckRootSlow(Dentry& dentry) {
@@ -98,7 +69,7 @@ Result<void> ResolvingPath::CheckMountSlow(Dentry& dentry) {
 Result<void> ResolvingPath::HandleSymlink(Dentry& dir, std::string_view target) {
   if (++symlinks_ > kMaxSymlinks) return Err(ELOOP);
   if (target.empty()) return Err(ENOENT);
-  if (!rest_.empty()) pending_.push_back(rest_);
+  if (const std::string_view rest = AfterComponent(); !rest.empty()) pending_.push_back(rest);
   Begin(target);
   if (target.front() != '/') {
     start_ = &dir;

@@ -28,6 +28,7 @@
 #include "state/base/clock.h"
 #include "state/base/result.h"
 #include "vfs/credentials.h"
+#include "vfs/internal/name.h"
 #include "vfs/path_operation.h"
 
 namespace stasis::vfs {
@@ -58,18 +59,28 @@ class ResolvingPath {
   const Credentials& creds() const { return creds_; }
   const Clock& clock() const { return clock_; }
 
-  // What is left. A component is never empty, and may be "." or "..".
-  bool done() const { return component_.empty(); }
-  std::string_view component() const { return component_; }
-  // True if the current component is the last one.
-  bool final_component() const { return rest_.empty() && pending_.empty(); }
-  void Advance() {
-    if (rest_.empty() && pending_.empty()) [[likely]] {
-      component_ = {};
-      return;
-    }
-    NextComponent();
+  // What is left of the path, from the current component on, without slashes around. Empty only if
+  // the walk is done.
+  std::string_view rest() const { return rest_; }
+  bool done() const { return rest_.empty(); }
+  // A walk may go ahead by itself and set what it left: while in_symlink(), not beyond the last
+  // component.
+  void set_rest(std::string_view rest) {
+    rest_ = internal::SkipSlashes(rest);
+    component_ = {};
   }
+  // True while the components come from a symbolic link's target that more of the path follows.
+  bool in_symlink() const { return !pending_.empty(); }
+  // The current component, may be "." or ".."; empty if done().
+  std::string_view component() {
+    if (component_.empty()) {
+      component_ = internal::FirstComponent(rest_.data(), rest_.data() + rest_.size()).text;
+    }
+    return component_;
+  }
+  // True if the current component is the last one.
+  bool final_component() { return pending_.empty() && AfterComponent().empty(); }
+  void Advance() { SetRest(AfterComponent()); }
 
   // True if the path ended in a slash (or "/." or "/.."), so that its file must be a directory.
   bool must_be_dir() const { return must_be_dir_; }
@@ -95,9 +106,7 @@ class ResolvingPath {
   // in this mount), ELOOP, ENOENT for an empty target.
   Result<void> HandleSymlink(Dentry& dir, std::string_view target);
   // True if the link in the current component is to be followed.
-  bool ShouldFollowSymlink() const {
-    return follow_final_symlink_ || !final_component() || must_be_dir_;
-  }
+  bool ShouldFollowSymlink() { return follow_final_symlink_ || !final_component() || must_be_dir_; }
 
   // A filesystem sets where a later kJump continues from, if it jumps for reasons of its own.
   void SetStart(Mount& mount, Dentry& dentry) {
@@ -109,7 +118,11 @@ class ResolvingPath {
   Result<bool> CheckRootSlow(Dentry& dentry);
   Result<void> CheckMountSlow(Dentry& dentry);
   void Begin(std::string_view path);
-  void NextComponent();
+  // Goes on with `rest`, and when that is used up with the path in which the link was found.
+  void SetRest(std::string_view rest);
+  std::string_view AfterComponent() {
+    return internal::SkipSlashes(rest_.substr(component().size()));
+  }
 
   const MountTable& mounts_;
   const Clock& clock_;
@@ -118,8 +131,8 @@ class ResolvingPath {
   Dentry* root_dentry_;
   Mount* mount_;
   Dentry* start_;
-  std::string_view component_;
-  std::string_view rest_;  // after component_, without leading slashes
+  std::string_view rest_;
+  std::string_view component_;  // what rest_ begins with; empty if not looked at yet
   bool must_be_dir_ = false;
   bool follow_final_symlink_;
   int symlinks_ = 0;

@@ -93,38 +93,42 @@ Result<void> TreeFilesystem::FollowSymlink(ResolvingPath& path, Dentry& dir, Ino
   return path.HandleSymlink(dir, target);
 }
 
-inline Dentry* TreeFilesystem::StepCached(ResolvingPath& path, Dentry& dir) {
-  const std::string_view name = path.component();
-  // A directory that everybody may search; hidden files and dots take the long way.
-  if (name.front() == '.' || (dir.inode().mode() & 0111) != 0111) return nullptr;
-  Dentry* child = dir.TryLookup(name);
-  if (child == nullptr || child->needs_attention()) return nullptr;
-  path.Advance();
-  return child;
+Dentry* TreeFilesystem::WalkCached(ResolvingPath& path, Dentry* dentry, bool to_parent) {
+  const char* at = path.rest().data();
+  const char* const end = at + path.rest().size();
+  const bool keep_last = to_parent || path.in_symlink();
+  // Hidden files, dots and repeated slashes take the long way, and so does a directory that not
+  // everybody may search.
+  while (at != end && static_cast<unsigned char>(*at - '.') > '/' - '.' &&
+         (dentry->inode().mode() & 0111) == 0111) {
+    const internal::NameKey name = internal::FirstComponent(at, end);
+    const char* const stop = at + name.text.size();
+    if (stop == end && keep_last) break;
+    Dentry* child = dentry->TryLookup(name);
+    if (child == nullptr || child->needs_attention()) break;
+    dentry = child;
+    at = stop == end ? end : stop + 1;
+  }
+  path.set_rest({at, end});
+  return dentry;
 }
 
 Result<Dentry*> TreeFilesystem::Walk(ResolvingPath& path) {
-  Dentry* dentry = &path.start();
-  while (!path.done()) {
-    if (Dentry* child = StepCached(path, *dentry); child != nullptr) [[likely]] {
-      dentry = child;
-      continue;
+  Dentry* dentry = WalkCached(path, &path.start(), /*to_parent=*/false);
+  while (!path.done()) [[unlikely]] {
+      STASIS_ASSIGN_OR_RETURN(dentry, Step(path, *dentry));
+      dentry = WalkCached(path, dentry, /*to_parent=*/false);
     }
-    STASIS_ASSIGN_OR_RETURN(dentry, Step(path, *dentry));
-  }
   if (path.must_be_dir() && !dentry->is_dir()) return Err(ENOTDIR);
   return dentry;
 }
 
 Result<Dentry*> TreeFilesystem::WalkToParent(ResolvingPath& path) {
-  Dentry* dir = &path.start();
-  while (!path.done() && !path.final_component()) {
-    if (Dentry* child = StepCached(path, *dir); child != nullptr) [[likely]] {
-      dir = child;
-      continue;
+  Dentry* dir = WalkCached(path, &path.start(), /*to_parent=*/true);
+  while (!path.done() && !path.final_component()) [[unlikely]] {
+      STASIS_ASSIGN_OR_RETURN(dir, Step(path, *dir));
+      dir = WalkCached(path, dir, /*to_parent=*/true);
     }
-    STASIS_ASSIGN_OR_RETURN(dir, Step(path, *dir));
-  }
   if (!path.done()) STASIS_RETURN_IF_ERROR(CheckSearch(path.creds(), *dir));
   return dir;
 }

@@ -66,8 +66,9 @@ class TreeFilesystem : public Filesystem {
   // `directory` is that of `dir`: clang follows it, but not dir.directory().
   Result<Dentry*> LookupChildLocked(Dentry& dir, Directory& directory, std::string_view name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(directory.mu);
-  // The step of a walk that needs nothing special: null if it does, or may.
-  static Dentry* StepCached(ResolvingPath& path, Dentry& dir);
+  // Goes from `dentry` as far as no component needs more than the cache, and with `to_parent` not
+  // beyond the last one's directory.
+  static Dentry* WalkCached(ResolvingPath& path, Dentry* dentry, bool to_parent);
   // One step of a walk, from `dir` by the current component, which it consumes.
   Result<Dentry*> Step(ResolvingPath& path, Dentry& dir);
   Result<Dentry*> StepUp(ResolvingPath& path, Dentry& dir);

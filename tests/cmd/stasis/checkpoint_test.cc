@@ -92,6 +92,20 @@ TEST_F(CheckpointTest, RefusesABadReference) {
   EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:../v1"}), ExitsWith(2));
 }
 
+TEST_F(CheckpointTest, AFullDiskLeavesEarlierTags) {
+  ASSERT_THAT(Shell("mkdir small && mount -t tmpfs -o size=3m tmpfs small"), Succeeded());
+  StartBox("box");
+  ASSERT_THAT(Stasis({"checkpoint", "box", "small/snaps:v1"}), Succeeded());
+  const std::string files = Shell("find small | wc -l").out;
+  ASSERT_THAT(In("box", "head -c 9000000 /dev/urandom > /data"), Succeeded());
+  EXPECT_THAT(Stasis({"checkpoint", "box", "small/snaps:v2"}), ExitsWith(9));
+  EXPECT_EQ(Shell("find small | wc -l").out, files);
+  EXPECT_THAT(Stasis({"verify", "small/snaps:v1"}), Succeeded());
+  // The sandbox goes on, and there is room elsewhere.
+  EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:v2"}), Succeeded());
+  EXPECT_THAT(Shell("umount -l small"), Succeeded());
+}
+
 TEST_F(CheckpointTest, PrintsErrorsAsJsonToo) {
   const Outcome outcome = Stasis({"checkpoint", "box", "snaps:v1", "--json"});
   EXPECT_EQ(outcome.Json().at("error").at("code"), "not_found");
