@@ -31,7 +31,12 @@ endif()
 find_program(STASIS_CCACHE ccache)
 if(STASIS_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${STASIS_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${STASIS_CCACHE})
+  # As its manual asks for precompiled headers.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${STASIS_CCACHE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+  endif()
 endif()
 find_program(STASIS_MOLD mold)
 if(STASIS_MOLD)

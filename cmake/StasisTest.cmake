@@ -9,6 +9,22 @@
 # under sanitizers, built by the target core_tests).
 add_custom_target(core_tests)
 
+# What nearly every test includes, parsed once.
+function(_stasis_test_precompiled target)
+  if(NOT TARGET stasis_test_precompiled)
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/precompiled_main.cc CONTENT "int main() {}\n")
+    add_executable(stasis_test_precompiled EXCLUDE_FROM_ALL
+      ${PROJECT_BINARY_DIR}/precompiled_main.cc)
+    target_link_libraries(stasis_test_precompiled PRIVATE stasis_vfs stasis_options GTest::gmock
+                          GTest::gtest)
+    target_precompile_headers(stasis_test_precompiled PRIVATE
+      <gmock/gmock.h> <gtest/gtest.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+      <absl/synchronization/mutex.h> <filesystem> <fstream> <map> <memory> <set> <string> <thread>
+      <vector>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM stasis_test_precompiled)
+endfunction()
+
 function(stasis_test)
   cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;LABELS" ${ARGN})
   foreach(source ${ARG_UNPARSED_ARGUMENTS})
@@ -18,6 +34,7 @@ function(stasis_test)
     add_executable(${test} ${source})
     target_link_libraries(${test} PRIVATE ${ARG_DEPS} stasis_options GTest::gmock GTest::gtest
                           GTest::gtest_main)
+    _stasis_test_precompiled(${test})
     if(test MATCHES "^(state|vfs|fsimpl|sanitize)\\.")
       add_dependencies(core_tests ${test})
       list(APPEND ARG_LABELS core)
