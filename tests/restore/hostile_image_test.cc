@@ -32,8 +32,11 @@ struct Access::Type<::stasis::testing::Intruder> {
   static void SetMode(vfs::Inode& inode, uint32_t mode) { inode.mode_ = mode; }
   static void SetSize(vfs::Inode& inode, uint64_t size) { inode.size_ = size; }
   static void SetIno(vfs::Inode& inode, uint64_t ino) { inode.ino_ = ino; }
-  static void SetInode(vfs::Dentry& dentry, RefPtr<Object> object) {
-    dentry.inode_ = RefPtr<vfs::Inode>::Adopt(static_cast<vfs::Inode*>(object.release()));
+  // Returns what was there. The dentry must not be used until it is put back.
+  static RefPtr<Object> ExchangeInode(vfs::Dentry& dentry, RefPtr<Object> object) {
+    auto old = RefPtr<Object>::Adopt(dentry.inode_.release());
+    dentry.inode_ = RefPtr<vfs::Inode>::Adopt(reinterpret_cast<vfs::Inode*>(object.release()));
+    return old;
   }
 };
 
@@ -205,10 +208,9 @@ TEST_F(HostileImageTest, SizeOfExabytesCostsNothing) {
 
 TEST_F(HostileImageTest, ReferenceToAnotherTypeIsRefused) {
   vfs::Dentry& small = DentryAt("/small");
-  RefPtr<vfs::Inode> real(&small.inode());
-  Intruder::SetInode(small, RefPtr<state::Object>(&DentryAt("/d")));
+  auto real = Intruder::ExchangeInode(small, RefPtr<state::Object>(&DentryAt("/d")));
   state::SavedGraph graph = Graph();
-  Intruder::SetInode(small, real);
+  Intruder::ExchangeInode(small, std::move(real));
   ExpectRefused(RestoreGraph(graph), {"table vfs.Dentry", "row", "field inode"});
 }
 

@@ -36,8 +36,7 @@ long Nanoseconds(TimeNs time) {  // NOLINT(google-runtime-int)
 // ASCII would be marked as binary. This thread's, for the time of a call.
 class LocaleScope {
  public:
-  explicit LocaleScope(void* locale)
-      : old_(locale == nullptr ? nullptr : ::uselocale(static_cast<locale_t>(locale))) {}
+  LocaleScope() : old_(Utf8() == nullptr ? nullptr : ::uselocale(Utf8())) {}
   ~LocaleScope() {
     if (old_ != nullptr) ::uselocale(old_);
   }
@@ -45,6 +44,12 @@ class LocaleScope {
   LocaleScope& operator=(const LocaleScope&) = delete;
 
  private:
+  // Made once, and never freed: libarchive keeps converters that were made for it.
+  static locale_t Utf8() {
+    static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return locale;
+  }
+
   locale_t old_;
 };
 
@@ -63,10 +68,7 @@ std::span<const std::byte> ZeroPages::First(uint64_t length) const {
 }
 
 TarSink::TarSink(int fd, TransferReport& report)
-    : report_(report),
-      archive_(archive_write_new()),
-      entry_(archive_entry_new()),
-      locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    : report_(report), archive_(archive_write_new()), entry_(archive_entry_new()) {
   archive_write_set_format_pax(archive_);
   archive_write_set_format_option(archive_, "pax", "xattrheader", "SCHILY");
   // What is written is what was asked for: no padding of the last block for tape drives.
@@ -75,10 +77,9 @@ TarSink::TarSink(int fd, TransferReport& report)
 }
 
 TarSink::~TarSink() {
-  const LocaleScope locale(locale_);
+  const LocaleScope locale;
   archive_entry_free(entry_);
   archive_write_free(archive_);
-  // The locale stays: libarchive may have kept converters that were made for it.
 }
 
 Result<void> TarSink::Finish() {
@@ -152,7 +153,7 @@ void TarSink::Describe(const TreeNode& node) {
 }
 
 Result<void> TarSink::WriteHeader() {
-  const LocaleScope locale(locale_);
+  const LocaleScope locale;
   // A warning is a name that is not UTF-8, which is then stored as bytes.
   if (archive_write_header(archive_, entry_) < ARCHIVE_WARN) return Failed();
   return {};

@@ -59,7 +59,6 @@ class TarSink final : public TreeSink {
   TransferReport& report_;
   struct archive* archive_;
   struct archive_entry* entry_;
-  void* locale_;  // UTF-8, so that names are stored as they are
   ZeroPages zeros_;
   uint64_t position_ = 0;  // in the file that is being written
 };
