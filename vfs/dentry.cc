@@ -35,6 +35,14 @@ RefPtr<Dentry> Dentry::Make(std::string_view name, RefPtr<Inode> inode) {
   return dentry;
 }
 
+RefPtr<Dentry> Dentry::MakeDisconnected(Dentry& parent, std::string_view name,
+                                        RefPtr<Inode> inode) {
+  RefPtr<Dentry> dentry = Make(name, std::move(inode));
+  dentry->SetParent(&parent);
+  dentry->SetFlag(kDisconnected, true);
+  return dentry;
+}
+
 Dentry::~Dentry() {
   // No reader is left: OnZeroRefs waited for them.
   const Name* name = name_.load(std::memory_order_relaxed);

@@ -46,6 +46,9 @@ class Dentry final : public state::Object {
   static RefPtr<Dentry> MakeRoot(RefPtr<Inode> inode);
   // A dentry not connected yet. Requires: IsValidName(name).
   static RefPtr<Dentry> Make(std::string_view name, RefPtr<Inode> inode);
+  // One that `parent` has never listed: a file made without a name.
+  static RefPtr<Dentry> MakeDisconnected(Dentry& parent, std::string_view name,
+                                         RefPtr<Inode> inode);
   ~Dentry() override;
 
   // Valid in a read-copy-update section, or while no rename can happen.

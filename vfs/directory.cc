@@ -133,6 +133,10 @@ void Directory::MarkOrder(const Dentry& child) {
 
 void Directory::Insert(RefPtr<Dentry> child) {
   WriteSection section(*this);
+  Add(std::move(child));
+}
+
+void Directory::Add(RefPtr<Dentry> child) {
   Reserve();
   Dentry* dentry = child.release();
   dentry->SetParent(owner_);
@@ -155,7 +159,7 @@ RefPtr<Dentry> Directory::Remove(Dentry& child) {
 }
 
 RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to, std::string_view name,
-                               Dentry* replaced) {
+                               Dentry* replaced, RefPtr<Dentry> left_behind) {
   WriteSection section(from, to);
   if (replaced == nullptr) to.Reserve();
   from.FindSlot(child)->store(ChildTable::kTombstone, std::memory_order_release);
@@ -167,11 +171,13 @@ RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to, st
   to.AppendOrder(&child);
   if (replaced == nullptr) {
     to.PutSlot(&child);
-    return nullptr;
+  } else {
+    slot->store(ChildTable::Tagged(&child, internal::HashName(internal::NameKey(name))),
+                std::memory_order_release);
+    to.MarkOrder(*replaced);
+    replaced->SetFlag(Dentry::kDisconnected, true);
   }
-  slot->store(ChildTable::Tagged(&child, child.name_hash()), std::memory_order_release);
-  to.MarkOrder(*replaced);
-  replaced->SetFlag(Dentry::kDisconnected, true);
+  if (left_behind) from.Add(std::move(left_behind));
   return RefPtr<Dentry>::Adopt(replaced);
 }
 

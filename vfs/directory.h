@@ -103,9 +103,11 @@ class Directory {
   RefPtr<Dentry> Remove(Dentry& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Moves `child` of `from` to `to` under `name`, in place of `replaced` (may be null) without a
-  // moment in which the name is missing. Returns the reference on `replaced`.
+  // moment in which the name is missing; `left_behind` (may be null) gets the old name in the same
+  // way. Returns the reference on `replaced`.
   static RefPtr<Dentry> Move(Directory& from, Dentry& child, Directory& to, std::string_view name,
-                             Dentry* replaced) ABSL_EXCLUSIVE_LOCKS_REQUIRED(from.mu, to.mu);
+                             Dentry* replaced, RefPtr<Dentry> left_behind)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(from.mu, to.mu);
   // Exchanges the places of two children.
   static void Exchange(Directory& a, Dentry& child_a, Directory& b, Dentry& child_b)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(a.mu, b.mu);
@@ -126,6 +128,8 @@ class Directory {
     }
   }
 
+  // Above the positions of all children there are.
+  uint64_t end_position() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return next_position_; }
   size_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_; }
   bool empty() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_ == 0; }
   // A restore hands over the children's dentries before they can be linked, and takes them back to
@@ -159,6 +163,8 @@ class Directory {
   void PublishTable(ChildTable* table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void PutSlot(Dentry* child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   std::atomic<uintptr_t>* FindSlot(const Dentry& child) const ABSL_SHARED_LOCKS_REQUIRED(mu);
+  // Requires: a WriteSection.
+  void Add(RefPtr<Dentry> child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void AppendOrder(Dentry* child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void MarkOrder(const Dentry& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);

@@ -3,6 +3,7 @@
 #include "vfs/file_data.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -166,6 +167,47 @@ Result<void> FileData::PunchHole(uint64_t offset, uint64_t length) {
   Erase(head.index + 1, last);
   if (last > head.index && end % kChunkSize != 0)
     STASIS_RETURN_IF_ERROR(ZeroInChunk(last, 0, static_cast<uint32_t>(end % kChunkSize)));
+  return {};
+}
+
+Result<void> FileData::Reserve(uint64_t offset, uint64_t length) {
+  static constexpr std::byte kZero{};
+  while (length > 0) {
+    const Piece piece = FirstPiece(offset, length);
+    const uint32_t end = piece.offset + piece.length;
+    const RefPtr<Chunk>* chunk = Find(piece.index);
+    if (chunk == nullptr || (*chunk)->size() < end)
+      STASIS_RETURN_IF_ERROR(Write(piece.index * kChunkSize + end - 1, {&kZero, 1}));
+    offset += piece.length;
+    length -= piece.length;
+  }
+  return {};
+}
+
+void FileData::ShareChunk(uint64_t index, const RefPtr<Chunk>* chunk) {
+  const RefPtr<Chunk> shared = chunk == nullptr ? nullptr : *chunk;  // our own slots may move
+  Erase(index, index + 1);
+  if (!shared) return;
+  Slot(index) = shared;
+  Account(0, AllocatedFor(shared->size()));
+}
+
+Result<void> FileData::CopyFrom(const FileData& from, uint64_t from_offset, uint64_t offset,
+                                uint64_t length) {
+  std::array<std::byte, kChunkSize> buffer;
+  while (length > 0) {
+    const Piece piece = FirstPiece(offset, length);
+    if (piece.length == kChunkSize && from_offset % kChunkSize == 0) {
+      ShareChunk(piece.index, from.Find(from_offset / kChunkSize));
+    } else {
+      const std::span<std::byte> bytes(buffer.data(), piece.length);
+      STASIS_RETURN_IF_ERROR(from.Read(from_offset, bytes));
+      STASIS_RETURN_IF_ERROR(Write(offset, bytes));
+    }
+    offset += piece.length;
+    from_offset += piece.length;
+    length -= piece.length;
+  }
   return {};
 }
 

@@ -47,6 +47,15 @@ class FileData {
   // Errors: EIO.
   Result<void> PunchHole(uint64_t offset, uint64_t length);
 
+  // Fills the holes of [offset, offset + length) with zeros. Errors: EIO.
+  Result<void> Reserve(uint64_t offset, uint64_t length);
+
+  // Makes `length` bytes at `offset` those of `from` at `from_offset`, sharing whole chunks where
+  // the two positions allow it. Both may be the same file if the ranges do not overlap.
+  // Errors: EIO.
+  Result<void> CopyFrom(const FileData& from, uint64_t from_offset, uint64_t offset,
+                        uint64_t length);
+
   // The first position from `offset` on, below `size`, that is in a chunk (data) or in a hole; the
   // end of the file counts as a hole. Errors: ENXIO if there is none, or `offset` >= `size`.
   Result<uint64_t> SeekData(uint64_t offset, uint64_t size) const;
@@ -81,6 +90,8 @@ class FileData {
   }
   Result<void> WriteChunk(uint64_t index, uint32_t offset, std::span<const std::byte> bytes);
   Result<void> CutChunk(uint64_t index, uint32_t size);
+  // Takes over a whole chunk of another file, or its hole (null).
+  void ShareChunk(uint64_t index, const RefPtr<state::Chunk>* chunk);
   Result<void> ZeroInChunk(uint64_t index, uint32_t offset, uint32_t length);
 
   std::atomic<uint64_t> allocated_{0};

@@ -2,6 +2,8 @@
 
 #include "vfs/file_description.h"
 
+#include <linux/falloc.h>
+
 #include <limits>
 #include <string>
 #include <utility>
@@ -82,6 +84,41 @@ Result<size_t> FileDescription::DoWrite(std::span<const std::byte> bytes, uint64
   return inode().Write(*offset, bytes, now);
 }
 
+Result<void> FileDescription::Allocate(int mode, uint64_t offset, uint64_t length) {
+  constexpr int kModes = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+  Operation operation(VfsOf(at_).gate());
+  if ((status_flags() & O_PATH) != 0) return Err(EBADF);
+  if (length == 0 || offset > kMaxOffset || length > kMaxOffset) return Err(EINVAL);
+  if ((mode & FALLOC_FL_PUNCH_HOLE) != 0 && (mode & FALLOC_FL_KEEP_SIZE) == 0)
+    return Err(EOPNOTSUPP);
+  if (!writable_) return Err(EBADF);
+  if (S_ISFIFO(inode().mode())) return Err(ESPIPE);
+  if (inode().is_dir()) return Err(EISDIR);
+  if (!inode().is_regular()) return Err(ENODEV);
+  if (length > kMaxOffset - offset) return Err(EFBIG);
+  if ((mode & ~kModes) != 0) return Err(EOPNOTSUPP);
+  MountWriter writer(at_.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  return inode().Allocate(mode, offset, length, VfsOf(at_).clock().Now());
+}
+
+Result<uint64_t> FileDescription::CopyRange(FileDescription& from, uint64_t from_offset,
+                                            FileDescription& to, uint64_t to_offset,
+                                            uint64_t length) {
+  Operation operation(VfsOf(to.at_).gate());
+  if (!from.readable_ || !to.writable_ || (to.status_flags() & O_APPEND) != 0) return Err(EBADF);
+  if (from.inode().is_dir() || to.inode().is_dir()) return Err(EISDIR);
+  if (!from.inode().is_regular() || !to.inode().is_regular()) return Err(EINVAL);
+  if (from_offset > kMaxOffset || to_offset > kMaxOffset) return Err(EINVAL);
+  if (length > kMaxOffset - from_offset || length > kMaxOffset - to_offset) return Err(EOVERFLOW);
+  // Another filesystem may be of another VirtualFilesystem, with a gate of its own.
+  if (&from.inode().filesystem() != &to.inode().filesystem()) return Err(EXDEV);
+  MountWriter writer(to.at_.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  return to.inode().CopyRange(from.inode(), from_offset, to_offset, length,
+                              VfsOf(to.at_).clock().Now());
+}
+
 Result<size_t> FileDescription::Read(std::span<std::byte> out) {
   Operation operation(VfsOf(at_).gate());
   absl::MutexLock lock(&offset_mu_);
@@ -138,6 +175,11 @@ Result<void> FileDescription::DoIterate(uint64_t position,
   const Directory& directory = dir.directory();
   absl::ReaderMutexLock lock(&directory.mu);
   if (directory.dead()) return Err(ENOENT);
+  uint64_t end = listing_end_.load(std::memory_order_relaxed);
+  if (position == 0 || end == 0) {
+    end = directory.end_position();
+    listing_end_.store(end, std::memory_order_relaxed);
+  }
   if (position == 0 && !fn({.name = ".",
                             .ino = inode().ino(),
                             .type = S_IFDIR,
@@ -154,11 +196,11 @@ Result<void> FileDescription::DoIterate(uint64_t position,
       return {};
   }
   directory.ForEachFrom(position, [&](Dentry& child) {
-    return fn({.name = child.name(),
-               .ino = child.inode().ino(),
-               .type = child.inode().mode() & S_IFMT,
-               .next_position = child.position() + 1,
-               .dentry = &child});
+    return child.position() < end && fn({.name = child.name(),
+                                         .ino = child.inode().ino(),
+                                         .type = child.inode().mode() & S_IFMT,
+                                         .next_position = child.position() + 1,
+                                         .dentry = &child});
   });
   return {};
 }

@@ -62,10 +62,18 @@ class FileDescription : public state::Object {
   // At the file's offset, which moves.
   Result<size_t> Read(std::span<std::byte> out) ABSL_LOCKS_EXCLUDED(offset_mu_);
   Result<size_t> Write(std::span<const std::byte> bytes) ABSL_LOCKS_EXCLUDED(offset_mu_);
+  // As fallocate(2), see Inode::Allocate. Errors: EBADF, EINVAL, EFBIG, ENODEV, ESPIPE, EISDIR,
+  // ENOSPC, EIO, EOPNOTSUPP.
+  Result<void> Allocate(int mode, uint64_t offset, uint64_t length);
+  // As copy_file_range(2) at given positions. Returns the bytes copied, fewer only at the end of
+  // `from`. Errors: EBADF, EINVAL, EISDIR, EXDEV, EFBIG, ENOSPC, EIO.
+  static Result<uint64_t> CopyRange(FileDescription& from, uint64_t from_offset,
+                                    FileDescription& to, uint64_t to_offset, uint64_t length);
   // As lseek(2), with SEEK_DATA and SEEK_HOLE. Errors: EBADF, EINVAL, ENXIO, ESPIPE.
   Result<uint64_t> Seek(int64_t offset, int whence) ABSL_LOCKS_EXCLUDED(offset_mu_);
 
-  // Calls `fn` for the entries from `position` on until it returns false. `fn` runs with the
+  // Calls `fn` for the entries from `position` on until it returns false. What is added or renamed
+  // after the listing was begun (at position 0) is not in it, so it ends. `fn` runs with the
   // directory locked: it must not call back into the filesystem.
   // Errors: EBADF, ENOTDIR, ENOENT of a removed directory, EIO.
   Result<void> IterateDirectory(uint64_t position,
@@ -94,6 +102,8 @@ class FileDescription : public state::Object {
   bool writable_ = false;
 
   std::atomic<int> flags_{0};
+  // Of a directory: where the current listing ends; 0 before the first.
+  std::atomic<uint64_t> listing_end_{0};
 
   absl::Mutex offset_mu_ STATE(nosave);
   uint64_t offset_ ABSL_GUARDED_BY(offset_mu_) = 0;

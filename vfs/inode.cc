@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "state/load_context.h"
@@ -108,8 +109,29 @@ uint32_t Inode::WithoutPrivileges(const Credentials& creds, uint32_t mode) const
   return mode;
 }
 
+bool Inode::DropLocked(const DropPrivileges& drop) {
+  const uint32_t mode = mode_.load(std::memory_order_relaxed);
+  if (S_ISDIR(mode)) return false;
+  if (drop.capabilities) EraseXattr("security.capability");
+  uint32_t left = mode;
+  if (drop.set_ids) {
+    left &= ~static_cast<uint32_t>(S_ISUID);
+    if ((mode & S_IXGRP) != 0) left &= ~static_cast<uint32_t>(S_ISGID);
+  }
+  mode_.store(left, std::memory_order_relaxed);
+  return left != mode;
+}
+
+Result<bool> Inode::Drop(const DropPrivileges& drop, TimeNs now) {
+  absl::MutexLock lock(&mu_);
+  const bool changed = DropLocked(drop);
+  if (changed) TouchChanged(now);
+  return changed;
+}
+
 void Inode::ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
+  DropLocked(set.drop_privileges);
   uint32_t mode = mode_.load(kRelaxed);
   const bool given_away = (set.uid || set.gid) && !S_ISDIR(mode);
   if (given_away || (set.size && !creds.Has(Capability::kFsetid)))
@@ -151,6 +173,10 @@ Result<RefPtr<FileDescription>> Inode::Open(const VirtualDentry& at, const OpenO
 Result<size_t> Inode::Read(uint64_t, std::span<std::byte>) { return Err(EINVAL); }
 Result<size_t> Inode::Write(uint64_t, std::span<const std::byte>, TimeNs) { return Err(EINVAL); }
 Result<size_t> Inode::Append(std::span<const std::byte>, TimeNs, uint64_t*) { return Err(EINVAL); }
+Result<void> Inode::Allocate(int, uint64_t, uint64_t, TimeNs) { return Err(EOPNOTSUPP); }
+Result<uint64_t> Inode::CopyRange(Inode&, uint64_t, uint64_t, uint64_t, TimeNs) {
+  return Err(EXDEV);
+}
 Result<uint64_t> Inode::SeekExtent(uint64_t, int) const { return Err(EINVAL); }
 Result<void> Inode::DoTruncate(uint64_t) { return Err(EINVAL); }
 
@@ -164,21 +190,45 @@ Result<std::string> Inode::GetXattr(std::string_view name) const {
 
 Result<void> Inode::SetXattr(std::string_view name, std::string_view value, int flags, TimeNs now) {
   absl::MutexLock lock(&mu_);
-  const bool exists = xattrs_ != nullptr && xattrs_->find(name) != xattrs_->end();
+  const auto old = xattrs_ == nullptr ? XattrMap::iterator() : xattrs_->find(name);
+  const bool exists = xattrs_ != nullptr && old != xattrs_->end();
   if (exists && (flags & XATTR_CREATE) != 0) return Err(EEXIST);
   if (!exists && (flags & XATTR_REPLACE) != 0) return Err(ENODATA);
-  // listxattr(2) could not return more.
-  if (!exists) {
+  auto growth = static_cast<int64_t>(value.size());
+  if (exists) {
+    growth -= static_cast<int64_t>(old->second.size());
+  } else {
+    // listxattr(2) could not return more.
     size_t list_size = name.size() + 1;
     if (xattrs_ != nullptr) {
       for (const auto& [other, unused] : *xattrs_) list_size += other.size() + 1;
     }
     if (list_size > XATTR_LIST_MAX) return Err(ENOSPC);
+    growth += static_cast<int64_t>(name.size());
   }
+  STASIS_RETURN_IF_ERROR(ChargeXattrs(growth));
   if (xattrs_ == nullptr) xattrs_ = std::make_unique<XattrMap>();
   (*xattrs_)[std::string(name)] = std::string(value);
   TouchChanged(now);
   return {};
+}
+
+bool Inode::EraseXattr(std::string_view name) {
+  if (xattrs_ == nullptr) return false;
+  auto it = xattrs_->find(name);
+  if (it == xattrs_->end()) return false;
+  std::ignore = ChargeXattrs(-static_cast<int64_t>(it->first.size() + it->second.size()));
+  xattrs_->erase(it);
+  if (xattrs_->empty()) xattrs_.reset();
+  return true;
+}
+
+int64_t Inode::XattrBytes() const {
+  size_t bytes = 0;
+  if (xattrs_ != nullptr) {
+    for (const auto& [name, value] : *xattrs_) bytes += name.size() + value.size();
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 Result<std::vector<std::string>> Inode::ListXattr() const {
@@ -192,11 +242,7 @@ Result<std::vector<std::string>> Inode::ListXattr() const {
 
 Result<void> Inode::RemoveXattr(std::string_view name, TimeNs now) {
   absl::MutexLock lock(&mu_);
-  if (xattrs_ == nullptr) return Err(ENODATA);
-  auto it = xattrs_->find(name);
-  if (it == xattrs_->end()) return Err(ENODATA);
-  xattrs_->erase(it);
-  if (xattrs_->empty()) xattrs_.reset();
+  if (!EraseXattr(name)) return Err(ENODATA);
   TouchChanged(now);
   return {};
 }
@@ -205,6 +251,7 @@ Result<RefPtr<Inode>> Inode::LookupChild(std::string_view) { return Err(ENOENT);
 Result<RefPtr<Inode>> Inode::MakeChild(std::string_view, const NewFile&, TimeNs) {
   return Err(EPERM);
 }
+Result<RefPtr<Inode>> Inode::MakeTmpfile(const NewFile&, TimeNs) { return Err(EOPNOTSUPP); }
 Result<void> Inode::LinkChild(std::string_view, Inode&, TimeNs) { return Err(EPERM); }
 Result<void> Inode::UnlinkChild(std::string_view, Inode&, TimeNs) { return Err(EPERM); }
 Result<void> Inode::RmdirChild(std::string_view, Inode&, TimeNs) { return Err(EPERM); }

@@ -28,6 +28,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "state/annotations.h"
@@ -57,7 +58,8 @@ struct NewFile {
   uint32_t mode = 0;  // type and permission bits; the umask is applied already
   uint32_t uid = 0;
   uint32_t gid = 0;
-  uint64_t rdev = 0;  // of a device node
+  uint64_t rdev = 0;      // of a device node
+  bool linkable = false;  // of a file without a name: it may get one
   std::string_view symlink_target;
 };
 
@@ -91,6 +93,9 @@ class Inode : public state::Object {
   virtual Result<void> SetAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Takes privileges away. Returns whether the mode has changed. Nothing happens to directories.
+  Result<bool> Drop(const DropPrivileges& drop, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+
   // The target of a symbolic link; valid as long as the inode. Errors: EINVAL.
   virtual Result<std::string_view> ReadLink() const;
 
@@ -104,16 +109,25 @@ class Inode : public state::Object {
   virtual Result<size_t> Write(uint64_t offset, std::span<const std::byte> bytes, TimeNs now);
   // Writes at the end of the file, wherever that is by now; `*offset` gets where it was.
   virtual Result<size_t> Append(std::span<const std::byte> bytes, TimeNs now, uint64_t* offset);
+  // As fallocate(2), with the modes that a tmpfs has: 0, FALLOC_FL_KEEP_SIZE, and that with
+  // FALLOC_FL_PUNCH_HOLE. Nothing is reserved past the end of the file.
+  // Errors: EFBIG, ENOSPC, EIO, EOPNOTSUPP.
+  virtual Result<void> Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now);
+  // As copy_file_range(2): makes bytes of this file those of `from`, which may be this file if the
+  // ranges do not overlap. Returns how many, fewer only at the end of `from`.
+  // Errors: EINVAL, EXDEV, EFBIG, ENOSPC, EIO.
+  virtual Result<uint64_t> CopyRange(Inode& from, uint64_t from_offset, uint64_t offset,
+                                     uint64_t length, TimeNs now);
   // SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
   virtual Result<uint64_t> SeekExtent(uint64_t offset, int whence) const;
 
   // Extended attributes. Namespaces and permissions are checked by the caller (VirtualFilesystem).
   // Errors: ENODATA, EEXIST, E2BIG, ENOSPC, EOPNOTSUPP.
-  virtual Result<std::string> GetXattr(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
-  virtual Result<void> SetXattr(std::string_view name, std::string_view value, int flags,
-                                TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
-  virtual Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
-  virtual Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+  Result<std::string> GetXattr(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
+  Result<void> SetXattr(std::string_view name, std::string_view value, int flags, TimeNs now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
+  Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Operations on the children of a directory; the lock order is above. The dentry tree is changed
   // by the caller after they succeed.
@@ -124,7 +138,9 @@ class Inode : public state::Object {
   virtual Result<RefPtr<Inode>> LookupChild(std::string_view name);
   // Errors: ENOSPC, EDQUOT, EOPNOTSUPP, EIO.
   virtual Result<RefPtr<Inode>> MakeChild(std::string_view name, const NewFile& file, TimeNs now);
-  // Errors: EMLINK, EPERM.
+  // A regular file without a name, for O_TMPFILE. Errors: as MakeChild.
+  virtual Result<RefPtr<Inode>> MakeTmpfile(const NewFile& file, TimeNs now);
+  // Errors: EMLINK, EPERM, ENOENT if it has no link any more and may not get one.
   virtual Result<void> LinkChild(std::string_view name, Inode& target, TimeNs now);
   // `child` is not a directory.
   virtual Result<void> UnlinkChild(std::string_view name, Inode& child, TimeNs now);
@@ -161,12 +177,23 @@ class Inode : public state::Object {
   void set_size(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     size_.store(size, std::memory_order_relaxed);
   }
+  // Makes room for `bytes` more of extended attributes, or gives it back if negative. Errors:
+  // ENOSPC.
+  virtual Result<void> ChargeXattrs(int64_t) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return {}; }
+  // What the extended attributes take up, in bytes of names and values.
+  int64_t XattrBytes() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Called once, when the file has no link and nobody holds a dentry of it: gives back what it
   // takes up. Readers may still look at it; nobody changes it any more.
   virtual void ReleaseUnlinked() {}
   bool released() const { return (dentries_.load(std::memory_order_relaxed) & kReleased) != 0; }
   // False only while what a failed load has made is taken down.
   bool has_filesystem() const { return static_cast<bool>(filesystem_); }
+  // Whether a file without a link may get its first one (linkat(2) after O_TMPFILE).
+  bool linkable() const ABSL_SHARED_LOCKS_REQUIRED(mu_) { return linkable_; }
+  void set_linkable(bool on) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { linkable_ = on; }
+  static bool TakeLinkable(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu_) {
+    return std::exchange(inode.linkable_, false);
+  }
   void AddLinks(int32_t by) { nlink_.fetch_add(static_cast<uint32_t>(by)); }
   // nlink of another inode of the same filesystem.
   static void AddLinksTo(Inode& inode, int32_t by) { inode.AddLinks(by); }
@@ -174,6 +201,8 @@ class Inode : public state::Object {
  private:
   STATE_SAVABLE(Inode);
 
+  bool DropLocked(const DropPrivileges& drop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool EraseXattr(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint32_t WithoutPrivileges(const Credentials& creds, uint32_t mode) const;
   Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const;
   void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
@@ -203,6 +232,7 @@ class Inode : public state::Object {
   std::atomic<TimeNs> btime_{0};
 
   mutable absl::Mutex mu_ STATE(nosave);
+  bool linkable_ ABSL_GUARDED_BY(mu_) = false;
   std::unique_ptr<XattrMap> xattrs_ STATE(manual) ABSL_GUARDED_BY(mu_);  // null if none
 };
 

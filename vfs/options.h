@@ -9,14 +9,18 @@
 
 #include <cstdint>
 
+#include "vfs/stat.h"
+
 namespace stasis::vfs {
 
 struct OpenOptions {
   // As for open(2): the access mode, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
-  // O_PATH; others are kept as status flags.
+  // O_PATH, O_TMPFILE; others are kept as status flags.
   int flags = O_RDONLY;
   // Permission bits of a file that O_CREAT makes; the umask is applied already.
   uint32_t mode = 0;
+  // What the file loses with O_TRUNC.
+  DropPrivileges drop_privileges;
 
   bool readable() const { return (flags & O_ACCMODE) != O_WRONLY && (flags & O_PATH) == 0; }
   bool writable() const { return (flags & O_ACCMODE) != O_RDONLY && (flags & O_PATH) == 0; }

@@ -41,9 +41,16 @@ struct SetTime {
   bool now = false;
 };
 
+// Privileges that a file loses when somebody changes its content or owner.
+struct DropPrivileges {
+  bool set_ids = false;       // S_ISUID, and S_ISGID where it means more than mandatory locking
+  bool capabilities = false;  // security.capability
+};
+
 // The attributes a caller changes; the others stay.
 struct SetStat {
-  std::optional<uint32_t> mode;  // permission bits only
+  DropPrivileges drop_privileges;  // before `mode` is set; not from directories
+  std::optional<uint32_t> mode;    // permission bits only
   std::optional<uint32_t> uid;
   std::optional<uint32_t> gid;
   std::optional<uint64_t> size;

@@ -4,6 +4,8 @@
 
 #include "vfs/tree_filesystem.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <utility>
 
 #include "vfs/file_description.h"
@@ -214,7 +216,8 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenExisting(ResolvingPath& path
   STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_ASSIGN_OR_RETURN(auto file, OpenFound(path, dentry, options));
   if (truncate)
-    STASIS_RETURN_IF_ERROR(inode.SetAttributes(path.creds(), {.size = 0}, path.clock().Now()));
+    STASIS_RETURN_IF_ERROR(inode.SetAttributes(
+        path.creds(), {.drop_privileges = options.drop_privileges, .size = 0}, path.clock().Now()));
   return file;
 }
 
@@ -254,9 +257,33 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenOrCreate(ResolvingPath& path
   }
 }
 
+// The path is that of a directory, whose filesystem and permissions count.
+Result<RefPtr<FileDescription>> TreeFilesystem::OpenTmpfile(ResolvingPath& path,
+                                                            const OpenOptions& options) {
+  if (!options.writable() || (options.flags & O_CREAT) != 0) return Err(EINVAL);
+  if ((options.flags & O_NOFOLLOW) != 0) path.set_follow_final_symlink(false);
+  STASIS_ASSIGN_OR_RETURN(Dentry * dir, Walk(path));
+  if (!dir->is_dir()) return Err(ENOTDIR);
+  MountWriter writer(path.mount());
+  STASIS_RETURN_IF_ERROR(writer.status());
+  Inode& parent = dir->inode();
+  STASIS_RETURN_IF_ERROR(parent.CheckAccess(path.creds(), kWrite | kExecute));
+  const uint32_t mode = S_IFREG | (options.mode & kPermissionBits);
+  const Ownership owner = OwnershipOfNew(path.creds(), mode, parent.mode(), parent.gid());
+  const NewFile file{.mode = owner.mode,
+                     .uid = owner.uid,
+                     .gid = owner.gid,
+                     .linkable = (options.flags & O_EXCL) == 0};
+  STASIS_ASSIGN_OR_RETURN(auto inode, parent.MakeTmpfile(file, path.clock().Now()));
+  const std::string name = absl::StrCat("#", inode->ino());
+  const RefPtr<Dentry> dentry = Dentry::MakeDisconnected(*dir, name, std::move(inode));
+  return OpenFound(path, *dentry, options);
+}
+
 Result<RefPtr<FileDescription>> TreeFilesystem::OpenAt(ResolvingPath& path,
                                                        const OpenOptions& options) {
-  if ((options.flags & O_TMPFILE) == O_TMPFILE) return Err(EOPNOTSUPP);
+  if ((options.flags & O_TMPFILE) == O_TMPFILE && (options.flags & O_PATH) == 0)
+    return OpenTmpfile(path, options);
   if ((options.flags & O_CREAT) != 0 && (options.flags & O_PATH) == 0)
     return OpenOrCreate(path, options);
   if ((options.flags & O_NOFOLLOW) != 0) path.set_follow_final_symlink(false);

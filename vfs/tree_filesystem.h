@@ -83,6 +83,7 @@ class TreeFilesystem : public Filesystem {
   Result<RefPtr<FileDescription>> OpenExisting(ResolvingPath& path, Dentry& dentry,
                                                const OpenOptions& options);
   Result<void> CheckOpen(ResolvingPath& path, const Inode& inode, const OpenOptions& options);
+  Result<RefPtr<FileDescription>> OpenTmpfile(ResolvingPath& path, const OpenOptions& options);
   Result<RefPtr<FileDescription>> OpenOrCreate(ResolvingPath& path, const OpenOptions& options);
 
   // Makes a file named by the last component. Errors: EEXIST, ENOENT, EACCES, EROFS, ENAMETOOLONG,
@@ -91,6 +92,10 @@ class TreeFilesystem : public Filesystem {
   // What unlink, rmdir and rename require of a victim's name and permissions.
   Result<void> CheckRemovable(const Credentials& creds, const Dentry& parent,
                               const Dentry& child) const;
+  // What RENAME_WHITEOUT leaves under the old name: a device 0:0, which an overlay takes for "not
+  // here". `dir` is locked.
+  static Result<RefPtr<Dentry>> MakeWhiteout(const Credentials& creds, Inode& dir,
+                                             std::string_view name, TimeNs now);
   Result<void> RenameLocked(ResolvingPath& path, const RenameSource& source, Dentry& new_parent,
                             uint32_t flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(rename_mu_);
   // What can be wrong with a rename whatever the permissions.

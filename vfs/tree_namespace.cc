@@ -4,6 +4,7 @@
 
 #include <linux/fs.h>
 
+#include <tuple>
 #include <utility>
 
 #include "vfs/tree_filesystem.h"
@@ -224,6 +225,14 @@ Result<void> TreeFilesystem::CheckRenamePlaces(const ResolvingPath& path,
   return {};
 }
 
+Result<RefPtr<Dentry>> TreeFilesystem::MakeWhiteout(const Credentials& creds, Inode& dir,
+                                                    std::string_view name, TimeNs now) {
+  const Ownership owner = OwnershipOfNew(creds, S_IFCHR, dir.mode(), dir.gid());
+  const NewFile file{.mode = owner.mode, .uid = owner.uid, .gid = owner.gid, .rdev = 0};
+  STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, now));
+  return Dentry::Make(name, std::move(inode));
+}
+
 // The directories' locks are taken by address and ancestry, which clang cannot follow.
 Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSource& source,
                                           Dentry& new_parent,
@@ -262,13 +271,23 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
     if (!victim.empty()) return Err(ENOTEMPTY);
     victim.set_dead();
   }
-  auto renamed = old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name,
-                                     replaced == nullptr ? nullptr : &replaced->inode(), now);
+  RefPtr<Dentry> whiteout;
+  Result<void> renamed;
+  if ((flags & RENAME_WHITEOUT) != 0) {
+    auto made = MakeWhiteout(path.creds(), old_dir, old_name, now);
+    if (made) whiteout = *std::move(made);
+    if (!made) renamed = Err(made.error());
+  }
+  if (renamed) {
+    renamed = old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name,
+                                  replaced == nullptr ? nullptr : &replaced->inode(), now);
+    if (!renamed && whiteout) std::ignore = old_dir.UnlinkChild(old_name, whiteout->inode(), now);
+  }
   if (!renamed) {
     if (replaced != nullptr && replaced->is_dir()) replaced->directory().Revive();
     return renamed;
   }
-  removed = Directory::Move(from, *moved, to, new_name, replaced);
+  removed = Directory::Move(from, *moved, to, new_name, replaced, std::move(whiteout));
   return {};
 }
 

@@ -193,8 +193,9 @@ Result<void> VirtualFilesystem::RmdirAt(const Credentials& creds, const PathOper
 
 Result<void> VirtualFilesystem::RenameAt(const Credentials& creds, const PathOperation& old_path,
                                          const PathOperation& new_path, uint32_t flags) {
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ||
-      flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) {
+  constexpr uint32_t kNotWithExchange = RENAME_NOREPLACE | RENAME_WHITEOUT;
+  if ((flags & ~(kNotWithExchange | RENAME_EXCHANGE)) != 0 ||
+      ((flags & RENAME_EXCHANGE) != 0 && (flags & kNotWithExchange) != 0)) {
     return Err(EINVAL);
   }
   if (old_path.path.empty() || new_path.path.empty()) return Err(ENOENT);

@@ -104,7 +104,8 @@ class VirtualFilesystem final : public state::Object {
                       const PathOperation& new_path);
   Result<void> UnlinkAt(const Credentials& creds, const PathOperation& path);
   Result<void> RmdirAt(const Credentials& creds, const PathOperation& path);
-  // `flags` as for renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE; others give EINVAL.
+  // `flags` as for renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT; others
+  // give EINVAL.
   Result<void> RenameAt(const Credentials& creds, const PathOperation& old_path,
                         const PathOperation& new_path, uint32_t flags = 0);
 

@@ -3,6 +3,7 @@
 #include "fsimpl/memfs/filesystem.h"
 
 #include <linux/magic.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -41,6 +42,13 @@ RefPtr<MemFilesystem> MemFilesystem::Create(vfs::VirtualFilesystem& vfs,
   fs->set_root(vfs::Dentry::MakeRoot(MakeRef<DirectoryInode>(*fs, root, vfs.clock().Now())));
   vfs.AddFilesystem(fs);
   return fs;
+}
+
+uint64_t MemFilesystem::byte_limit() const {
+  if (size_limit_ != 0) return size_limit_;
+  static const auto memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                             static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return memory;
 }
 
 Result<void> MemFilesystem::ChargeBytes(uint64_t bytes) {

@@ -37,6 +37,8 @@ class MemFilesystem final : public vfs::TreeFilesystem {
 
   // Accounting, for this filesystem's inodes. Errors: ENOSPC.
   Result<void> ChargeBytes(uint64_t bytes);
+  // More than this cannot be there: the limit, or this machine's memory.
+  uint64_t byte_limit() const;
   void ReleaseBytes(uint64_t bytes) { bytes_used_.fetch_sub(bytes, std::memory_order_relaxed); }
   Result<void> ChargeInode();
   void ReleaseInode() { inodes_used_.fetch_sub(1, std::memory_order_relaxed); }

@@ -19,7 +19,7 @@ RefPtr<MemInode> MakeInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs n
     case S_IFDIR:
       return MakeRef<DirectoryInode>(fs, file, now);
     case S_IFREG:
-      return MakeRef<RegularInode>(fs, file, now);
+      return MakeRef<RegularInode>(fs, file, 1, now);
     case S_IFLNK:
       return MakeRef<SymlinkInode>(fs, file, now);
     default:
@@ -30,10 +30,23 @@ RefPtr<MemInode> MakeInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs n
 }  // namespace
 
 MemInode::~MemInode() {
-  if (has_filesystem() && !released()) fs().ReleaseInode();
+  if (!has_filesystem() || released()) return;
+  absl::MutexLock lock(&mu());
+  fs().ReleaseBytes(static_cast<uint64_t>(XattrBytes()));
+  fs().ReleaseInode();
 }
 
-void MemInode::ReleaseUnlinked() { fs().ReleaseInode(); }
+void MemInode::ReleaseUnlinked() {
+  absl::MutexLock lock(&mu());
+  fs().ReleaseBytes(static_cast<uint64_t>(XattrBytes()));
+  fs().ReleaseInode();
+}
+
+Result<void> MemInode::ChargeXattrs(int64_t bytes) {
+  if (bytes > 0) return fs().ChargeBytes(static_cast<uint64_t>(bytes));
+  fs().ReleaseBytes(static_cast<uint64_t>(-bytes));
+  return {};
+}
 
 absl::Status MemInode::AfterLoad(state::LoadContext& context) {
   if (dynamic_cast<MemFilesystem*>(&filesystem()) == nullptr)
@@ -42,6 +55,8 @@ absl::Status MemInode::AfterLoad(state::LoadContext& context) {
     return context.Invalid(*this, "ino", "is one that the filesystem has not given out");
   if (!fs().ChargeInode())
     return context.Invalid(*this, "filesystem", "has more files than its limit allows");
+  if (!fs().ChargeBytes(static_cast<uint64_t>(XattrBytes())))
+    return context.Invalid(*this, "xattrs", "are more than the filesystem's limit allows");
   return absl::OkStatus();
 }
 
@@ -52,6 +67,11 @@ Result<RefPtr<vfs::Inode>> DirectoryInode::MakeChild(std::string_view, const vfs
   if (child->is_dir()) AddLinks(1);
   Grow(1, now);
   return child;
+}
+
+Result<RefPtr<vfs::Inode>> DirectoryInode::MakeTmpfile(const vfs::NewFile& file, TimeNs now) {
+  STASIS_RETURN_IF_ERROR(fs().ChargeInode());
+  return RefPtr<vfs::Inode>(MakeRef<RegularInode>(fs(), file, 0, now));
 }
 
 // A change of the directory's entries, by one more, one less or neither.
@@ -65,7 +85,7 @@ Result<void> DirectoryInode::LinkChild(std::string_view, vfs::Inode& target, Tim
   {
     absl::MutexLock lock(&target.mu());
     // An unlinked file stays so: nobody can name it.
-    if (target.nlink() == 0) return Err(ENOENT);
+    if (target.nlink() == 0 && !TakeLinkable(target)) return Err(ENOENT);
     if (target.nlink() == UINT32_MAX) return Err(EMLINK);
     AddLinksTo(target, 1);
     target.TouchChanged(now);

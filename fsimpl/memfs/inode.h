@@ -29,10 +29,12 @@ class MemInode : public vfs::Inode {
   ~MemInode() override;
 
   void ReleaseUnlinked() override;
-  absl::Status AfterLoad(state::LoadContext& context);
+  absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   STATE_SAVABLE(MemInode);
+
+  Result<void> ChargeXattrs(int64_t bytes) override;
 };
 
 // The children are the dentries'; all of them are always in the dentry tree.
@@ -45,6 +47,7 @@ class DirectoryInode final : public MemInode {
 
   Result<RefPtr<vfs::Inode>> MakeChild(std::string_view name, const vfs::NewFile& file,
                                        TimeNs now) override;
+  Result<RefPtr<vfs::Inode>> MakeTmpfile(const vfs::NewFile& file, TimeNs now) override;
   Result<void> LinkChild(std::string_view name, vfs::Inode& target, TimeNs now) override;
   Result<void> UnlinkChild(std::string_view name, vfs::Inode& child, TimeNs now) override;
   Result<void> RmdirChild(std::string_view name, vfs::Inode& child, TimeNs now) override;
@@ -66,8 +69,7 @@ class DirectoryInode final : public MemInode {
 
 class RegularInode final : public MemInode {
  public:
-  RegularInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs now)
-      : MemInode(fs, file, 1, now) {}
+  RegularInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now);
   ~RegularInode() override;
 
   void FillStat(vfs::Stat& stat) const override;
@@ -76,6 +78,10 @@ class RegularInode final : public MemInode {
       ABSL_LOCKS_EXCLUDED(mu());
   Result<size_t> Append(std::span<const std::byte> bytes, TimeNs now, uint64_t* offset) override
       ABSL_LOCKS_EXCLUDED(mu());
+  Result<void> Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now) override
+      ABSL_LOCKS_EXCLUDED(mu());
+  Result<uint64_t> CopyRange(vfs::Inode& from, uint64_t from_offset, uint64_t offset,
+                             uint64_t length, TimeNs now) override;
   Result<uint64_t> SeekExtent(uint64_t offset, int whence) const override ABSL_LOCKS_EXCLUDED(mu());
 
   STASIS_SLAB_ALLOCATED(RegularInode);
@@ -90,6 +96,14 @@ class RegularInode final : public MemInode {
   Result<uint64_t> ChargeWrite(uint64_t offset, uint64_t length, uint64_t* charged)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> DoTruncate(uint64_t size) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  // Makes room for `length` bytes at `offset`, calls `change`, and charges what it took. Errors:
+  // ENOSPC, those of `change`, after which the data past the end of the file is as before.
+  template <typename Fn>
+  Result<void> Charged(uint64_t offset, uint64_t length, Fn change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  Result<uint64_t> CopyRangeLocked(RegularInode& from, uint64_t from_offset, uint64_t offset,
+                                   uint64_t length, TimeNs now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu(), from.mu());
   // May be read without the lock.
   uint64_t Allocated() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.allocated(); }
   Result<size_t> WriteLocked(uint64_t offset, std::span<const std::byte> bytes, TimeNs now)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,12 @@ constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
 constexpr uint64_t kPage = 4096;
 
 }  // namespace
+
+RegularInode::RegularInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now)
+    : MemInode(fs, file, nlink, now) {
+  absl::MutexLock lock(&mu());
+  set_linkable(file.linkable);
+}
 
 RegularInode::~RegularInode() {
   if (has_filesystem()) fs().ReleaseBytes(Allocated());
@@ -98,6 +106,71 @@ Result<size_t> RegularInode::Append(std::span<const std::byte> bytes, TimeNs now
   absl::MutexLock lock(&mu());
   *offset = size();
   return WriteLocked(*offset, bytes, now);
+}
+
+template <typename Fn>
+Result<void> RegularInode::Charged(uint64_t offset, uint64_t length, Fn change) {
+  // Charged for the most it can take, and the rest given back.
+  if (length > fs().byte_limit()) return Err(ENOSPC);
+  const uint64_t charged = data_.GrowthOfWrite(offset, length);
+  STASIS_RETURN_IF_ERROR(fs().ChargeBytes(charged));
+  const uint64_t before = data_.allocated();
+  Result<void> done = change();
+  // What was written before the error must not show when the file grows over it.
+  if (!done) std::ignore = data_.Truncate(size());
+  fs().ReleaseBytes(charged - (data_.allocated() - before));
+  return done;
+}
+
+Result<void> RegularInode::Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now) {
+  absl::MutexLock lock(&mu());
+  if ((mode & FALLOC_FL_PUNCH_HOLE) != 0) {
+    const uint64_t before = data_.allocated();
+    auto punched = data_.PunchHole(offset, length);
+    fs().ReleaseBytes(before - data_.allocated());
+    STASIS_RETURN_IF_ERROR(punched);
+  } else {
+    const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+    const uint64_t end = keep_size ? std::min(offset + length, size()) : offset + length;
+    if (offset < end) {
+      STASIS_RETURN_IF_ERROR(
+          Charged(offset, end - offset, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu()) {
+            return data_.Reserve(offset, end - offset);
+          }));
+    }
+    set_size(std::max(size(), end));
+  }
+  TouchModified(now);
+  return {};
+}
+
+Result<uint64_t> RegularInode::CopyRangeLocked(RegularInode& from, uint64_t from_offset,
+                                               uint64_t offset, uint64_t length, TimeNs now) {
+  if (from_offset >= from.size()) return 0;
+  length = std::min(length, from.size() - from_offset);
+  if (&from == this && from_offset < offset + length && offset < from_offset + length)
+    return Err(EINVAL);
+  if (length == 0) return 0;
+  STASIS_RETURN_IF_ERROR(Charged(offset, length, [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return data_.CopyFrom(from.data_, from_offset, offset, length);
+  }));
+  set_size(std::max(size(), offset + length));
+  TouchModified(now);
+  return length;
+}
+
+// The locks are taken by address, which clang cannot follow.
+Result<uint64_t> RegularInode::CopyRange(vfs::Inode& from, uint64_t from_offset, uint64_t offset,
+                                         uint64_t length,
+                                         TimeNs now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  auto& source = static_cast<RegularInode&>(from);
+  absl::Mutex* first = &source < this ? &source.mu() : &mu();
+  absl::Mutex* second = &source == this ? nullptr : (&source < this ? &mu() : &source.mu());
+  absl::MutexLock lock(first);
+  if (second != nullptr) second->Lock();
+  auto copied = CopyRangeLocked(source, from_offset, offset, length, now);
+  if (second != nullptr) second->Unlock();
+  return copied;
 }
 
 Result<uint64_t> RegularInode::SeekExtent(uint64_t offset, int whence) const {

@@ -319,7 +319,44 @@ TEST_F(NamesTest, SocketsAndNamelessFilesAreNotOpened) {
   ASSERT_THAT(Mknod("/socket", S_IFSOCK | 0666), IsOk());
   EXPECT_THAT(Open("/socket", O_RDWR), IsErrno(ENXIO));
   EXPECT_THAT(Open("/socket", O_PATH), IsOk());
-  EXPECT_THAT(Open("/d", O_TMPFILE | O_RDWR), IsErrno(EOPNOTSUPP));
+}
+
+TEST_F(NamesTest, NamelessFileIsThereUntilItIsClosed) {
+  const uint64_t inodes = fs->inodes_used();
+  auto file = Open("/d", O_TMPFILE | O_RDWR, 0640);
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ((*file)->GetStat()->nlink, 0u);
+  EXPECT_EQ((*file)->GetStat()->mode, S_IFREG | 0640u);
+  ASSERT_THAT((*file)->PWrite(0, BytesOf("x")), IsOk());
+  EXPECT_THAT(List("/d"), IsOk());
+  EXPECT_TRUE(List("/d")->empty());
+  EXPECT_EQ(fs->inodes_used(), inodes + 1);
+  file->reset();
+  EXPECT_EQ(fs->inodes_used(), inodes);
+}
+
+TEST_F(NamesTest, NamelessFileCanGetANameOnce) {
+  const auto file = *Open("/d", O_TMPFILE | O_RDWR);
+  ASSERT_THAT(file->PWrite(0, BytesOf("x")), IsOk());
+  const PathOperation itself{root, file->at(), ""};
+  ASSERT_THAT(vfs->LinkAt(creds, itself, At("/named")), IsOk());
+  EXPECT_EQ(*Get("/named"), "x");
+  EXPECT_EQ(Stat("/named")->nlink, 1u);
+  ASSERT_THAT(Unlink("/named"), IsOk());
+  EXPECT_THAT(vfs->LinkAt(creds, itself, At("/again")), IsErrno(ENOENT));
+}
+
+TEST_F(NamesTest, ExclusiveNamelessFileNeverGetsAName) {
+  const auto file = *Open("/d", O_TMPFILE | O_EXCL | O_RDWR);
+  EXPECT_THAT(vfs->LinkAt(creds, {root, file->at(), ""}, At("/named")), IsErrno(ENOENT));
+}
+
+TEST_F(NamesTest, NamelessFileNeedsADirectoryThatMayBeWritten) {
+  EXPECT_THAT(Open("/d", O_TMPFILE | O_RDONLY), IsErrno(EINVAL));
+  EXPECT_THAT(Open("/f", O_TMPFILE | O_RDWR), IsErrno(ENOTDIR));
+  EXPECT_THAT(Open("/missing", O_TMPFILE | O_RDWR), IsErrno(ENOENT));
+  creds = Credentials::User(1000, 1000);
+  EXPECT_THAT(Open("/d", O_TMPFILE | O_RDWR), IsErrno(EACCES));
 }
 
 TEST_F(NamesTest, UnlinkedOpenFileIsStillThere) {

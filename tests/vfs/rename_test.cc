@@ -58,8 +58,23 @@ TEST_F(RenameTest, NoReplaceIsEEXISTIfTheNameIsTaken) {
 
 TEST_F(RenameTest, UnknownOrContradictingFlagsAreEINVAL) {
   EXPECT_THAT(Rename("/f", "/g", RENAME_NOREPLACE | RENAME_EXCHANGE), IsErrno(EINVAL));
-  EXPECT_THAT(Rename("/f", "/g", RENAME_WHITEOUT), IsErrno(EINVAL));
+  EXPECT_THAT(Rename("/f", "/g", RENAME_WHITEOUT | RENAME_EXCHANGE), IsErrno(EINVAL));
   EXPECT_THAT(Rename("/f", "/g", 1 << 10), IsErrno(EINVAL));
+}
+
+TEST_F(RenameTest, WhiteoutIsLeftUnderTheOldName) {
+  creds = Credentials::User(1000, 1000);  // takes no privilege
+  creds.uid = 0;
+  const uint64_t inodes = fs->inodes_used();
+  ASSERT_THAT(Rename("/f", "/d/moved", RENAME_WHITEOUT), IsOk());
+  EXPECT_EQ(LStat("/f")->mode, static_cast<uint32_t>(S_IFCHR));
+  EXPECT_EQ(LStat("/f")->rdev, 0u);
+  EXPECT_EQ(*Get("/d/moved"), "f");
+  ASSERT_THAT(Rename("/g", "/d/moved", RENAME_WHITEOUT | RENAME_NOREPLACE), IsErrno(EEXIST));
+  EXPECT_EQ(fs->inodes_used(), inodes + 1);
+  ASSERT_THAT(Rename("/g", "/d/moved", RENAME_WHITEOUT), IsOk());
+  EXPECT_EQ(*Get("/d/moved"), "g");
+  EXPECT_EQ(fs->inodes_used(), inodes + 1);
 }
 
 TEST_F(RenameTest, ExchangeSwapsAFileAndADirectory) {

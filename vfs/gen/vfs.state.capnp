@@ -29,6 +29,7 @@ struct FileDescriptionRow {
   writable @2 :Bool;  # bool
   flags @3 :Int32;  # i32
   offset @4 :UInt64;  # u64
+  listingEnd @5 :UInt64;  # u64
 }
 struct FileDescriptionColumns {
   rows @0 :List(FileDescriptionRow);
@@ -60,6 +61,7 @@ struct InodeRow {
   ctime @9 :Int64;  # i64
   btime @10 :Int64;  # i64
   xattrs @11 :UInt32;  # bytes of its column
+  linkable @12 :Bool;  # bool
 }
 struct InodeColumns {
   rows @0 :List(InodeRow);

@@ -140,7 +140,7 @@ constinit const TypeDescriptor Access::Type<::stasis::vfs::Dentry>::kType = {
 
 void Access::Type<::stasis::vfs::FileDescription>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::FileDescriptionColumns>();
-  columns.setFieldCount(5);
+  columns.setFieldCount(6);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
@@ -152,6 +152,7 @@ void Access::Type<::stasis::vfs::FileDescription>::Save(SaveBatch& batch, capnp:
     row.setWritable(ScalarOf(o.writable_));
     row.setFlags(ScalarOf(o.flags_));
     row.setOffset(ScalarOf(o.offset_));
+    row.setListingEnd(ScalarOf(o.listing_end_));
   }
   columns.setAtColumn(batch.Content(c0));
 }
@@ -159,7 +160,7 @@ void Access::Type<::stasis::vfs::FileDescription>::Save(SaveBatch& batch, capnp:
 absl::Status Access::Type<::stasis::vfs::FileDescription>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::FileDescriptionColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 6);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getAtColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -171,6 +172,7 @@ absl::Status Access::Type<::stasis::vfs::FileDescription>::Load(LoadBatch& batch
     if (batch.Has(2)) SetScalar(o.writable_, row.getWritable());
     if (batch.Has(3)) SetScalar(o.flags_, row.getFlags());
     if (batch.Has(4)) SetScalar(o.offset_, row.getOffset());
+    if (batch.Has(5)) SetScalar(o.listing_end_, row.getListingEnd());
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("at", d0);
   return absl::OkStatus();
@@ -264,7 +266,7 @@ constinit const LevelDescriptor Access::Type<::stasis::vfs::Filesystem>::kLevel 
 
 void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::InodeColumns>();
-  columns.setFieldCount(12);
+  columns.setFieldCount(13);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c11 = batch.Column(0);
@@ -284,6 +286,7 @@ void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointe
     row.setCtime(ScalarOf(o.ctime_));
     row.setBtime(ScalarOf(o.btime_));
     row.setXattrs(SaveSlice(c11, o.SaveXattrs()));
+    row.setLinkable(ScalarOf(o.linkable_));
   }
   columns.setXattrsColumn(batch.Content(c11));
 }
@@ -291,7 +294,7 @@ void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointe
 absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::InodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 13);
   if (!shape.ok()) return shape;
   Decoder d5 = batch.Column({});
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -309,6 +312,7 @@ absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::A
     if (batch.Has(8)) SetScalar(o.mtime_, row.getMtime());
     if (batch.Has(9)) SetScalar(o.ctime_, row.getCtime());
     if (batch.Has(10)) SetScalar(o.btime_, row.getBtime());
+    if (batch.Has(12)) SetScalar(o.linkable_, row.getLinkable());
   }
   return absl::OkStatus();
 }
@@ -316,7 +320,7 @@ absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::A
 absl::Status Access::Type<::stasis::vfs::Inode>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::InodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 13);
   if (!shape.ok()) return shape;
   Decoder d11 = batch.Column(columns.getXattrsColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {

@@ -86,6 +86,20 @@ TEST_F(LimitsTest, EveryKindOfFileCounts) {
   EXPECT_THAT(Link("/f", "/x"), IsOk());  // no new file
 }
 
+TEST_F(LimitsTest, ExtendedAttributesTakeSpace) {
+  ASSERT_THAT(Create("/f"), IsOk());
+  ASSERT_THAT(SetXattr("/f", "user.x", std::string(1000, 'x')), IsOk());
+  EXPECT_EQ(fs->bytes_used(), 1006u);
+  EXPECT_THAT(SetXattr("/f", "user.y", std::string(kBytes - 1006, 'y')), IsErrno(ENOSPC));
+  ASSERT_THAT(SetXattr("/f", "user.x", "short"), IsOk());
+  EXPECT_EQ(fs->bytes_used(), 11u);
+  ASSERT_THAT(SetXattr("/f", "user.y", "y"), IsOk());
+  ASSERT_THAT(RemoveXattr("/f", "user.x"), IsOk());
+  EXPECT_EQ(fs->bytes_used(), 7u);
+  ASSERT_THAT(Unlink("/f"), IsOk());
+  EXPECT_EQ(fs->bytes_used(), 0u);
+}
+
 TEST_F(LimitsTest, UnlinkGivesInodesBackWithTheLastClose) {
   for (const char* path : {"/a", "/b", "/c"}) ASSERT_THAT(Create(path), IsOk());
   ASSERT_THAT(Mkdir("/d"), IsOk());
