@@ -29,6 +29,8 @@ struct Credentials {
   uint32_t gid = 0;
   std::vector<uint32_t> groups;  // supplementary
   uint32_t capabilities = 0;     // set of Capability
+  // Permissions that new files do not get, unless their directory has a default ACL (umask(2)).
+  uint32_t umask = 0;
 
   bool Has(Capability capability) const {
     return (capabilities & static_cast<uint32_t>(capability)) != 0;
@@ -36,13 +38,13 @@ struct Credentials {
   bool InGroup(uint32_t group) const;
 
   // uid 0 with every capability.
-  static Credentials Root() { return {0, 0, {}, kAllCapabilities}; }
+  static Credentials Root() { return {0, 0, {}, kAllCapabilities, 0}; }
   // A user without capabilities.
-  static Credentials User(uint32_t uid, uint32_t gid) { return {uid, gid, {}, 0}; }
+  static Credentials User(uint32_t uid, uint32_t gid) { return {uid, gid, {}, 0, 0}; }
   // A caller whose permissions somebody else (the kernel) has checked: it owns what it creates, and
   // nothing is refused to it.
   static Credentials Trusted(uint32_t uid, uint32_t gid) {
-    return {uid, gid, {}, kAllCapabilities};
+    return {uid, gid, {}, kAllCapabilities, 0};
   }
 };
 

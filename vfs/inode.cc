@@ -21,6 +21,12 @@ constexpr TimeNs kDay = TimeNs{24} * 3600 * 1'000'000'000;
 
 }  // namespace
 
+uint64_t NewFile::XattrBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [name, value] : xattrs) bytes += name.size() + value.size();
+  return bytes;
+}
+
 Inode::Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink, TimeNs now)
     : mode_(file.mode),
       uid_(file.uid),
@@ -31,7 +37,12 @@ Inode::Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t
       atime_(now),
       mtime_(now),
       ctime_(now),
-      btime_(now) {}
+      btime_(now),
+      xattrs_(file.xattrs.empty() ? nullptr : std::make_unique<XattrMap>(file.xattrs)) {
+  absl::MutexLock lock(&mu_);
+  SetModeFlag(kHasAcl, FindXattr(kAclAccessXattr) != nullptr);
+  SetModeFlag(kHasDefaultAcl, FindXattr(kAclDefaultXattr) != nullptr);
+}
 
 Inode::~Inode() = default;
 
@@ -50,6 +61,26 @@ void Inode::FillStat(Stat& stat) const {
   stat.uid = uid();
   stat.gid = gid();
   stat.blksize = 4096;
+}
+
+void Inode::SetModeFlag(uint32_t flag, bool on) {
+  const uint32_t mode = mode_.load(std::memory_order_relaxed);
+  mode_.store(on ? mode | flag : mode & ~flag, std::memory_order_relaxed);
+}
+
+void Inode::StoreMode(uint32_t mode) {
+  const uint32_t flags = mode_.load(std::memory_order_relaxed) & ~kModeBits;
+  mode_.store(mode | flags, std::memory_order_relaxed);
+}
+
+// As acl_permission_check() of Linux.
+Result<void> Inode::CheckAccessLocked(const Credentials& creds, Access want) const {
+  const uint32_t mode = this->mode();
+  const std::string* stored = FindXattr(kAclAccessXattr);
+  if (stored == nullptr || creds.uid == uid() || (mode & S_IRWXG) == 0)
+    return vfs::CheckAccess(creds, want, mode, uid(), gid());
+  if (Acl::Parse(*stored)->Grants(creds, want, gid())) return {};
+  return CheckCapableOf(creds, want, mode);
 }
 
 void Inode::DropDentry() {
@@ -94,7 +125,7 @@ Result<void> Inode::CheckSetAttributes(const Credentials& creds, const SetStat& 
   if ((set.atime || set.mtime) && !owner) {
     // Writers may set both times to now, and nothing else.
     if (!set.atime || !set.mtime || !set.atime->now || !set.mtime->now) return Err(EPERM);
-    STASIS_RETURN_IF_ERROR(CheckAccess(creds, kWrite));
+    STASIS_RETURN_IF_ERROR(CheckAccessLocked(creds, kWrite));
   }
   if ((set.ctime || set.btime) && !creds.Has(Capability::kSysAdmin)) return Err(EPERM);
   return {};
@@ -110,7 +141,7 @@ uint32_t Inode::WithoutPrivileges(const Credentials& creds, uint32_t mode) const
 }
 
 bool Inode::DropLocked(const DropPrivileges& drop) {
-  const uint32_t mode = mode_.load(std::memory_order_relaxed);
+  const uint32_t mode = this->mode();
   if (S_ISDIR(mode)) return false;
   if (drop.capabilities) EraseXattr("security.capability");
   uint32_t left = mode;
@@ -118,7 +149,7 @@ bool Inode::DropLocked(const DropPrivileges& drop) {
     left &= ~static_cast<uint32_t>(S_ISUID);
     if ((mode & S_IXGRP) != 0) left &= ~static_cast<uint32_t>(S_ISGID);
   }
-  mode_.store(left, std::memory_order_relaxed);
+  StoreMode(left);
   return left != mode;
 }
 
@@ -132,7 +163,7 @@ Result<bool> Inode::Drop(const DropPrivileges& drop, TimeNs now) {
 void Inode::ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   DropLocked(set.drop_privileges);
-  uint32_t mode = mode_.load(kRelaxed);
+  uint32_t mode = this->mode();
   const bool given_away = (set.uid || set.gid) && !S_ISDIR(mode);
   if (given_away || (set.size && !creds.Has(Capability::kFsetid)))
     mode = WithoutPrivileges(creds, mode);
@@ -143,8 +174,13 @@ void Inode::ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs
     if (!creds.InGroup(gid_.load(kRelaxed)) && !creds.Has(Capability::kFsetid))
       bits &= ~static_cast<uint32_t>(S_ISGID);
     mode = (mode & S_IFMT) | bits;
+    if (const std::string* stored = FindXattr(kAclAccessXattr); stored != nullptr) {
+      Acl acl = *Acl::Parse(*stored);
+      acl.SetMode(mode);
+      std::ignore = PutXattr(kAclAccessXattr, acl.Format());  // of the same size
+    }
   }
-  mode_.store(mode, kRelaxed);
+  StoreMode(mode);
   if (set.size) mtime_.store(now, kRelaxed);
   if (set.atime) atime_.store(set.atime->now ? now : set.atime->value, kRelaxed);
   if (set.mtime) mtime_.store(set.mtime->now ? now : set.mtime->value, kRelaxed);
@@ -180,37 +216,81 @@ Result<uint64_t> Inode::CopyRange(Inode&, uint64_t, uint64_t, uint64_t, TimeNs) 
 Result<uint64_t> Inode::SeekExtent(uint64_t, int) const { return Err(EINVAL); }
 Result<void> Inode::DoTruncate(uint64_t) { return Err(EINVAL); }
 
+const std::string* Inode::FindXattr(std::string_view name) const {
+  if (xattrs_ == nullptr) return nullptr;
+  auto it = xattrs_->find(name);
+  return it == xattrs_->end() ? nullptr : &it->second;
+}
+
 Result<std::string> Inode::GetXattr(std::string_view name) const {
   absl::ReaderMutexLock lock(&mu_);
-  if (xattrs_ == nullptr) return Err(ENODATA);
-  auto it = xattrs_->find(name);
-  if (it == xattrs_->end()) return Err(ENODATA);
-  return it->second;
+  const std::string* value = FindXattr(name);
+  if (value == nullptr) return Err(ENODATA);
+  return *value;
+}
+
+Result<void> Inode::PutXattr(std::string_view name, std::string value) {
+  const std::string* old = FindXattr(name);
+  const size_t before = old == nullptr ? 0 : name.size() + old->size();
+  STASIS_RETURN_IF_ERROR(ChargeXattrs(static_cast<int64_t>(name.size() + value.size()) -
+                                      static_cast<int64_t>(before)));
+  if (xattrs_ == nullptr) xattrs_ = std::make_unique<XattrMap>();
+  (*xattrs_)[std::string(name)] = std::move(value);
+  return {};
 }
 
 Result<void> Inode::SetXattr(std::string_view name, std::string_view value, int flags, TimeNs now) {
   absl::MutexLock lock(&mu_);
-  const auto old = xattrs_ == nullptr ? XattrMap::iterator() : xattrs_->find(name);
-  const bool exists = xattrs_ != nullptr && old != xattrs_->end();
+  const bool exists = FindXattr(name) != nullptr;
   if (exists && (flags & XATTR_CREATE) != 0) return Err(EEXIST);
   if (!exists && (flags & XATTR_REPLACE) != 0) return Err(ENODATA);
-  auto growth = static_cast<int64_t>(value.size());
-  if (exists) {
-    growth -= static_cast<int64_t>(old->second.size());
-  } else {
+  if (!exists && xattrs_ != nullptr) {
     // listxattr(2) could not return more.
     size_t list_size = name.size() + 1;
-    if (xattrs_ != nullptr) {
-      for (const auto& [other, unused] : *xattrs_) list_size += other.size() + 1;
-    }
+    for (const auto& [other, unused] : *xattrs_) list_size += other.size() + 1;
     if (list_size > XATTR_LIST_MAX) return Err(ENOSPC);
-    growth += static_cast<int64_t>(name.size());
   }
-  STASIS_RETURN_IF_ERROR(ChargeXattrs(growth));
-  if (xattrs_ == nullptr) xattrs_ = std::make_unique<XattrMap>();
-  (*xattrs_)[std::string(name)] = std::string(value);
+  STASIS_RETURN_IF_ERROR(PutXattr(name, std::string(value)));
   TouchChanged(now);
   return {};
+}
+
+Result<void> Inode::SetAcl(const Credentials& creds, std::string_view name, Acl acl, TimeNs now) {
+  absl::MutexLock lock(&mu_);
+  const bool is_default = name == kAclDefaultXattr;
+  if (is_symlink()) return Err(EOPNOTSUPP);
+  if (!IsOwnerOrCapable(creds, uid())) return Err(EPERM);
+  if (is_default && !is_dir()) return acl.empty() ? Result<void>() : Err(EACCES);
+  const bool kept = is_default ? !acl.empty() : acl.extended();
+  if (kept) {
+    STASIS_RETURN_IF_ERROR(PutXattr(name, acl.Format()));
+  } else {
+    EraseXattr(name);
+  }
+  SetModeFlag(is_default ? kHasDefaultAcl : kHasAcl, kept);
+  if (!is_default && !acl.empty()) {
+    uint32_t mode = (this->mode() & ~0777u) | acl.Mode();
+    if (!creds.InGroup(gid()) && !creds.Has(Capability::kFsetid))
+      mode &= ~static_cast<uint32_t>(S_ISGID);
+    StoreMode(mode);
+  }
+  TouchChanged(now);
+  return {};
+}
+
+void Inode::ApplyDefaultAcl(const Credentials& creds, NewFile& file) const {
+  if (S_ISLNK(file.mode)) return;
+  if (!HasModeFlag(kHasDefaultAcl)) {
+    file.mode &= ~(creds.umask & 0777);
+    return;
+  }
+  absl::ReaderMutexLock lock(&mu_);
+  const std::string* stored = FindXattr(kAclDefaultXattr);
+  if (stored == nullptr) return;
+  Acl acl = *Acl::Parse(*stored);
+  file.mode = (file.mode & ~0777u) | acl.LimitTo(file.mode & 0777);
+  if (acl.extended()) file.xattrs.emplace(kAclAccessXattr, acl.Format());
+  if (S_ISDIR(file.mode)) file.xattrs.emplace(kAclDefaultXattr, *stored);
 }
 
 bool Inode::EraseXattr(std::string_view name) {
@@ -277,10 +357,31 @@ absl::Status Inode::LoadXattrs(XattrMap xattrs, state::LoadContext& context) {
   return absl::OkStatus();
 }
 
+absl::Status Inode::LoadMode(uint32_t mode, state::LoadContext& context) {
+  if ((mode & ~kModeBits) != 0) return context.Invalid(*this, "mode", "has unknown bits");
+  mode_.store(mode, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+// A list that would be refused now would make later checks fail.
+absl::Status Inode::CheckAcls(state::LoadContext& context) {
+  for (const std::string_view name : {kAclAccessXattr, kAclDefaultXattr}) {
+    const std::string* stored = FindXattr(name);
+    if (stored == nullptr) continue;
+    const bool is_default = name == kAclDefaultXattr;
+    const auto acl = Acl::Parse(*stored);
+    if (!acl || acl->empty() || is_symlink() || (is_default && !is_dir()))
+      return context.Invalid(*this, "xattrs", "has an access control list that is none");
+    if (!is_default && acl->Mode() != (mode() & 0777))
+      return context.Invalid(*this, "xattrs", "has an access control list unlike its mode");
+    SetModeFlag(is_default ? kHasDefaultAcl : kHasAcl, true);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Inode::AfterLoad(state::LoadContext& context) {
   if (!filesystem_) return context.Invalid(*this, "filesystem", "is missing");
-  if ((mode() & ~(S_IFMT | kPermissionBits)) != 0)
-    return context.Invalid(*this, "mode", "has unknown bits");
+  if (absl::Status status = CheckAcls(context); !status.ok()) return status;
   if (size() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
     return context.Invalid(*this, "size", "is larger than a file can be");
   return absl::OkStatus();

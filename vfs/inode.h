@@ -34,6 +34,7 @@
 #include "state/annotations.h"
 #include "state/base/result.h"
 #include "state/object.h"
+#include "vfs/acl.h"
 #include "vfs/credentials.h"
 #include "vfs/permissions.h"
 #include "vfs/stat.h"
@@ -55,11 +56,14 @@ using XattrMap = std::map<std::string, std::string, std::less<>>;
 
 // What a new file is to be.
 struct NewFile {
-  uint32_t mode = 0;  // type and permission bits; the umask is applied already
+  uint32_t mode = 0;  // type and permission bits; umask and default ACL are applied already
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint64_t rdev = 0;      // of a device node
   bool linkable = false;  // of a file without a name: it may get one
+  XattrMap xattrs;        // ACLs that it gets from its directory
+
+  uint64_t XattrBytes() const;  // of names and values
   std::string_view symlink_target;
 };
 
@@ -71,7 +75,7 @@ class Inode : public state::Object {
   uint64_t ino() const { return ino_; }
   Filesystem& filesystem() const { return *filesystem_; }
 
-  uint32_t mode() const { return mode_.load(std::memory_order_relaxed); }
+  uint32_t mode() const { return mode_.load(std::memory_order_relaxed) & kModeBits; }
   uint32_t uid() const { return uid_.load(std::memory_order_relaxed); }
   uint32_t gid() const { return gid_.load(std::memory_order_relaxed); }
   uint32_t nlink() const { return nlink_.load(std::memory_order_relaxed); }
@@ -80,8 +84,16 @@ class Inode : public state::Object {
   bool is_symlink() const { return S_ISLNK(mode()); }
   bool is_regular() const { return S_ISREG(mode()); }
 
-  Result<void> CheckAccess(const Credentials& creds, Access want) const {
-    return vfs::CheckAccess(creds, want, mode(), uid(), gid());
+  // Errors: EACCES.
+  Result<void> CheckAccess(const Credentials& creds, Access want) const ABSL_LOCKS_EXCLUDED(mu_) {
+    if (!HasModeFlag(kHasAcl)) [[likely]]
+      return vfs::CheckAccess(creds, want, mode(), uid(), gid());
+    absl::ReaderMutexLock lock(&mu_);
+    return CheckAccessLocked(creds, want);
+  }
+  // True of a directory that everybody may search, whoever he is.
+  bool everybody_may_search() const {
+    return (mode_.load(std::memory_order_relaxed) & (0111 | kHasAcl)) == 0111;
   }
 
   // All attributes but dev and mount_id, which the caller knows.
@@ -128,6 +140,14 @@ class Inode : public state::Object {
       ABSL_LOCKS_EXCLUDED(mu_);
   Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
   Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Sets the ACL that the attribute `name` (IsAclXattr) stands for; an empty one removes it. The
+  // access ACL sets the permission bits too. Errors: EPERM, EACCES, EOPNOTSUPP, ENOSPC.
+  Result<void> SetAcl(const Credentials& creds, std::string_view name, Acl acl, TimeNs now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Applies the umask of `creds`, or what this directory's default ACL says instead, to a file that
+  // is to be made in it.
+  void ApplyDefaultAcl(const Credentials& creds, NewFile& file) const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Operations on the children of a directory; the lock order is above. The dentry tree is changed
   // by the caller after they succeed.
@@ -203,8 +223,24 @@ class Inode : public state::Object {
 
   bool DropLocked(const DropPrivileges& drop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool EraseXattr(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HasModeFlag(uint32_t flag) const {
+    return (mode_.load(std::memory_order_relaxed) & flag) != 0;
+  }
+  void SetModeFlag(uint32_t flag, bool on) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StoreMode(uint32_t mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The stored form, or null.
+  const std::string* FindXattr(std::string_view name) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // Adds or replaces, without a look at flags. Errors: ENOSPC.
+  Result<void> PutXattr(std::string_view name, std::string value)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Result<void> CheckAccessLocked(const Credentials& creds, Access want) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  uint32_t SaveMode() const { return mode(); }
+  absl::Status LoadMode(uint32_t mode, state::LoadContext& context);
+  absl::Status CheckAcls(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   uint32_t WithoutPrivileges(const Credentials& creds, uint32_t mode) const;
-  Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const;
+  Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   XattrMap SaveXattrs() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
@@ -213,9 +249,14 @@ class Inode : public state::Object {
   absl::Status AfterLoad(state::LoadContext& context);
 
   static constexpr uint32_t kReleased = uint32_t{1} << 31;
+  // In mode_, where a path walk finds them without another load.
+  static constexpr uint32_t kModeBits = S_IFMT | kPermissionBits;
+  static constexpr uint32_t kHasAcl = uint32_t{1} << 31;
+  static constexpr uint32_t kHasDefaultAcl = uint32_t{1} << 30;
 
   // Written under mu_, read without.
-  std::atomic<uint32_t> mode_{0};  // type and permission bits; the type never changes
+  // Type and permission bits, kHasAcl, kHasDefaultAcl; the type never changes.
+  std::atomic<uint32_t> mode_ STATE(manual){0};
   std::atomic<uint32_t> uid_{0};
   std::atomic<uint32_t> gid_{0};
   std::atomic<uint32_t> nlink_{0};

@@ -17,7 +17,7 @@ struct OpenOptions {
   // As for open(2): the access mode, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
   // O_PATH, O_TMPFILE; others are kept as status flags.
   int flags = O_RDONLY;
-  // Permission bits of a file that O_CREAT makes; the umask is applied already.
+  // Permission bits of a file that O_CREAT makes, to which the umask still applies.
   uint32_t mode = 0;
   // What the file loses with O_TRUNC.
   DropPrivileges drop_privileges;

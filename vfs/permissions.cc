@@ -21,7 +21,10 @@ Result<void> CheckAccess(const Credentials& creds, Access want, uint32_t mode, u
     granted = (mode >> 3) & 7;
   }
   if ((want & ~granted) == 0) return {};
+  return CheckCapableOf(creds, want, mode);
+}
 
+Result<void> CheckCapableOf(const Credentials& creds, Access want, uint32_t mode) {
   const bool is_dir = S_ISDIR(mode);
   if (creds.Has(Capability::kDacOverride)) {
     // Executing a file needs at least one execute bit, whoever asks.

@@ -23,6 +23,10 @@ inline constexpr Access kExecute = 1;
 Result<void> CheckAccess(const Credentials& creds, Access want, uint32_t mode, uint32_t uid,
                          uint32_t gid);
 
+// The part of CheckAccess that asks for capabilities, after permission bits or an ACL said no.
+// Errors: EACCES.
+Result<void> CheckCapableOf(const Credentials& creds, Access want, uint32_t mode);
+
 // Whether `creds` may remove or rename a file of `file_uid` in a directory of that mode and owner
 // as far as the sticky bit goes. Errors: EPERM.
 Result<void> CheckSticky(const Credentials& creds, uint32_t dir_mode, uint32_t dir_uid,

@@ -29,9 +29,8 @@ void TouchAtime(ResolvingPath& path, Inode& inode) {
 Result<void> CheckSearch(const Credentials& creds, const Dentry& dir) {
   if (!dir.is_dir()) return Err(ENOTDIR);
   const Inode& inode = dir.inode();
-  const uint32_t mode = inode.mode();
-  if ((mode & 0111) == 0111) return {};
-  return CheckAccess(creds, kExecute, mode, inode.uid(), inode.gid());
+  if (inode.everybody_may_search()) return {};
+  return inode.CheckAccess(creds, kExecute);
 }
 
 }  // namespace
@@ -102,7 +101,7 @@ Dentry* TreeFilesystem::WalkCached(ResolvingPath& path, Dentry* dentry, bool to_
   // Hidden files, dots and repeated slashes take the long way, and so does a directory that not
   // everybody may search.
   while (at != end && static_cast<unsigned char>(*at - '.') > '/' - '.' &&
-         (dentry->inode().mode() & 0111) == 0111) {
+         dentry->inode().everybody_may_search()) {
     const internal::NameKey name = internal::FirstComponent(at, end);
     const char* const stop = at + name.text.size();
     if (stop == end && keep_last) break;
@@ -268,12 +267,9 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenTmpfile(ResolvingPath& path,
   STASIS_RETURN_IF_ERROR(writer.status());
   Inode& parent = dir->inode();
   STASIS_RETURN_IF_ERROR(parent.CheckAccess(path.creds(), kWrite | kExecute));
-  const uint32_t mode = S_IFREG | (options.mode & kPermissionBits);
-  const Ownership owner = OwnershipOfNew(path.creds(), mode, parent.mode(), parent.gid());
-  const NewFile file{.mode = owner.mode,
-                     .uid = owner.uid,
-                     .gid = owner.gid,
-                     .linkable = (options.flags & O_EXCL) == 0};
+  NewFile file{.mode = S_IFREG | (options.mode & kPermissionBits),
+               .linkable = (options.flags & O_EXCL) == 0};
+  PrepareNew(path.creds(), parent, file);
   STASIS_ASSIGN_OR_RETURN(auto inode, parent.MakeTmpfile(file, path.clock().Now()));
   const std::string name = absl::StrCat("#", inode->ino());
   const RefPtr<Dentry> dentry = Dentry::MakeDisconnected(*dir, name, std::move(inode));

@@ -89,6 +89,8 @@ class TreeFilesystem : public Filesystem {
   // Makes a file named by the last component. Errors: EEXIST, ENOENT, EACCES, EROFS, ENAMETOOLONG,
   // those of Inode::MakeChild.
   Result<RefPtr<Dentry>> Create(ResolvingPath& path, Dentry& parent, NewFile file);
+  // Completes mode, owner and ACLs of a file that is to be made in `dir`.
+  static void PrepareNew(const Credentials& creds, const Inode& dir, NewFile& file);
   // What unlink, rmdir and rename require of a victim's name and permissions.
   Result<void> CheckRemovable(const Credentials& creds, const Dentry& parent,
                               const Dentry& child) const;

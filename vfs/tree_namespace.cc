@@ -43,6 +43,14 @@ class TreeFilesystem::TwoDirectories {
   absl::Mutex* inner_ = nullptr;  // null if the two are one
 };
 
+void TreeFilesystem::PrepareNew(const Credentials& creds, const Inode& dir, NewFile& file) {
+  dir.ApplyDefaultAcl(creds, file);
+  const Ownership owner = OwnershipOfNew(creds, file.mode, dir.mode(), dir.gid());
+  file.mode = owner.mode;
+  file.uid = owner.uid;
+  file.gid = owner.gid;
+}
+
 Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& parent, NewFile file) {
   const std::string_view name = path.component();
   if (IsDots(name)) return Err(EEXIST);
@@ -65,10 +73,7 @@ Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& paren
       !path.creds().Has(Capability::kMknod)) {
     return Err(EPERM);
   }
-  const Ownership owner = OwnershipOfNew(path.creds(), file.mode, dir.mode(), dir.gid());
-  file.mode = owner.mode;
-  file.uid = owner.uid;
-  file.gid = owner.gid;
+  PrepareNew(path.creds(), dir, file);
   STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, path.clock().Now()));
   RefPtr<Dentry> dentry = Dentry::Make(name, std::move(inode));
   directory.Insert(dentry);

@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "vfs/tree_filesystem.h"
 
@@ -44,6 +45,7 @@ Result<void> CheckXattr(const Credentials& creds, const Inode& inode, std::strin
     if (write && !admin) return Err(EPERM);
     return name.size() > 9 ? Result<void>() : Err(EINVAL);
   }
+  if (IsAclXattr(name)) return inode.is_symlink() ? Err(EOPNOTSUPP) : Result<void>();
   if (!StartsWith(name, "system.")) STASIS_RETURN_IF_ERROR(inode.CheckAccess(creds, want));
   return Err(EOPNOTSUPP);
 }
@@ -66,6 +68,10 @@ Result<void> TreeFilesystem::SetXattrAt(ResolvingPath& path, std::string_view na
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kWrite));
+  if (IsAclXattr(name)) {
+    STASIS_ASSIGN_OR_RETURN(Acl acl, Acl::Parse(value));
+    return dentry->inode().SetAcl(path.creds(), name, std::move(acl), path.clock().Now());
+  }
   return dentry->inode().SetXattr(name, value, flags, path.clock().Now());
 }
 
@@ -83,6 +89,7 @@ Result<void> TreeFilesystem::RemoveXattrAt(ResolvingPath& path, std::string_view
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kWrite));
+  if (IsAclXattr(name)) return dentry->inode().SetAcl(path.creds(), name, {}, path.clock().Now());
   return dentry->inode().RemoveXattr(name, path.clock().Now());
 }
 

@@ -61,6 +61,13 @@ Result<void> MemFilesystem::ChargeInode() {
   return {};
 }
 
+Result<void> MemFilesystem::ChargeNew(const vfs::NewFile& file) {
+  STASIS_RETURN_IF_ERROR(ChargeInode());
+  auto charged = ChargeBytes(file.XattrBytes());
+  if (!charged) ReleaseInode();
+  return charged;
+}
+
 Result<vfs::StatFs> MemFilesystem::GetStatFs() const {
   vfs::StatFs stat{.type = TMPFS_MAGIC};
   const uint64_t used = (bytes_used() + stat.block_size - 1) / stat.block_size;

@@ -41,6 +41,8 @@ class MemFilesystem final : public vfs::TreeFilesystem {
   uint64_t byte_limit() const;
   void ReleaseBytes(uint64_t bytes) { bytes_used_.fetch_sub(bytes, std::memory_order_relaxed); }
   Result<void> ChargeInode();
+  // An inode, and the attributes that it starts with.
+  Result<void> ChargeNew(const vfs::NewFile& file);
   void ReleaseInode() { inodes_used_.fetch_sub(1, std::memory_order_relaxed); }
   uint64_t NextIno() { return next_ino_.fetch_add(1, std::memory_order_relaxed); }
 

@@ -62,7 +62,7 @@ absl::Status MemInode::AfterLoad(state::LoadContext& context) {
 
 Result<RefPtr<vfs::Inode>> DirectoryInode::MakeChild(std::string_view, const vfs::NewFile& file,
                                                      TimeNs now) {
-  STASIS_RETURN_IF_ERROR(fs().ChargeInode());
+  STASIS_RETURN_IF_ERROR(fs().ChargeNew(file));
   RefPtr<MemInode> child = MakeInode(fs(), file, now);
   if (child->is_dir()) AddLinks(1);
   Grow(1, now);
@@ -70,7 +70,7 @@ Result<RefPtr<vfs::Inode>> DirectoryInode::MakeChild(std::string_view, const vfs
 }
 
 Result<RefPtr<vfs::Inode>> DirectoryInode::MakeTmpfile(const vfs::NewFile& file, TimeNs now) {
-  STASIS_RETURN_IF_ERROR(fs().ChargeInode());
+  STASIS_RETURN_IF_ERROR(fs().ChargeNew(file));
   return RefPtr<vfs::Inode>(MakeRef<RegularInode>(fs(), file, 0, now));
 }
 

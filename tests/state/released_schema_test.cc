@@ -3,6 +3,7 @@
 // Every schema that was ever released (tests/golden/schema/VERSION/LAYER.state.lock) against
 // today's.
 
+#include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -73,7 +74,7 @@ TEST(ReleasedSchemaTest, ASchemaIsCompatibleWithItself) {
 }
 
 TEST(ReleasedSchemaTest, AdditionsAreCompatible) {
-  EXPECT_EQ(Incompatibility(kReleased, std::string(kReleased) + "  2 c : u64\nclass l.Zed\n"), "");
+  EXPECT_EQ(Incompatibility(kReleased, absl::StrCat(kReleased, "  2 c : u64\nclass l.Zed\n")), "");
 }
 
 TEST(ReleasedSchemaTest, NoticesEditsOfTheLockFile) {

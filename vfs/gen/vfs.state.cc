@@ -274,7 +274,7 @@ void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointe
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::vfs::Inode&>(batch[i]);
     auto row = rows[i];
-    row.setMode(ScalarOf(o.mode_));
+    row.setMode(ScalarOf(o.SaveMode()));
     row.setUid(ScalarOf(o.uid_));
     row.setGid(ScalarOf(o.gid_));
     row.setNlink(ScalarOf(o.nlink_));
@@ -300,7 +300,6 @@ absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::A
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::vfs::Inode&>(batch[i]);
     auto row = rows[i];
-    if (batch.Has(0)) SetScalar(o.mode_, row.getMode());
     if (batch.Has(1)) SetScalar(o.uid_, row.getUid());
     if (batch.Has(2)) SetScalar(o.gid_, row.getGid());
     if (batch.Has(3)) SetScalar(o.nlink_, row.getNlink());
@@ -326,6 +325,12 @@ absl::Status Access::Type<::stasis::vfs::Inode>::LoadManual(LoadBatch& batch, ca
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::vfs::Inode&>(batch[i]);
     auto row = rows[i];
+    if (batch.Has(0)) {
+      std::remove_cvref_t<decltype(o.SaveMode())> value{};
+      SetScalar(value, row.getMode());
+      absl::Status s = o.LoadMode(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
     if (batch.Has(11)) {
       std::remove_cvref_t<decltype(o.SaveXattrs())> value{};
       if (!LoadSlice(d11, row.getXattrs(), value))
