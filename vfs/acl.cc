@@ -38,9 +38,12 @@ Result<Acl> Acl::Parse(std::string_view xattr) {
     const char* p = xattr.data() + at;
     Entry entry{Load<uint16_t>(p), Load<uint16_t>(p + 2), Load<uint32_t>(p + 4)};
     if (entry.tag != kUser && entry.tag != kGroup) entry.id = kNoId;
+    constexpr uint32_t kTags = kUserObj | kUser | kGroupObj | kGroup | kMask | kOther;
+    if (!std::has_single_bit(entry.tag) || (entry.tag & ~kTags) != 0) return Err(EINVAL);
+    const bool named = entry.tag == kUser || entry.tag == kGroup;
+    if (named && entry.id == kNoId) return Err(EINVAL);
     acl.entries_.push_back(entry);
   }
-  if (!acl.empty() && !acl.IsValid()) return Err(EINVAL);
   return acl;
 }
 
@@ -66,17 +69,10 @@ bool Acl::IsValid() const {
     switch (entry.tag) {
       case kUser:
       case kGroup:
-        if (entry.id == kNoId) return false;
         named = true;
         break;
-      case kUserObj:
-      case kGroupObj:
-      case kMask:
-      case kOther:
-        if ((seen & entry.tag) != 0) return false;
-        break;
       default:
-        return false;
+        if ((seen & entry.tag) != 0) return false;
     }
     seen |= entry.tag;
   }

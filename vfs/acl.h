@@ -30,12 +30,14 @@ inline bool IsAclXattr(std::string_view name) {
   return name == kAclAccessXattr || name == kAclDefaultXattr;
 }
 
-// A valid list: owner, named users, owning group, named groups, mask, others, in this order; a mask
-// if there is a named entry. A value.
+// A value. All but Parse, Format, empty and IsValid require a valid list.
 class Acl {
  public:
-  // Errors: EINVAL, EOPNOTSUPP for another version.
+  // Looks at the form only. Errors: EINVAL, EOPNOTSUPP for another version.
   static Result<Acl> Parse(std::string_view xattr);
+  // Owner, named users, owning group, named groups, mask, others, in this order; a mask if there is
+  // a named entry.
+  bool IsValid() const;
   std::string Format() const;
 
   bool empty() const { return entries_.empty(); }
@@ -67,7 +69,6 @@ class Acl {
     uint32_t id;
   };
 
-  bool IsValid() const;
   Entry* Find(Tag tag);
   const Entry* Find(Tag tag) const;
 

@@ -106,9 +106,10 @@ Result<uint64_t> FileDescription::CopyRange(FileDescription& from, uint64_t from
                                             FileDescription& to, uint64_t to_offset,
                                             uint64_t length) {
   Operation operation(VfsOf(to.at_).gate());
-  if (!from.readable_ || !to.writable_ || (to.status_flags() & O_APPEND) != 0) return Err(EBADF);
+  if (((from.status_flags() | to.status_flags()) & O_PATH) != 0) return Err(EBADF);
   if (from.inode().is_dir() || to.inode().is_dir()) return Err(EISDIR);
   if (!from.inode().is_regular() || !to.inode().is_regular()) return Err(EINVAL);
+  if (!from.readable_ || !to.writable_ || (to.status_flags() & O_APPEND) != 0) return Err(EBADF);
   if (from_offset > kMaxOffset || to_offset > kMaxOffset) return Err(EINVAL);
   if (length > kMaxOffset - from_offset || length > kMaxOffset - to_offset) return Err(EOVERFLOW);
   // Another filesystem may be of another VirtualFilesystem, with a gate of its own.
@@ -170,7 +171,7 @@ Result<uint64_t> FileDescription::Seek(int64_t offset, int whence) {
 Result<void> FileDescription::DoIterate(uint64_t position,
                                         absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
   Dentry& dir = at_.dentry();
-  if (!readable_) return Err(EBADF);
+  if ((status_flags() & O_PATH) != 0) return Err(EBADF);
   if (!dir.is_dir()) return Err(ENOTDIR);
   const Directory& directory = dir.directory();
   absl::ReaderMutexLock lock(&directory.mu);

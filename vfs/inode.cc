@@ -149,6 +149,7 @@ bool Inode::DropLocked(const DropPrivileges& drop) {
     left &= ~static_cast<uint32_t>(S_ISUID);
     if ((mode & S_IXGRP) != 0) left &= ~static_cast<uint32_t>(S_ISGID);
   }
+  if (drop.set_gid) left &= ~static_cast<uint32_t>(S_ISGID);
   StoreMode(left);
   return left != mode;
 }
@@ -259,8 +260,9 @@ Result<void> Inode::SetAcl(const Credentials& creds, std::string_view name, Acl 
   absl::MutexLock lock(&mu_);
   const bool is_default = name == kAclDefaultXattr;
   if (is_symlink()) return Err(EOPNOTSUPP);
-  if (!IsOwnerOrCapable(creds, uid())) return Err(EPERM);
   if (is_default && !is_dir()) return acl.empty() ? Result<void>() : Err(EACCES);
+  if (!IsOwnerOrCapable(creds, uid())) return Err(EPERM);
+  if (!acl.empty() && !acl.IsValid()) return Err(EINVAL);
   const bool kept = is_default ? !acl.empty() : acl.extended();
   if (kept) {
     STASIS_RETURN_IF_ERROR(PutXattr(name, acl.Format()));
@@ -268,8 +270,9 @@ Result<void> Inode::SetAcl(const Credentials& creds, std::string_view name, Acl 
     EraseXattr(name);
   }
   SetModeFlag(is_default ? kHasDefaultAcl : kHasAcl, kept);
-  if (!is_default && !acl.empty()) {
-    uint32_t mode = (this->mode() & ~0777u) | acl.Mode();
+  if (!is_default) {
+    uint32_t mode = this->mode();
+    if (!acl.empty()) mode = (mode & ~0777u) | acl.Mode();
     if (!creds.InGroup(gid()) && !creds.Has(Capability::kFsetid))
       mode &= ~static_cast<uint32_t>(S_ISGID);
     StoreMode(mode);
@@ -370,7 +373,7 @@ absl::Status Inode::CheckAcls(state::LoadContext& context) {
     if (stored == nullptr) continue;
     const bool is_default = name == kAclDefaultXattr;
     const auto acl = Acl::Parse(*stored);
-    if (!acl || acl->empty() || is_symlink() || (is_default && !is_dir()))
+    if (!acl || !acl->IsValid() || is_symlink() || (is_default && !is_dir()))
       return context.Invalid(*this, "xattrs", "has an access control list that is none");
     if (!is_default && acl->Mode() != (mode() & 0777))
       return context.Invalid(*this, "xattrs", "has an access control list unlike its mode");

@@ -142,7 +142,7 @@ class Inode : public state::Object {
   Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Sets the ACL that the attribute `name` (IsAclXattr) stands for; an empty one removes it. The
-  // access ACL sets the permission bits too. Errors: EPERM, EACCES, EOPNOTSUPP, ENOSPC.
+  // access ACL sets the permission bits too. Errors: EPERM, EACCES, EINVAL, EOPNOTSUPP, ENOSPC.
   Result<void> SetAcl(const Credentials& creds, std::string_view name, Acl acl, TimeNs now)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Applies the umask of `creds`, or what this directory's default ACL says instead, to a file that

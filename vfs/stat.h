@@ -43,7 +43,8 @@ struct SetTime {
 
 // Privileges that a file loses when somebody changes its content or owner.
 struct DropPrivileges {
-  bool set_ids = false;       // S_ISUID, and S_ISGID where it means more than mandatory locking
+  bool set_ids = false;       // S_ISUID, and S_ISGID if the group may execute
+  bool set_gid = false;       // S_ISGID in any case: of callers who are not in the file's group
   bool capabilities = false;  // security.capability
 };
 

@@ -38,9 +38,13 @@ Result<void> CheckSearch(const Credentials& creds, const Dentry& dir) {
 Result<Dentry*> TreeFilesystem::LookupChild(Dentry& dir, std::string_view name) {
   if (Dentry* child = dir.directory().Lookup(name); child != nullptr) [[likely]]
     return child;
-  if (name.size() > kNameMax) return Err(ENAMETOOLONG);
-  if (!dir.inode().has_uncached_children()) return Err(ENOENT);
   Directory& directory = dir.directory();
+  if (name.size() > kNameMax) {
+    // In a removed directory there is nothing, whatever its name.
+    absl::ReaderMutexLock lock(&directory.mu);
+    return directory.dead() ? Err(ENOENT) : Err(ENAMETOOLONG);
+  }
+  if (!dir.inode().has_uncached_children()) return Err(ENOENT);
   absl::MutexLock lock(&directory.mu);
   return LookupChildLocked(dir, directory, name);
 }

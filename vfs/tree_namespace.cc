@@ -44,11 +44,12 @@ class TreeFilesystem::TwoDirectories {
 };
 
 void TreeFilesystem::PrepareNew(const Credentials& creds, const Inode& dir, NewFile& file) {
-  dir.ApplyDefaultAcl(creds, file);
   const Ownership owner = OwnershipOfNew(creds, file.mode, dir.mode(), dir.gid());
   file.mode = owner.mode;
   file.uid = owner.uid;
   file.gid = owner.gid;
+  // After the set-group-ID bit was judged by the mode that was asked for.
+  dir.ApplyDefaultAcl(creds, file);
 }
 
 Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& parent, NewFile file) {
@@ -90,9 +91,7 @@ Result<void> TreeFilesystem::MkdirAt(ResolvingPath& path, uint32_t mode) {
 Result<void> TreeFilesystem::MknodAt(ResolvingPath& path, const MknodOptions& options) {
   uint32_t type = options.mode & S_IFMT;
   if (type == 0) type = S_IFREG;
-  if (type == S_IFDIR) return Err(EPERM);
   const bool device = type == S_IFCHR || type == S_IFBLK;
-  if (!device && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
   if (path.done()) return Err(EEXIST);
   STASIS_RETURN_IF_ERROR(
@@ -232,8 +231,8 @@ Result<void> TreeFilesystem::CheckRenamePlaces(const ResolvingPath& path,
 
 Result<RefPtr<Dentry>> TreeFilesystem::MakeWhiteout(const Credentials& creds, Inode& dir,
                                                     std::string_view name, TimeNs now) {
-  const Ownership owner = OwnershipOfNew(creds, S_IFCHR, dir.mode(), dir.gid());
-  const NewFile file{.mode = owner.mode, .uid = owner.uid, .gid = owner.gid, .rdev = 0};
+  NewFile file{.mode = S_IFCHR};
+  PrepareNew(creds, dir, file);
   STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, now));
   return Dentry::Make(name, std::move(inode));
 }

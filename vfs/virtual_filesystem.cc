@@ -152,6 +152,19 @@ Result<void> VirtualFilesystem::MkdirAt(const Credentials& creds, const PathOper
 
 Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOperation& where,
                                         const MknodOptions& options) {
+  switch (options.mode & S_IFMT) {
+    case 0:
+    case S_IFREG:
+    case S_IFIFO:
+    case S_IFSOCK:
+    case S_IFCHR:
+    case S_IFBLK:
+      break;
+    case S_IFDIR:
+      return Err(EPERM);
+    default:
+      return Err(EINVAL);
+  }
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
@@ -168,11 +181,11 @@ Result<void> VirtualFilesystem::SymlinkAt(const Credentials& creds, const PathOp
 
 Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOperation& old_path,
                                        const PathOperation& new_path) {
-  if (new_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath from(mount_table_, *clock_, creds, old_path);
   STASIS_ASSIGN_OR_RETURN(Dentry * old,
                           Resolve(from, [&](Filesystem& fs) { return fs.GetDentryAt(from); }));
+  if (new_path.path.empty()) return Err(ENOENT);
   ResolvingPath path(mount_table_, *clock_, creds, new_path);
   return Resolve(path, [&](Filesystem& fs) { return fs.LinkAt(path, from.mount(), *old); });
 }
@@ -198,12 +211,13 @@ Result<void> VirtualFilesystem::RenameAt(const Credentials& creds, const PathOpe
       ((flags & RENAME_EXCHANGE) != 0 && (flags & kNotWithExchange) != 0)) {
     return Err(EINVAL);
   }
-  if (old_path.path.empty() || new_path.path.empty()) return Err(ENOENT);
+  if (old_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath from(mount_table_, *clock_, creds, old_path);
   STASIS_ASSIGN_OR_RETURN(Dentry * old_parent, Resolve(from, [&](Filesystem& fs) {
                             return fs.GetParentDentryAt(from);
                           }));
+  if (new_path.path.empty()) return Err(ENOENT);
   ResolvingPath path(mount_table_, *clock_, creds, new_path);
   const RenameSource source{from.mount(), *old_parent, from.component(), from.must_be_dir()};
   return Resolve(path, [&](Filesystem& fs) { return fs.RenameAt(path, source, flags); });

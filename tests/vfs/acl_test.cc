@@ -54,18 +54,28 @@ TEST(AclTest, ParsesWhatItFormats) {
   EXPECT_TRUE(Acl::Parse(Xattr({}))->empty());
 }
 
-TEST(AclTest, RefusesWhatIsNone) {
-  const AclEntry user{kUserObj, 7}, group{kGroupObj, 5}, other{kOther, 0}, named{kUser, 7, 1};
+TEST(AclTest, RefusesWhatHasNotTheForm) {
   EXPECT_THAT(Acl::Parse(""), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, group, other}, 1)), IsErrno(EOPNOTSUPP));
-  EXPECT_THAT(Acl::Parse(Xattr({user, group, other}) + "x"), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, group})), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, other, group})), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, user, group, other})), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, named, group, other})), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({{kUserObj, 8}, group, other})), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, {kUser, 7}, group, {kMask, 7}, other})), IsErrno(EINVAL));
-  EXPECT_THAT(Acl::Parse(Xattr({user, group, other, {64, 7}})), IsErrno(EINVAL));
+  EXPECT_THAT(Acl::Parse(Xattr({}, 1)), IsErrno(EOPNOTSUPP));
+  EXPECT_THAT(Acl::Parse(Xattr({{kUserObj, 7}}) + "x"), IsErrno(EINVAL));
+  EXPECT_THAT(Acl::Parse(Xattr({{kUser, 7}})), IsErrno(EINVAL));
+  EXPECT_THAT(Acl::Parse(Xattr({{64, 7}})), IsErrno(EINVAL));
+  EXPECT_THAT(Acl::Parse(Xattr({{3, 7}})), IsErrno(EINVAL));
+}
+
+TEST(AclTest, KnowsWhatIsNone) {
+  const AclEntry user{kUserObj, 7}, group{kGroupObj, 5}, other{kOther, 0}, named{kUser, 7, 1};
+  const auto valid = [](const std::vector<AclEntry>& entries) {
+    return Acl::Parse(Xattr(entries))->IsValid();
+  };
+  EXPECT_TRUE(valid({user, group, other}));
+  EXPECT_TRUE(valid({user, named, group, {kMask, 7}, other}));
+  EXPECT_FALSE(valid({}));
+  EXPECT_FALSE(valid({user, group}));
+  EXPECT_FALSE(valid({user, other, group}));
+  EXPECT_FALSE(valid({user, user, group, other}));
+  EXPECT_FALSE(valid({user, named, group, other}));
+  EXPECT_FALSE(valid({{kUserObj, 8}, group, other}));
 }
 
 class FileAclTest : public MemfsTest {
