@@ -50,6 +50,16 @@ Result<std::optional<vfs::SetTime>> ToSetTime(bool set, bool now, uint64_t secon
   return vfs::SetTime{value, false};
 }
 
+vfs::DropPrivileges PrivilegesLost(uint32_t valid) {
+  const bool owner = (valid & (FATTR_UID | FATTR_GID)) != 0;
+  // Nothing to set: chown(2) to whom it belongs, or a write by a caller without CAP_FSETID follows.
+  const bool nothing = (valid & ~uint32_t{FATTR_FH | FATTR_LOCKOWNER}) == 0;
+  vfs::DropPrivileges drop;
+  drop.set_ids = owner || nothing || (valid & FATTR_KILL_SUIDGID) != 0;
+  drop.capabilities = drop.set_ids || (valid & FATTR_SIZE) != 0;
+  return drop;
+}
+
 }  // namespace
 
 fuse_attr ToAttr(const vfs::Stat& stat) {
@@ -95,15 +105,10 @@ StatxBody ToStatx(const vfs::Stat& stat) {
   return out;
 }
 
-vfs::Stat StatOf(const vfs::Inode& inode) {
-  vfs::Stat stat;
-  inode.FillStat(stat);
-  return stat;
-}
-
 Result<vfs::SetStat> ToSetStat(const fuse_setattr_in& in) {
   vfs::SetStat set;
   const uint32_t valid = in.valid;
+  set.drop_privileges = PrivilegesLost(valid);
   if ((valid & FATTR_MODE) != 0) set.mode = in.mode & vfs::kPermissionBits;
   if ((valid & FATTR_UID) != 0) set.uid = in.uid;
   if ((valid & FATTR_GID) != 0) set.gid = in.gid;
@@ -125,12 +130,6 @@ uint32_t EncodeDevice(uint64_t device) {
 
 uint64_t DecodeDevice(uint32_t encoded) {
   return makedev((encoded & 0xfff00) >> 8, (encoded & 0xff) | ((encoded >> 12) & 0xfff00));
-}
-
-uint32_t WithoutSetIds(uint32_t mode) {
-  mode &= ~static_cast<uint32_t>(S_ISUID);
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<uint32_t>(S_ISGID);
-  return mode;
 }
 
 }  // namespace stasis::fuse

@@ -9,25 +9,20 @@
 
 #include "cmd/fuse/protocol.h"
 #include "state/base/result.h"
-#include "vfs/inode.h"
 #include "vfs/stat.h"
 
 namespace stasis::fuse {
 
 fuse_attr ToAttr(const vfs::Stat& stat);
 StatxBody ToStatx(const vfs::Stat& stat);
-vfs::Stat StatOf(const vfs::Inode& inode);
 
-// The attributes to change. Errors: EINVAL for a time with too many nanoseconds.
+// The attributes to change, and the privileges that go with the change: with HANDLE_KILLPRIV_V2 the
+// kernel leaves that to the server. Errors: EINVAL for a time with too many nanoseconds.
 Result<vfs::SetStat> ToSetStat(const fuse_setattr_in& in);
 
 // Device numbers as the protocol has them (32 bits) and as makedev(3) has them.
 uint32_t EncodeDevice(uint64_t device);
 uint64_t DecodeDevice(uint32_t encoded);
-
-// What is left of the permission bits when a file's content or owner changes: without set-user-ID,
-// and without set-group-ID if the group may execute.
-uint32_t WithoutSetIds(uint32_t mode);
 
 }  // namespace stasis::fuse
 

@@ -63,8 +63,11 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Clone(int stop_event) const {
 Result<void> Channel::Wait() {
   epoll_event events[2];
   for (;;) {
+    idle_.store(true, std::memory_order_release);
     const int count = epoll_wait(epoll_.get(), events, 2, -1);
-    if (count < 0 && errno != EINTR) return Err(errno);
+    const int error = errno;
+    idle_.store(false, std::memory_order_seq_cst);
+    if (count < 0 && error != EINTR) return Err(error);
     for (int i = 0; i < count; ++i) {
       if (events[i].data.fd != fd_.get()) return Err(ECANCELED);
     }
@@ -72,7 +75,18 @@ Result<void> Channel::Wait() {
   }
 }
 
+bool Channel::HasMessage() const {
+  pollfd entry{fd_.get(), POLLIN, 0};
+  return poll(&entry, 1, 0) > 0 && (entry.revents & POLLIN) != 0;
+}
+
 Result<std::span<const std::byte>> Channel::Receive(std::span<std::byte> buffer) {
+  auto message = DoReceive(buffer);
+  if (!message) idle_.store(true, std::memory_order_release);
+  return message;
+}
+
+Result<std::span<const std::byte>> Channel::DoReceive(std::span<std::byte> buffer) {
   for (;;) {
     const ssize_t size = read(fd_.get(), buffer.data(), buffer.size());
     if (size > 0) return buffer.first(static_cast<size_t>(size));

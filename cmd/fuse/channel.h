@@ -14,6 +14,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,12 @@ class Channel {
   // others if the descriptor does not work.
   Result<std::span<const std::byte>> Receive(std::span<std::byte> buffer);
 
+  // True while the receiving thread waits for a message, or has given up: not from before it takes
+  // one until it asks for the next.
+  bool idle() const { return idle_.load(std::memory_order_acquire); }
+  // True if there is a message to take.
+  bool HasMessage() const;
+
   // Sends a reply: an error (positive) without payload, or 0 with it.
   // Errors: ENOENT if nobody waits for it any more; those of writev(2).
   Result<void> SendReply(uint64_t unique, int error, std::span<const std::byte> payload);
@@ -59,6 +66,7 @@ class Channel {
         is_socket_(is_socket) {}
   // Returns when it may be worth reading. Errors: ECANCELED.
   Result<void> Wait();
+  Result<std::span<const std::byte>> DoReceive(std::span<std::byte> buffer);
   // For a socket whose peer is slow. Errors: ECANCELED.
   Result<void> WaitUntilWritable();
   Result<void> Send(uint64_t unique, int error, std::span<const std::byte> payload);
@@ -67,6 +75,7 @@ class Channel {
   const UniqueFd epoll_;
   const int stop_event_;  // borrowed
   const bool is_socket_;
+  std::atomic<bool> idle_{false};
 };
 
 }  // namespace stasis::fuse

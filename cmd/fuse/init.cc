@@ -2,6 +2,8 @@
 
 #include "cmd/fuse/init.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -9,15 +11,28 @@ namespace stasis::fuse {
 namespace {
 
 // docs/fuse.md says why these and no others.
-constexpr uint64_t kWantedFlags = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT |
-                                  FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
-                                  FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 |
-                                  FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_INIT_EXT | kHasResend;
+constexpr uint64_t kWantedFlags = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
+                                  FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
+                                  FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 | FUSE_MAX_PAGES |
+                                  FUSE_CACHE_SYMLINKS | FUSE_INIT_EXT | kNoExportSupport;
+
+// What images may say that older versions have written.
+constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT | kHasResend;
 
 constexpr uint32_t kOldestInitSize = offsetof(fuse_init_in, flags2);
 constexpr uint16_t kMaxBackground = 64;
 
+constexpr uint32_t kPagesWithoutMaxPages = 32;
+constexpr uint32_t kMostPages = 256;  // of any machine
+
 }  // namespace
+
+uint32_t PageSize() {
+  static const auto size = static_cast<uint32_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+uint32_t MaxPages() { return kMaxData / PageSize(); }
 
 Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages) {
   if (message.size() < kOldestInitSize) return Err(EINVAL);
@@ -34,17 +49,17 @@ Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pa
   uint64_t offered = in.flags;
   if ((offered & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32;
   result.flags_ = offered & kWantedFlags;
-  const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? max_pages : 32;
-  result.max_pages_ = std::clamp(pages, 1u, kMaxPages);
-  result.max_write_ = result.max_pages_ * kPageSize;
+  const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? max_pages : kPagesWithoutMaxPages;
+  result.max_pages_ = std::clamp(pages, 1u, MaxPages());
+  result.max_write_ = result.max_pages_ * PageSize();
   result.max_readahead_ = in.max_readahead;
   return result;
 }
 
 bool Negotiated::Valid() const {
   return major_ == kMajorVersion && minor_ >= kOldestMinorVersion &&
-         minor_ <= kNewestMinorVersion && max_pages_ >= 1 && max_pages_ <= kMaxPages &&
-         max_write_ == max_pages_ * kPageSize && (flags_ & ~kWantedFlags) == 0;
+         minor_ <= kNewestMinorVersion && max_pages_ >= 1 && max_pages_ <= kMostPages &&
+         max_write_ >= 1 && max_write_ <= kMaxData && (flags_ & ~kKnownFlags) == 0;
 }
 
 void Negotiated::FillReply(fuse_init_out& out) const {

@@ -14,8 +14,11 @@
 
 namespace stasis::fuse {
 
-inline constexpr uint32_t kPageSize = 4096;
-inline constexpr uint32_t kMaxPages = 256;  // the most that Linux takes
+// Of READ and WRITE, in bytes.
+inline constexpr uint32_t kMaxData = 1 << 20;
+
+uint32_t PageSize();  // of this machine
+uint32_t MaxPages();  // kMaxData in pages
 
 // The result, as the kernel has it. A value; saved, because a server that takes a mount over is not
 // asked again.
@@ -32,7 +35,7 @@ class Negotiated {
   uint32_t max_readahead() const { return max_readahead_; }  // bytes
   uint32_t max_pages() const { return max_pages_; }
 
-  // Requires: done(). Pages of a restored one must be in range: false if they are not.
+  // Requires: done(). False for a restored one that no version of this server agrees to.
   bool Valid() const;
 
   void FillReply(fuse_init_out& out) const;

@@ -2,22 +2,16 @@
 
 #include "cmd/fuse/mount.h"
 
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <absl/strings/str_split.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <fstream>
-#include <memory>
 #include <utility>
-#include <vector>
 
+#include "cmd/fuse/init.h"
 #include "state/base/result.h"
 
 namespace stasis::fuse {
@@ -34,17 +28,15 @@ unsigned long FlagsOf(const MountOptions& options) {
   if (options.read_only) flags |= MS_RDONLY;
   if (options.no_suid) flags |= MS_NOSUID;
   if (options.no_dev) flags |= MS_NODEV;
-  if (options.no_atime) flags |= MS_NOATIME;
   return flags;
 }
 
 std::string DataOf(int device, uint32_t root_mode, const MountOptions& options) {
-  std::string data =
-      absl::StrFormat("fd=%d,rootmode=%o,user_id=%u,group_id=%u", device, root_mode,
-                      options.user_id.value_or(geteuid()), options.group_id.value_or(getegid()));
-  if (options.default_permissions) absl::StrAppend(&data, ",default_permissions");
+  // The server relies on the kernel's checks (default_permissions).
+  std::string data = absl::StrFormat(
+      "fd=%d,rootmode=%o,user_id=%u,group_id=%u,max_read=%u,default_permissions", device, root_mode,
+      options.user_id.value_or(geteuid()), options.group_id.value_or(getegid()), kMaxData);
   if (options.allow_other) absl::StrAppend(&data, ",allow_other");
-  if (options.max_read != 0) absl::StrAppend(&data, ",max_read=", options.max_read);
   return data;
 }
 
@@ -127,42 +119,6 @@ absl::Status UnmountLazily(const std::string& target) {
         absl::StrCat(what, "; only who may mount in this mount namespace may unmount"));
   }
   return absl::FailedPreconditionError(what);
-}
-
-absl::StatusOr<uint32_t> ConnectionNumber(const std::string& target) {
-  // realpath would ask the server for the last component: only the parent is resolved.
-  const size_t slash = target.find_last_of('/');
-  const std::string parent = slash == std::string::npos ? "." : target.substr(0, slash + 1);
-  std::unique_ptr<char, decltype(&free)> resolved(realpath(parent.c_str(), nullptr), &free);
-  if (resolved == nullptr) return absl::NotFoundError(WithErrno(parent, errno));
-  std::string path = resolved.get();
-  if (path.back() != '/') path += '/';
-  path += slash == std::string::npos ? target : target.substr(slash + 1);
-
-  absl::StatusOr<uint32_t> found =
-      absl::NotFoundError(absl::StrCat("nothing is mounted on ", target));
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    const std::vector<std::string> fields = absl::StrSplit(line, ' ');
-    if (fields.size() < 5 || fields[4] != path) continue;
-    const std::vector<std::string> numbers = absl::StrSplit(fields[2], ':');
-    uint32_t minor_number = 0;
-    if (numbers.size() == 2 && absl::SimpleAtoi(numbers[1], &minor_number)) found = minor_number;
-  }
-  return found;
-}
-
-absl::Status AbortConnection(uint32_t number) {
-  const std::string path = absl::StrCat("/sys/fs/fuse/connections/", number, "/abort");
-  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd.valid() && write(fd.get(), "1", 1) == 1) return absl::OkStatus();
-  const int error = errno;
-  const std::string what = WithErrno(path, error);
-  if (error == ENOENT) {
-    return absl::NotFoundError(absl::StrCat(
-        what, "; no such connection, or mount -t fusectl none /sys/fs/fuse/connections"));
-  }
-  return absl::PermissionDeniedError(what);
 }
 
 }  // namespace stasis::fuse

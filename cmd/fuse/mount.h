@@ -25,13 +25,10 @@ struct MountOptions {
   // Whose mount it is. Must be mapped in the user namespace. Unset: the caller's.
   std::optional<uint32_t> user_id;
   std::optional<uint32_t> group_id;
-  bool default_permissions = true;  // the kernel checks permissions; the server relies on it
-  bool allow_other = true;          // users other than user_id may use it
-  uint32_t max_read = 0;            // bytes per READ; 0: whatever is negotiated
+  bool allow_other = true;  // users other than user_id may use it
   bool read_only = false;
   bool no_suid = false;  // implied in a user namespace
   bool no_dev = false;   // likewise
-  bool no_atime = false;
 };
 
 // Opens /dev/fuse. Errors: NotFound (no such device), PermissionDenied, Unavailable (no driver).
@@ -48,14 +45,6 @@ absl::StatusOr<UniqueFd> OpenAndMount(const std::string& target, const MountOpti
 // Takes the mount at `target` out of the tree; it ends when nobody uses it any more.
 // Errors: NotFound if nothing is mounted there, PermissionDenied.
 absl::Status UnmountLazily(const std::string& target);
-
-// The number of the connection of the mount at `target`, as in /sys/fs/fuse/connections. Does not
-// ask the server. Errors: NotFound if no mount of this process's namespace is there.
-absl::StatusOr<uint32_t> ConnectionNumber(const std::string& target);
-
-// Ends a connection whose server does not answer: everything that waits for it fails. Needs the
-// fusectl filesystem at /sys/fs/fuse/connections. Errors: NotFound, PermissionDenied.
-absl::Status AbortConnection(uint32_t number);
 
 }  // namespace stasis::fuse
 

@@ -9,7 +9,13 @@
 namespace stasis::fuse {
 
 NodeTable::NodeTable(vfs::VirtualDentry root)
-    : root_(MakeRef<Node>(FUSE_ROOT_ID, uint64_t{0}, std::move(root))) {}
+    : root_(MakeRef<Node>(FUSE_ROOT_ID, uint64_t{0}, std::move(root))),
+      vfs_(&root_->at().mount().filesystem().vfs()) {}
+
+bool NodeTable::IsConsistent(const vfs::VirtualDentry& at) const {
+  return at.complete() && &at.inode().filesystem() == &at.mount().filesystem() &&
+         &at.mount().filesystem().vfs() == vfs_;
+}
 
 uint64_t NodeTable::ShardOf(const vfs::Inode& inode) {
   // Numbers are mostly consecutive, and those of different filesystems alike.
@@ -27,20 +33,20 @@ RefPtr<Node> NodeTable::Find(uint64_t number) const {
 RefPtr<Node> NodeTable::Replace(Shard& shard, Node& node, const vfs::VirtualDentry& at) {
   auto fresh = MakeRef<Node>(node.number(), node.generation(), at);
   fresh->lookups_.store(node.lookups(), std::memory_order_relaxed);
-  shard.by_inode[&at.inode()] = fresh.get();
+  shard.by_key[KeyOf(at)] = fresh.get();
   RefPtr<Node>& slot = shard.by_number[node.number()];
   std::swap(slot, fresh);
   return fresh;  // the old one, for the caller to drop without the lock
 }
 
 RefPtr<Node> NodeTable::Remember(const vfs::VirtualDentry& at) {
-  const vfs::Inode& inode = at.inode();
-  if (&inode == &root_->at().inode()) return root_;
-  const uint64_t index = ShardOf(inode);
+  const Key key = KeyOf(at);
+  if (key == KeyOf(root_->at())) return root_;
+  const uint64_t index = ShardOf(at.inode());
   Shard& shard = shards_[index];
   RefPtr<Node> dropped;
   absl::MutexLock lock(&shard.mu);
-  auto [it, is_new] = shard.by_inode.try_emplace(&inode, nullptr);
+  auto [it, is_new] = shard.by_key.try_emplace(key, nullptr);
   if (is_new) {
     const uint64_t number = next_.fetch_add(1, std::memory_order_relaxed) * kShards + index;
     auto node = MakeRef<Node>(number, generation_.load(std::memory_order_relaxed), at);
@@ -49,7 +55,7 @@ RefPtr<Node> NodeTable::Remember(const vfs::VirtualDentry& at) {
   } else if (it->second->at().dentry().disconnected() && !at.dentry().disconnected()) {
     // The name under which it was first found is gone: go on under one that still leads there.
     dropped = Replace(shard, *it->second, at);
-    it = shard.by_inode.find(&inode);
+    it = shard.by_key.find(key);
   }
   it->second->lookups_.fetch_add(1, std::memory_order_relaxed);
   return RefPtr<Node>(it->second);
@@ -66,7 +72,7 @@ void NodeTable::Forget(uint64_t number, uint64_t count) {
   const uint64_t left = node.lookups() - std::min(count, node.lookups());
   node.lookups_.store(left, std::memory_order_relaxed);
   if (left != 0) return;
-  shard.by_inode.erase(&node.at().inode());
+  shard.by_key.erase(KeyOf(node.at()));
   dropped = std::move(it->second);
   shard.by_number.erase(it);
 }
@@ -77,7 +83,7 @@ void NodeTable::Clear() {
     absl::flat_hash_map<uint64_t, RefPtr<Node>> dropped;
     absl::MutexLock lock(&shard.mu);
     dropped.swap(shard.by_number);
-    shard.by_inode.clear();
+    shard.by_key.clear();
   }
 }
 

@@ -2,8 +2,9 @@
 //
 // node_table.h: the files that the kernel knows by number.
 //
-// A Node stands for an Inode: hard links share one. The kernel counts how often it was told of a
-// node and gives the count back with FORGET; at zero the node goes.
+// A Node stands for an Inode as seen through a Mount: hard links share one, two mounts of a tree do
+// not. The kernel counts how often it was told of a node and gives the count back with FORGET; at
+// zero the node goes.
 //
 // The table is in shards. A shard is chosen by the inode's number, which a restore keeps, and is
 // the remainder of the node's number: both directions of a lookup find it without asking another.
@@ -31,6 +32,7 @@
 #include "state/base/ref_ptr.h"
 #include "state/object.h"
 #include "vfs/path_operation.h"
+#include "vfs/virtual_filesystem.h"
 
 namespace stasis::state {
 class LoadContext;
@@ -85,18 +87,24 @@ class NodeTable final : public state::Object {
   // Without the root.
   size_t size() const;
 
+  // Whether a place that an image describes is one that a walk from the root could have led to.
+  bool IsConsistent(const vfs::VirtualDentry& at) const;
+
  private:
   STATE_SAVABLE(NodeTable);
   NodeTable() = default;
 
   static constexpr uint64_t kShards = 64;
 
+  using Key = std::pair<const vfs::Mount*, const vfs::Inode*>;
+
   struct Shard {
     mutable absl::Mutex mu;
     absl::flat_hash_map<uint64_t, RefPtr<Node>> by_number ABSL_GUARDED_BY(mu);
-    absl::flat_hash_map<const vfs::Inode*, Node*> by_inode ABSL_GUARDED_BY(mu);
+    absl::flat_hash_map<Key, Node*> by_key ABSL_GUARDED_BY(mu);
   };
 
+  static Key KeyOf(const vfs::VirtualDentry& at) { return {&at.mount(), &at.inode()}; }
   static uint64_t ShardOf(const vfs::Inode& inode);
   RefPtr<Node> Replace(Shard& shard, Node& node, const vfs::VirtualDentry& at)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
@@ -105,7 +113,9 @@ class NodeTable final : public state::Object {
   absl::Status LoadShards(std::vector<RefPtr<Node>> nodes, state::LoadContext& context);
   absl::Status AfterLoad(state::LoadContext& context);
 
-  RefPtr<Node> root_ STATE(wait);        // immutable
+  RefPtr<Node> root_ STATE(wait);  // immutable
+  // Of all nodes; borrowed, immutable. What they lead to is complete before AfterLoad looks at it.
+  vfs::VirtualFilesystem* vfs_ STATE(wait) = nullptr;
   std::atomic<uint64_t> next_{1};        // upper part of the next number
   std::atomic<uint64_t> generation_{1};  // of nodes made from now on
   std::array<Shard, kShards> shards_ STATE(manual);

@@ -2,15 +2,14 @@
 
 #include "cmd/fuse/attributes.h"
 #include "cmd/fuse/operations.h"
-#include "cmd/fuse/privileges.h"
 
 namespace stasis::fuse {
 namespace {
 
 Result<void> ReplyAttributes(Call& call, const vfs::Inode& inode) {
   fuse_attr_out out{};
-  out.attr_valid = call.session().cache_seconds();
-  out.attr = ToAttr(StatOf(inode));
+  out.attr_valid = call.session().attribute_seconds(inode);
+  out.attr = ToAttr(call.session().StatOf(inode));
   return call.reply().AppendStruct(out);
 }
 
@@ -28,17 +27,8 @@ Result<void> SetAttr(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   STASIS_ASSIGN_OR_RETURN(vfs::SetStat set, ToSetStat(in));
-  const vfs::Inode& inode = node->at().inode();
-  const bool new_owner = set.uid.has_value() || set.gid.has_value();
-  if (!inode.is_dir() && (new_owner || set.size.has_value())) {
-    if ((new_owner || (in.valid & FATTR_KILL_SUIDGID) != 0) && !set.mode.has_value() &&
-        WithoutSetIds(inode.mode()) != inode.mode()) {
-      set.mode = WithoutSetIds(inode.mode()) & vfs::kPermissionBits;
-    }
-    STASIS_RETURN_IF_ERROR(DropFileCapabilities(call, node->at()));
-  }
   STASIS_RETURN_IF_ERROR(call.vfs().SetAttributesAt(call.creds(), call.At(*node), set));
-  return ReplyAttributes(call, inode);
+  return ReplyAttributes(call, node->at().inode());
 }
 
 Result<void> Statx(Call& call) {
@@ -46,8 +36,8 @@ Result<void> Statx(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   StatxOut out{};
-  out.attr_valid = call.session().cache_seconds();
-  out.stat = ToStatx(StatOf(node->at().inode()));
+  out.attr_valid = call.session().attribute_seconds(node->at().inode());
+  out.stat = ToStatx(call.session().StatOf(node->at().inode()));
   return call.reply().AppendStruct(out);
 }
 

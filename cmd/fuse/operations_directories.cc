@@ -59,7 +59,7 @@ bool Listing::Add(const vfs::DirectoryEntry& entry) {
     return false;
   }
   fuse_dirent dirent{};
-  dirent.ino = entry.ino;
+  dirent.ino = call_.session().InoOf(handle_.file().inode().filesystem(), entry.ino);
   dirent.off = entry.next_position;
   dirent.namelen = static_cast<uint32_t>(entry.name.size());
   dirent.type = entry.type >> 12;  // DT_*

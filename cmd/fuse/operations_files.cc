@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "cmd/fuse/operations.h"
-#include "cmd/fuse/privileges.h"
 
 namespace stasis::fuse {
 namespace {
@@ -27,14 +26,9 @@ fuse_open_out AddHandle(Call& call, RefPtr<vfs::FileDescription> file, uint32_t 
   return out;
 }
 
-// Before a truncation by open(2).
-Result<void> DropForTruncation(Call& call, const vfs::VirtualDentry& file, uint32_t flags,
-                               uint32_t open_flags) {
-  if ((flags & O_TRUNC) == 0) return {};
-  STASIS_ASSIGN_OR_RETURN(bool changed,
-                          DropPrivileges(call, file, (open_flags & FUSE_OPEN_KILL_SUIDGID) != 0));
-  if (changed) call.session().AttributesChanged(call.header().nodeid);
-  return {};
+// What a file loses when it is truncated.
+vfs::DropPrivileges DropOnTruncation(uint32_t open_flags) {
+  return {.set_ids = (open_flags & FUSE_OPEN_KILL_SUIDGID) != 0, .capabilities = true};
 }
 
 }  // namespace
@@ -44,11 +38,13 @@ Result<void> Open(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   if (node->at().inode().is_dir()) return Err(EISDIR);
-  STASIS_RETURN_IF_ERROR(DropForTruncation(call, node->at(), in.flags, in.open_flags));
   vfs::OpenOptions options;
   options.flags = (static_cast<int>(in.flags) & kOpenFlags) | O_NOFOLLOW;
+  options.drop_privileges = DropOnTruncation(in.open_flags);
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*node), options));
+  if ((options.flags & O_TRUNC) != 0 && options.drop_privileges.set_ids)
+    call.reply().SetChanged(call.header().nodeid);
   return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
 }
 
@@ -60,6 +56,7 @@ Result<void> Create(Call& call) {
   vfs::OpenOptions options;
   options.flags = (static_cast<int>(in.flags) & kCreateFlags) | O_CREAT | O_NOFOLLOW;
   options.mode = in.mode & vfs::kPermissionBits;
+  options.drop_privileges = DropOnTruncation(in.open_flags);
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir, name), options));
   STASIS_RETURN_IF_ERROR(call.ReplyEntry(file->at()));
@@ -83,12 +80,18 @@ Result<void> Write(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
   vfs::FileDescription& file = handle->file();
   // Pages of a shared mapping that are written back later are no write(2).
-  if ((in.write_flags & FUSE_WRITE_CACHE) == 0) {
-    const bool set_ids = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
-    STASIS_ASSIGN_OR_RETURN(bool changed, DropPrivileges(call, file.at(), set_ids));
-    if (changed) call.session().AttributesChanged(call.header().nodeid);
+  const bool is_page_write = (in.write_flags & FUSE_WRITE_CACHE) != 0;
+  if (is_page_write) {
+    call.session().CountPageWrite();
+  } else {
+    const vfs::DropPrivileges drop{.set_ids = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0,
+                                   .capabilities = true};
+    STASIS_ASSIGN_OR_RETURN(bool changed, file.inode().Drop(drop, call.vfs().clock().Now()));
+    if (changed) call.reply().SetChanged(call.header().nodeid);
   }
   STASIS_ASSIGN_OR_RETURN(size_t size, file.PWrite(in.offset, bytes));
+  // The kernel takes written pages for clean however many bytes the reply says.
+  if (is_page_write && size < bytes.size()) return Err(ENOSPC);
   fuse_write_out out{};
   out.size = static_cast<uint32_t>(size);
   return call.reply().AppendStruct(out);

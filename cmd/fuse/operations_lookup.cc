@@ -16,12 +16,8 @@ Result<void> ReplyMissing(Call& call) {
 
 Result<void> Lookup(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
-  STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeText());
+  STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  // "." and ".." come from file handles of an exported mount; "." also for what is no directory.
-  if (name == ".") return call.ReplyEntry(dir->at());
-  if (name.size() > vfs::kNameMax) return Err(ENAMETOOLONG);
-  if (name != ".." && !vfs::IsValidName(name)) return Err(EINVAL);
   auto file = call.vfs().GetDentryAt(call.creds(), call.At(*dir, name));
   if (!file && file.error() == Errno(ENOENT)) return ReplyMissing(call);
   if (!file) return Err(file.error());
@@ -37,9 +33,12 @@ Result<void> Forget(Call& call) {
 
 Result<void> BatchForget(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_batch_forget_in in, call.in().Take<fuse_batch_forget_in>());
-  if (call.in().rest().size() != uint64_t{in.count} * sizeof(fuse_forget_one)) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(auto bytes,
+                          call.in().TakeBytes(uint64_t{in.count} * sizeof(fuse_forget_one)));
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  MessageReader entries(bytes);
   for (uint32_t i = 0; i < in.count; ++i) {
-    STASIS_ASSIGN_OR_RETURN(fuse_forget_one one, call.in().Take<fuse_forget_one>());
+    STASIS_ASSIGN_OR_RETURN(fuse_forget_one one, entries.Take<fuse_forget_one>());
     call.state().nodes().Forget(one.nodeid, one.nlookup);
   }
   return {};

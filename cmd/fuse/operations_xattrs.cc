@@ -61,8 +61,12 @@ Result<void> ListXattr(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_getxattr_in in, call.in().Take<fuse_getxattr_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
+  // The kernel checks who may get an attribute, but not who may see its name.
+  vfs::Credentials creds = call.creds();
+  if (call.header().uid != 0)
+    creds.capabilities &= ~static_cast<uint32_t>(vfs::Capability::kSysAdmin);
   STASIS_ASSIGN_OR_RETURN(std::vector<std::string> names,
-                          call.vfs().ListXattrAt(call.creds(), call.At(*node)));
+                          call.vfs().ListXattrAt(creds, call.At(*node)));
   std::string list;
   for (const std::string& name : names) {
     list += name;

@@ -17,12 +17,13 @@ inline constexpr uint32_t kMajorVersion = 7;
 inline constexpr uint32_t kOldestMinorVersion = 36;
 inline constexpr uint32_t kNewestMinorVersion = 39;
 
+inline constexpr uint64_t kNoExportSupport = 1ULL << 38;
 inline constexpr uint64_t kHasResend = 1ULL << 39;
 
-// Set in the id of a request that the kernel sends again (FUSE_NOTIFY_RESEND).
-inline constexpr uint64_t kResendBit = 1ULL << 63;
-
 inline constexpr uint32_t kOpStatx = 52;
+
+// The kernel refuses replies with larger error numbers, and goes on waiting.
+inline constexpr int kMaxError = 511;
 
 struct SxTime {
   int64_t tv_sec;

@@ -60,6 +60,8 @@ class Reply {
     used_ = 0;
     looked_up_.clear();
     opened_ = 0;
+    changed_ = 0;
+    malformed_ = false;
   }
 
   // What the kernel holds once it has the reply, to be taken back if it does not get it.
@@ -68,11 +70,21 @@ class Reply {
   std::span<const uint64_t> looked_up() const { return looked_up_; }
   uint64_t opened() const { return opened_; }  // 0: none
 
+  // A node whose attributes have changed without the kernel knowing: it is told before the reply.
+  void SetChanged(uint64_t node) { changed_ = node; }
+  uint64_t changed() const { return changed_; }  // 0: none
+
+  // The message was wrong, not what it asked for.
+  void SetMalformed() { malformed_ = true; }
+  bool malformed() const { return malformed_; }
+
  private:
   std::span<std::byte> buffer_;
   size_t used_ = 0;
   absl::InlinedVector<uint64_t, 2> looked_up_;
   uint64_t opened_ = 0;
+  uint64_t changed_ = 0;
+  bool malformed_ = false;
 };
 
 }  // namespace stasis::fuse

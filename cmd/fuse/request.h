@@ -26,7 +26,7 @@ class MessageReader {
   template <typename T>
   Result<T> Take() {
     static_assert(std::is_trivially_copyable_v<T>);
-    if (rest_.size() < sizeof(T)) return Err(EINVAL);
+    if (rest_.size() < sizeof(T)) return Malformed();
     T value;
     std::memcpy(&value, rest_.data(), sizeof(T));
     rest_ = rest_.subspan(sizeof(T));
@@ -43,12 +43,20 @@ class MessageReader {
   Result<std::span<const std::byte>> TakeBytes(uint64_t size);
 
   // That nothing is left. Errors: EINVAL.
-  Result<void> End() const;
+  Result<void> End();
 
   std::span<const std::byte> rest() const { return rest_; }
+  // True if something was not as it must be.
+  bool malformed() const { return malformed_; }
 
  private:
+  tl::unexpected<Errno> Malformed() {
+    malformed_ = true;
+    return Err(EINVAL);
+  }
+
   std::span<const std::byte> rest_;
+  bool malformed_ = false;
 };
 
 // A request's header and payload. Borrows the message.
@@ -63,6 +71,13 @@ Result<void> ParseRequest(std::span<const std::byte> message, Request& request);
 
 // True if the kernel expects an answer to that opcode.
 bool WantsReply(uint32_t opcode);
+
+// True if a signal may end it. Not stat(2), a path walk or a page fault, whose callers do not know
+// EINTR, nor pages that are written back, which would be lost.
+bool IsInterruptible(const Request& request);
+
+// The error as a reply may carry it: EIO for what is no error number of the kernel's.
+Errno ReplyError(Errno error);
 
 }  // namespace stasis::fuse
 

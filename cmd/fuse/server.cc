@@ -3,12 +3,14 @@
 #include "cmd/fuse/server.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 #include "cmd/fuse/channel.h"
@@ -21,12 +23,13 @@ namespace {
 
 // How long a parked request may wait longer than the gate is closed.
 constexpr absl::Duration kGatePoll = absl::Microseconds(200);
+constexpr absl::Duration kIdlePoll = absl::Microseconds(500);
 
 ServerOptions Checked(ServerOptions options) {
   if (options.reader_threads <= 0) {
     options.reader_threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  options.max_pages = std::clamp(options.max_pages, 1u, kMaxPages);
+  options.max_pages = std::clamp(options.max_pages, 1u, MaxPages());
   return options;
 }
 
@@ -43,15 +46,6 @@ class BlockSignals {
  private:
   sigset_t old_;
 };
-
-// So that stat(2) sees at once what a write did to the set-ID bits.
-void NotifyAttributesChanged(Channel& channel, uint64_t node) {
-  fuse_notify_inval_inode_out out{};
-  out.ino = node;
-  out.off = -1;  // attributes only
-  (void)channel.SendNotification(FUSE_NOTIFY_INVAL_INODE,
-                                 std::as_bytes(std::span<const decltype(out)>(&out, 1)));
-}
 
 }  // namespace
 
@@ -77,14 +71,12 @@ absl::Status Server::OpenChannels(UniqueFd fd) {
   auto first = Channel::Create(std::move(fd), stop_event_.get());
   if (!first.ok()) return first.status();
   channels_.push_back(*std::move(first));
+  // A socket has one reader. Of a device, those descriptors must do that there are.
   while (channels_.size() < static_cast<size_t>(options_.reader_threads)) {
     auto clone = channels_[0]->Clone(stop_event_.get());
-    if (absl::IsUnimplemented(clone.status())) break;  // a socket: one reader
-    if (!clone.ok()) return clone.status();
+    if (!clone.ok()) break;
     channels_.push_back(*std::move(clone));
   }
-  session_->set_on_attributes_changed(
-      [channel = channels_[0].get()](uint64_t node) { NotifyAttributesChanged(*channel, node); });
   return absl::OkStatus();
 }
 
@@ -92,40 +84,57 @@ absl::Status Server::Serve(UniqueFd fd) {
   absl::MutexLock lock(&mu_);
   if (started_) return absl::FailedPreconditionError("the FUSE server was started before");
   if (!fd.valid()) return absl::InvalidArgumentError("the FUSE server got no descriptor");
-  if (absl::Status status = OpenChannels(std::move(fd)); !status.ok()) {
-    channels_.clear();
-    return status;
-  }
-  started_ = true;
-  Start();
-  return absl::OkStatus();
+  absl::Status status = OpenChannels(std::move(fd));
+  if (status.ok()) status = Start();
+  if (!status.ok()) channels_.clear();
+  started_ = status.ok();
+  return status;
 }
 
-void Server::Start() {
+absl::Status Server::Start() {
   BlockSignals block;
-  for (const auto& channel : channels_) {
-    workers_.push_back(std::make_unique<Worker>(*session_, *parked_, channels_));
-    ++readers_;
-    threads_.emplace_back([this, worker = workers_.back().get(), channel = channel.get()] {
-      RunReader(*worker, *channel);
-    });
+  try {
+    workers_.push_back(std::make_unique<Worker>(*session_, *parked_));
+    threads_.emplace_back([this, worker = workers_.back().get()] { RunParked(*worker); });
+    for (const auto& channel : channels_) {
+      workers_.push_back(std::make_unique<Worker>(*session_, *parked_));
+      threads_.emplace_back([this, worker = workers_.back().get(), channel = channel.get()] {
+        RunReader(*worker, *channel);
+      });
+      ++readers_;
+    }
+  } catch (const std::system_error& error) {
+    // One reader is enough.
+    if (readers_ == 0) {
+      parked_->Stop();
+      for (std::thread& thread : threads_) thread.join();
+      threads_.clear();
+      return absl::InternalError(absl::StrCat("FUSE server: no thread: ", error.what()));
+    }
+    channels_.resize(static_cast<size_t>(readers_));
   }
-  workers_.push_back(std::make_unique<Worker>(*session_, *parked_, channels_));
-  threads_.emplace_back([this, worker = workers_.back().get()] { RunParked(*worker); });
+  return absl::OkStatus();
 }
 
 void Server::RunReader(Worker& worker, Channel& channel) {
   pthread_setname_np(pthread_self(), "fuse-reader");
-  while (worker.Receive(channel)) {
-  }
+  Result<void> received;
+  do {
+    received = worker.Receive(channel);
+  } while (received);
   absl::MutexLock lock(&mu_);
   --readers_;
+  const Errno error = received.error();
+  if (!(error == Errno(ENODEV)) && !(error == Errno(ECANCELED)))
+    failure_.Update(absl::InternalError(absl::StrCat("FUSE server: reading: ", ErrnoName(error))));
 }
 
 void Server::RunParked(Worker& worker) {
   pthread_setname_np(pthread_self(), "fuse-parked");
   while (parked_->WaitForAny()) {
-    if (!worker.RunParkedRequest()) parked_->Pause(kGatePoll);
+    if (worker.RunParkedRequest()) continue;
+    worker.CancelInterrupted(options_.signal_patience);
+    parked_->Pause(kGatePoll);
   }
 }
 
@@ -134,14 +143,21 @@ void Server::Stop() {
   {
     absl::MutexLock lock(&mu_);
     if (!started_) return;
+    if (stopping_) {
+      mu_.Await(absl::Condition(&stopped_));
+      return;
+    }
+    stopping_ = true;
     threads.swap(threads_);
   }
   parked_->Stop();
   const uint64_t one = 1;
   // Cannot fail: the counter is far from its limit.
-  if (write(stop_event_.get(), &one, sizeof(one)) < 0) return;
+  (void)!write(stop_event_.get(), &one, sizeof(one));
   for (std::thread& thread : threads) thread.join();
-  if (!threads.empty()) channels_.clear();
+  absl::MutexLock lock(&mu_);
+  channels_.clear();
+  stopped_ = true;
 }
 
 void Server::WaitUntilUnmounted() { (void)WaitUntilUnmountedFor(absl::InfiniteDuration()); }
@@ -151,10 +167,46 @@ bool Server::WaitUntilUnmountedFor(absl::Duration timeout) {
   return mu_.AwaitWithTimeout(absl::Condition(this, &Server::Unmounted), timeout);
 }
 
-ServerStats Server::stats() const {
-  ServerStats stats;
+bool Server::NothingRuns() const {
+  return parked_->idle() && std::all_of(channels_.begin(), channels_.end(),
+                                        [](const auto& channel) { return channel->idle(); });
+}
+
+// Whoever takes a message between the two looks is seen at work by the second, or has counted it.
+bool Server::IsIdle() const {
+  if (channels_.empty()) return true;
+  const uint64_t before = SumOfWorkers().requests;
+  return NothingRuns() && !channels_[0]->HasMessage() && NothingRuns() &&
+         SumOfWorkers().requests == before;
+}
+
+bool Server::WaitUntilIdleFor(absl::Duration timeout) const {
+  const absl::Time deadline = absl::Now() + timeout;
+  for (;;) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (IsIdle()) return true;
+    }
+    if (absl::Now() >= deadline) return false;
+    absl::SleepFor(kIdlePoll);
+  }
+}
+
+absl::Status Server::failure() const {
   absl::MutexLock lock(&mu_);
+  return failure_;
+}
+
+ServerStats Server::SumOfWorkers() const {
+  ServerStats stats;
   for (const auto& worker : workers_) worker->AddTo(stats);
+  return stats;
+}
+
+ServerStats Server::stats() const {
+  absl::MutexLock lock(&mu_);
+  ServerStats stats = SumOfWorkers();
+  stats.page_writes = session_->page_writes();
   return stats;
 }
 

@@ -28,6 +28,7 @@
 #include <absl/time/time.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <thread>
@@ -53,8 +54,11 @@ struct ServerOptions {
   // For how long the kernel may keep names, attributes and missing names without asking. The
   // default says for ever, which is right while nobody else changes the tree.
   uint64_t cache_seconds = 1'000'000'000;
-  // Largest request and reply, in pages of 4 KiB: 1 to 256.
+  // Largest READ and WRITE, in pages; MaxPages() at most.
   uint32_t max_pages = 256;
+  // For how long a closed gate holds a request whose caller got a signal. A checkpoint's pause is
+  // shorter: programs do not notice it.
+  std::chrono::milliseconds signal_patience{3000};
 };
 
 // Counted since construction.
@@ -62,9 +66,11 @@ struct ServerStats {
   static constexpr int kOpcodes = 64;
   uint64_t requests = 0;                       // received, well formed or not
   uint64_t errors = 0;                         // answered with an error
-  uint64_t malformed = 0;                      // of these, because the message itself was wrong
+  uint64_t unknown_errors = 0;                 // of these, with EIO for what is no errno(3)
+  uint64_t malformed = 0;                      // the message itself was wrong
   uint64_t parked = 0;                         // waited for the operation gate
   uint64_t interrupted = 0;                    // gave up waiting because the caller got a signal
+  uint64_t page_writes = 0;                    // WRITEs of pages of shared mappings
   std::array<uint64_t, kOpcodes> by_opcode{};  // indexed as enum fuse_opcode; others in [0]
 };
 
@@ -81,12 +87,14 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Starts to serve `fd`: a mounted /dev/fuse, or a SOCK_SEQPACKET socket whose other end speaks
-  // the protocol. Returns at once. Call it once. Errors: InvalidArgument, Internal (no thread, no
-  // descriptor), FailedPrecondition if called twice.
+  // the protocol. Returns at once. Call it once. Goes on with fewer threads than wanted if there
+  // are no more. Errors: InvalidArgument, Internal (no thread, no descriptor), FailedPrecondition
+  // if called twice.
   absl::Status Serve(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends all threads and closes the descriptors, with which the kernel fails what still waits.
-  // Does not wait for the operation gate. Requires: not called by a thread of this server.
+  // Does not wait for the operation gate. If another thread is stopping it, waits for that.
+  // Requires: not called by a thread of this server.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Waits until the mount is gone or Stop() was called. Call Serve() before.
@@ -94,17 +102,28 @@ class Server {
   // The same; false if it took longer than `timeout`.
   bool WaitUntilUnmountedFor(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Waits until there is nothing to do: no request is waiting, parked, running or without its
+  // reply. The kernel then has none either that it holds back (it queues the next one before the
+  // write of a reply returns). False if that did not happen within `timeout`.
+  bool WaitUntilIdleFor(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The first error that ended a reader, but for the end of the mount. OK if there was none.
+  absl::Status failure() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // To be saved with the tree. Changes only inside the operation gate.
   const RefPtr<FuseState>& state() const { return state_; }
 
   ServerStats stats() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  absl::Status OpenChannels(UniqueFd fd);
-  void Start() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status OpenChannels(UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Start() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunReader(Worker& worker, Channel& channel) ABSL_LOCKS_EXCLUDED(mu_);
   void RunParked(Worker& worker);
   bool Unmounted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return readers_ == 0; }
+  bool IsIdle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool NothingRuns() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ServerStats SumOfWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Immutable.
   const ServerOptions options_;
@@ -114,11 +133,14 @@ class Server {
 
   // Set by Serve() before it starts threads.
   UniqueFd stop_event_;  // an eventfd, readable once Stop() was called
-  std::vector<std::unique_ptr<Channel>> channels_;
 
   mutable absl::Mutex mu_;
   bool started_ ABSL_GUARDED_BY(mu_) = false;
-  int readers_ ABSL_GUARDED_BY(mu_) = 0;  // threads that read
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status failure_ ABSL_GUARDED_BY(mu_);
+  int readers_ ABSL_GUARDED_BY(mu_) = 0;                                 // threads that read
+  std::vector<std::unique_ptr<Channel>> channels_ ABSL_GUARDED_BY(mu_);  // one per reader
   std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mu_);
 };

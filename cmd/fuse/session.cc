@@ -2,6 +2,8 @@
 
 #include "cmd/fuse/session.h"
 
+#include <algorithm>
+
 #include "cmd/fuse/attributes.h"
 #include "cmd/fuse/operations.h"
 
@@ -14,7 +16,30 @@ Result<void> Session::Run(const Request& request, Reply& reply) {
   // Nothing is agreed upon before INIT.
   if (opcode != FUSE_INIT && !state_->initialized()) return Err(EIO);
   Call call(*this, request, reply);
-  return operation(call);
+  Result<void> result = operation(call);
+  if (call.in().malformed()) reply.SetMalformed();
+  return result;
+}
+
+// A lookup and a change of the same directory may overtake each other on their way to the kernel,
+// which then has old attributes: not for ever.
+uint64_t Session::attribute_seconds(const vfs::Inode& inode) const {
+  constexpr uint64_t kOfDirectories = 1;
+  return inode.is_dir() ? std::min(kOfDirectories, cache_seconds_) : cache_seconds_;
+}
+
+vfs::Stat Session::StatOf(const vfs::Inode& inode) const {
+  vfs::Stat stat;
+  inode.FillStat(stat);
+  stat.ino = InoOf(inode.filesystem(), stat.ino);
+  return stat;
+}
+
+// All filesystems below the root have one st_dev, and numbers of their own.
+uint64_t Session::InoOf(const vfs::Filesystem& filesystem, uint64_t ino) const {
+  if (&filesystem == &state_->root().mount().filesystem()) return ino;
+  constexpr int kInoBits = 40;
+  return ino ^ (uint64_t{filesystem.dev()} << kInoBits);
 }
 
 void Session::TakeBack(const Reply& reply) {
@@ -41,8 +66,8 @@ fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
   entry.nodeid = node->number();
   entry.generation = node->generation();
   entry.entry_valid = session_.cache_seconds();
-  entry.attr_valid = session_.cache_seconds();
-  entry.attr = ToAttr(StatOf(file.inode()));
+  entry.attr_valid = session_.attribute_seconds(file.inode());
+  entry.attr = ToAttr(session_.StatOf(file.inode()));
   return entry;
 }
 

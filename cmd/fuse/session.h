@@ -5,8 +5,8 @@
 #ifndef STASIS_CMD_FUSE_SESSION_H_
 #define STASIS_CMD_FUSE_SESSION_H_
 
+#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <utility>
 
@@ -19,7 +19,7 @@
 
 namespace stasis::fuse {
 
-// Thread-safe. All of it requires: inside the operation gate.
+// Thread-safe. All of it requires: inside the operation gate, but for page_writes().
 class Session {
  public:
   Session(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state, uint64_t cache_seconds,
@@ -38,24 +38,26 @@ class Session {
 
   vfs::VirtualFilesystem& vfs() const { return *vfs_; }
   FuseState& state() const { return *state_; }
-  uint64_t cache_seconds() const { return cache_seconds_; }
   uint32_t max_pages() const { return max_pages_; }
 
-  // Called with the number of a node whose attributes have changed behind the kernel's back.
-  // Set before requests are run.
-  void set_on_attributes_changed(std::function<void(uint64_t)> fn) {
-    on_attributes_changed_ = std::move(fn);
-  }
-  void AttributesChanged(uint64_t node) const {
-    if (on_attributes_changed_) on_attributes_changed_(node);
-  }
+  // For how long the kernel may keep names, and the attributes of a file.
+  uint64_t cache_seconds() const { return cache_seconds_; }
+  uint64_t attribute_seconds(const vfs::Inode& inode) const;
+
+  // What the kernel sees of a file.
+  vfs::Stat StatOf(const vfs::Inode& inode) const;
+  uint64_t InoOf(const vfs::Filesystem& filesystem, uint64_t ino) const;
+
+  // Pages of shared mappings that were written back, in WRITE requests.
+  uint64_t page_writes() const { return page_writes_.load(std::memory_order_relaxed); }
+  void CountPageWrite() { page_writes_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   const RefPtr<vfs::VirtualFilesystem> vfs_;
   const RefPtr<FuseState> state_;
   const uint64_t cache_seconds_;
   const uint32_t max_pages_;
-  std::function<void(uint64_t)> on_attributes_changed_;
+  std::atomic<uint64_t> page_writes_{0};
 };
 
 // One request on its way through a handler (operations.h).

@@ -10,23 +10,21 @@
 
 namespace stasis::fuse {
 
+namespace {
+
+// Beyond it a number would run over before the mount ends.
+constexpr uint64_t kMaxCount = uint64_t{1} << 62;
+
+constexpr char kNoPlace[] = "has no mount, no dentry, or one of another filesystem than its mount";
+
+}  // namespace
+
 absl::Status NodeTable::LoadShards(std::vector<RefPtr<Node>> nodes, state::LoadContext& context) {
   for (RefPtr<Node>& node : nodes) {
     if (node == nullptr) return context.Invalid(*this, "shards", "has a missing node");
-    if (!node->at().complete()) return context.Invalid(*node, "at", "has no mount or no dentry");
     const uint64_t number = node->number();
-    const uint64_t index = number % kShards;
-    const vfs::Inode& inode = node->at().inode();
-    if (index != ShardOf(inode) || number / kShards == 0 ||
-        number / kShards >= next_.load(std::memory_order_relaxed)) {
-      return context.Invalid(*node, "number", absl::StrCat("cannot be ", number));
-    }
-    if (node->lookups() == 0) return context.Invalid(*node, "lookups", "is 0");
-    Shard& shard = shards_[index];
+    Shard& shard = shards_[number % kShards];
     absl::MutexLock lock(&shard.mu);
-    if (!shard.by_inode.try_emplace(&inode, node.get()).second) {
-      return context.Invalid(*node, "at", "is a file that another node stands for");
-    }
     if (!shard.by_number.try_emplace(number, std::move(node)).second) {
       return context.Invalid(*this, "shards", absl::StrCat("has node ", number, " twice"));
     }
@@ -37,17 +35,36 @@ absl::Status NodeTable::LoadShards(std::vector<RefPtr<Node>> nodes, state::LoadC
 absl::Status NodeTable::AfterLoad(state::LoadContext& context) {
   if (root_ == nullptr) return context.Invalid(*this, "root", "is missing");
   if (root_->number() != FUSE_ROOT_ID) return context.Invalid(*root_, "number", "is not 1");
-  if (!root_->at().complete()) return context.Invalid(*root_, "at", "is missing");
-  if (next_.load() >= uint64_t{1} << 57) return context.Invalid(*this, "next", "is too large");
+  // Older images do not say it.
+  if (vfs_ == nullptr && root_->at().complete()) vfs_ = &root_->at().mount().filesystem().vfs();
+  if (!IsConsistent(root_->at())) return context.Invalid(*root_, "at", kNoPlace);
+  const uint64_t next = next_.load();
+  if (next >= uint64_t{1} << 57) return context.Invalid(*this, "next", "is too large");
+  for (uint64_t index = 0; index < kShards; ++index) {
+    Shard& shard = shards_[index];
+    absl::MutexLock lock(&shard.mu);
+    for (const auto& [number, node] : shard.by_number) {
+      if (!IsConsistent(node->at())) return context.Invalid(*node, "at", kNoPlace);
+      if (index != ShardOf(node->at().inode()) || number / kShards == 0 ||
+          number / kShards >= next) {
+        return context.Invalid(*node, "number", absl::StrCat("cannot be ", number));
+      }
+      if (node->lookups() == 0 || node->lookups() > kMaxCount)
+        return context.Invalid(*node, "lookups", "is 0 or too large");
+      if (!shard.by_key.try_emplace(KeyOf(node->at()), node.get()).second)
+        return context.Invalid(*node, "at", "is a file that another node stands for");
+    }
+  }
   return absl::OkStatus();
 }
 
 absl::Status HandleTable::LoadShards(std::vector<RefPtr<Handle>> handles,
                                      state::LoadContext& context) {
+  if (next_.load(std::memory_order_relaxed) > kMaxCount)
+    return context.Invalid(*this, "next", "is too large");
   for (RefPtr<Handle>& handle : handles) {
     if (handle == nullptr) return context.Invalid(*this, "shards", "has a missing handle");
-    if (handle->file_ == nullptr)
-      return context.Invalid(*handle, "file", "has no mount or no dentry");
+    if (handle->file_ == nullptr) return context.Invalid(*handle, "file", "is missing");
     const uint64_t number = handle->number();
     if (number == 0 || number >= next_.load(std::memory_order_relaxed)) {
       return context.Invalid(*handle, "number", absl::StrCat("cannot be ", number));
@@ -64,6 +81,10 @@ absl::Status HandleTable::LoadShards(std::vector<RefPtr<Handle>> handles,
 absl::Status FuseState::AfterLoad(state::LoadContext& context) {
   if (nodes_ == nullptr) return context.Invalid(*this, "nodes", "is missing");
   if (handles_ == nullptr) return context.Invalid(*this, "handles", "is missing");
+  for (const RefPtr<Handle>& handle : handles_->List()) {
+    if (!nodes_->IsConsistent(handle->file().at()))
+      return context.Invalid(*handle, "file", kNoPlace);
+  }
   if (negotiated_.done() && !negotiated_.Valid()) {
     return context.Invalid(*this, "negotiated", "is nothing that this version agrees to");
   }

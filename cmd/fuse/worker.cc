@@ -9,11 +9,20 @@
 namespace stasis::fuse {
 namespace {
 
-// Of a request beyond its payload: headers, rounded up. The kernel wants room for all of it.
-constexpr size_t kHeaderRoom = kPageSize;
+// Of a request beyond its data: headers, rounded up. The kernel wants room for all of it.
+constexpr size_t kHeaderRoom = 4096;
+// Whatever was negotiated, by this server or by one before it.
+constexpr size_t kBufferSize = kMaxData + kHeaderRoom;
 
-// Ids of INTERRUPT requests are those of the interrupted ones with this bit.
-constexpr uint64_t kInterruptBit = 1;
+// So that stat(2) sees at once what a write did to the set-ID bits.
+void NotifyAttributesChanged(Channel& channel, uint64_t node) {
+  fuse_notify_inval_inode_out out{};
+  out.ino = node;
+  out.off = -1;  // attributes only
+  // If it cannot be sent, nobody has the attributes.
+  (void)channel.SendNotification(FUSE_NOTIFY_INVAL_INODE,
+                                 std::as_bytes(std::span<const decltype(out)>(&out, 1)));
+}
 
 }  // namespace
 
@@ -28,14 +37,12 @@ TryOperation::~TryOperation() {
   if (entered_) rcu::Unlock();
 }
 
-Worker::Worker(Session& session, ParkedRequests& parked,
-               const std::vector<std::unique_ptr<Channel>>& channels)
+Worker::Worker(Session& session, ParkedRequests& parked)
     : session_(session),
       parked_(parked),
-      channels_(channels),
-      memory_(new std::byte[2 * (session.max_pages() * kPageSize + kHeaderRoom)]),
-      receive_buffer_(memory_.get(), session.max_pages() * kPageSize + kHeaderRoom),
-      reply_buffer_(memory_.get() + receive_buffer_.size(), receive_buffer_.size()),
+      memory_(new std::byte[2 * kBufferSize]),
+      receive_buffer_(memory_.get(), kBufferSize),
+      reply_buffer_(memory_.get() + kBufferSize, kBufferSize),
       reply_(reply_buffer_) {}
 
 Result<void> Worker::Receive(Channel& channel) {
@@ -48,14 +55,13 @@ Result<void> Worker::Receive(Channel& channel) {
 void Worker::Handle(Channel& channel, std::span<const std::byte> message) {
   Request request;
   if (auto parsed = ParseRequest(message, request); !parsed) {
-    Count(malformed_);
-    if (parsed.error() != Errno(EBADMSG)) Refuse(channel, request, parsed.error());
+    Malformed(channel, request, parsed.error());
     return;
   }
   const uint32_t opcode = request.header.opcode;
   Count(by_opcode_[opcode < by_opcode_.size() ? opcode : 0]);
   if (opcode == FUSE_INTERRUPT) {
-    Interrupt(request);
+    Interrupt(channel, request);
     return;
   }
   int error;
@@ -63,7 +69,7 @@ void Worker::Handle(Channel& channel, std::span<const std::byte> message) {
     TryOperation operation(session_.vfs().gate());
     if (!operation.entered()) {
       Count(parked_count_);
-      parked_.Add(channel, request.header.unique, message);
+      parked_.Add(channel, request.header.unique, IsInterruptible(request), message);
       return;
     }
     error = Run(request);
@@ -79,11 +85,20 @@ bool Worker::RunParkedRequest() {
     TryOperation operation(session_.vfs().gate());
     if (!operation.entered()) return false;
     parked = parked_.Take();
-    if (!parked.has_value() || !ParseRequest(parked->message, request)) return true;
+    if (!parked.has_value()) return true;
+    (void)ParseRequest(parked->message, request);  // as it was when it came: well formed
     error = Run(request);
   }
   Answer(*parked->channel, request, error);
+  parked_.Done();
   return true;
+}
+
+void Worker::CancelInterrupted(std::chrono::nanoseconds patience) {
+  while (std::optional<ParkedRequest> request = parked_.TakeInterrupted(patience)) {
+    Count(interrupted_);
+    (void)request->channel->SendReply(request->unique, EINTR, {});
+  }
 }
 
 int Worker::Run(const Request& request) {
@@ -96,8 +111,13 @@ int Worker::Run(const Request& request) {
 }
 
 void Worker::Answer(Channel& channel, const Request& request, int error) {
+  if (reply_.changed() != 0) NotifyAttributesChanged(channel, reply_.changed());
   if (error != 0) {
-    Refuse(channel, request, Errno(error));
+    if (reply_.malformed()) {
+      Malformed(channel, request, Errno(error));
+    } else {
+      Refuse(channel, request, Errno(error));
+    }
     return;
   }
   if (!WantsReply(request.header.opcode)) return;
@@ -111,30 +131,28 @@ void Worker::Answer(Channel& channel, const Request& request, int error) {
 
 void Worker::Refuse(Channel& channel, const Request& request, Errno error) {
   Count(errors_);
-  if (error == Errno(EINVAL)) Count(malformed_);
-  if (!WantsReply(request.header.opcode)) return;
+  const Errno sent = ReplyError(error);
+  if (!(sent == error)) Count(unknown_errors_);
   // If it cannot be sent, nobody waits for it.
-  (void)channel.SendReply(request.header.unique, error.value(), {});
+  if (WantsReply(request.header.opcode))
+    (void)channel.SendReply(request.header.unique, sent.value(), {});
 }
 
-void Worker::Interrupt(const Request& request) {
+void Worker::Malformed(Channel& channel, const Request& request, Errno error) {
+  Count(malformed_);
+  // Without a header there is nobody to tell.
+  if (!(error == Errno(EBADMSG))) Refuse(channel, request, error);
+}
+
+void Worker::Interrupt(Channel& channel, const Request& request) {
   MessageReader in(request.payload);
   auto body = in.Take<fuse_interrupt_in>();
   if (!body || !in.End()) {
-    Count(malformed_);
+    Malformed(channel, request, Errno(EINVAL));
     return;
   }
-  if (Channel* channel = parked_.Cancel(body->unique); channel != nullptr) {
-    Count(interrupted_);
-    (void)channel->SendReply(body->unique, EINTR, {});
-    return;
-  }
-  // It runs and will be done in a moment, or is done, unless it is on its way to be parked: then
-  // the kernel must send the INTERRUPT again. It takes that only where the request came from.
-  if (!session_.vfs().gate().closed()) return;
-  for (const auto& channel : channels_) {
-    if (channel->SendReply(body->unique | kInterruptBit, EAGAIN, {})) return;
-  }
+  // What runs will be done in a moment.
+  parked_.Interrupt(body->unique);
 }
 
 void Worker::AddTo(ServerStats& stats) const {
@@ -143,6 +161,7 @@ void Worker::AddTo(ServerStats& stats) const {
   };
   add(stats.requests, requests_);
   add(stats.errors, errors_);
+  add(stats.unknown_errors, unknown_errors_);
   add(stats.malformed, malformed_);
   add(stats.parked, parked_count_);
   add(stats.interrupted, interrupted_);

@@ -7,11 +7,11 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "cmd/fuse/channel.h"
 #include "cmd/fuse/parked_requests.h"
@@ -40,9 +40,8 @@ class [[nodiscard]] TryOperation {
 // Not thread-safe, but for AddTo.
 class Worker {
  public:
-  // All are borrowed. `channels` are those of the server.
-  Worker(Session& session, ParkedRequests& parked,
-         const std::vector<std::unique_ptr<Channel>>& channels);
+  // Both are borrowed.
+  Worker(Session& session, ParkedRequests& parked);
 
   // Reads and handles one message.
   // Errors: ENODEV, ECANCELED, others: this channel gives no more.
@@ -50,6 +49,8 @@ class Worker {
 
   // Runs a request that was parked. False, and nothing done, if the gate is still closed.
   bool RunParkedRequest();
+  // Ends parked requests that were interrupted, once they have waited for `patience`.
+  void CancelInterrupted(std::chrono::nanoseconds patience);
 
   void AddTo(ServerStats& stats) const;
 
@@ -64,11 +65,11 @@ class Worker {
   int Run(const Request& request);
   void Answer(Channel& channel, const Request& request, int error);
   void Refuse(Channel& channel, const Request& request, Errno error);
-  void Interrupt(const Request& request);
+  void Malformed(Channel& channel, const Request& request, Errno error);
+  void Interrupt(Channel& channel, const Request& request);
 
   Session& session_;
   ParkedRequests& parked_;
-  const std::vector<std::unique_ptr<Channel>>& channels_;
   std::unique_ptr<std::byte[]> memory_;
   std::span<std::byte> receive_buffer_;
   std::span<std::byte> reply_buffer_;
@@ -76,6 +77,7 @@ class Worker {
 
   Counter requests_{0};
   Counter errors_{0};
+  Counter unknown_errors_{0};
   Counter malformed_{0};
   Counter parked_count_{0};
   Counter interrupted_{0};

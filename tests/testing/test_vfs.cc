@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "restore/types.h"
@@ -203,13 +204,18 @@ restore::RestoreRequest TestVfs::RequestFrom(const std::string& directory, const
 }
 
 void TestVfs::SaveAndRestore() {
+  // A few saves build on each other in one directory; then a new one keeps each of them cheap.
+  constexpr int kSavesPerDirectory = 8;
+  const std::string directory = scratch_ / ("image" + std::to_string(saves_ / kSavesPerDirectory));
   const std::string tag = "save" + std::to_string(++saves_);
-  const auto saved = restore::Checkpoint(RequestTo(scratch_ / "image", tag));
+  const auto saved = restore::Checkpoint(RequestTo(directory, tag));
   ASSERT_TRUE(saved.ok()) << saved.status();
-  auto restored = restore::Restore(RequestFrom(scratch_ / "image", tag));
+  auto restored = restore::Restore(RequestFrom(directory, tag));
   ASSERT_TRUE(restored.ok()) << restored.status();
   Discard();
   Adopt(*std::move(restored));
+  if (saved_to_ != directory && !saved_to_.empty()) std::filesystem::remove_all(saved_to_);
+  saved_to_ = directory;
 }
 
 }  // namespace stasis::testing

@@ -113,6 +113,7 @@ class TestVfs {
   std::map<std::string, RefPtr<state::Object>> held_;
   ScratchDir scratch_;
   int saves_ = 0;
+  std::string saved_to_;  // the last directory
 };
 
 // Everything that `file` holds from `offset` on, or a test failure.

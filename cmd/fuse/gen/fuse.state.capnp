@@ -60,6 +60,7 @@ struct NodeTableRow {
   next @1 :UInt64;  # u64
   generation @2 :UInt64;  # u64
   shards @3 :UInt32;  # bytes of its column
+  vfs @4 :UInt32;  # ref<vfs.VirtualFilesystem>
 }
 struct NodeTableColumns {
   rows @0 :List(NodeTableRow);

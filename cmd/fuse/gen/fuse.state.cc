@@ -370,7 +370,7 @@ constinit const TypeDescriptor Access::Type<::stasis::fuse::Node>::kType = {
 
 void Access::Type<::stasis::fuse::NodeTable>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::fuse::schema::NodeTableColumns>();
-  columns.setFieldCount(4);
+  columns.setFieldCount(5);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c3 = batch.Column(0);
@@ -382,6 +382,7 @@ void Access::Type<::stasis::fuse::NodeTable>::Save(SaveBatch& batch, capnp::AnyP
     row.setNext(ScalarOf(o.next_));
     row.setGeneration(ScalarOf(o.generation_));
     row.setShards(SaveSlice(c3, o.SaveShards()));
+    row.setVfs(graph.ExactId(TargetOf(o.vfs_)));
   }
   columns.setShardsColumn(batch.Content(c3));
 }
@@ -389,9 +390,10 @@ void Access::Type<::stasis::fuse::NodeTable>::Save(SaveBatch& batch, capnp::AnyP
 absl::Status Access::Type<::stasis::fuse::NodeTable>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::fuse::schema::NodeTableColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column({});
+  Decoder d4 = batch.Column({});
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::fuse::NodeTable&>(batch[i]);
     auto row = rows[i];
@@ -399,6 +401,8 @@ absl::Status Access::Type<::stasis::fuse::NodeTable>::Load(LoadBatch& batch, cap
       return batch.FieldError(i, "root", d0);
     if (batch.Has(1)) SetScalar(o.next_, row.getNext());
     if (batch.Has(2)) SetScalar(o.generation_, row.getGeneration());
+    if (batch.Has(4) && !SetExact(d4, o.vfs_, row.getVfs()))
+      return batch.FieldError(i, "vfs", d4);
   }
   return absl::OkStatus();
 }
@@ -406,7 +410,7 @@ absl::Status Access::Type<::stasis::fuse::NodeTable>::Load(LoadBatch& batch, cap
 absl::Status Access::Type<::stasis::fuse::NodeTable>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::fuse::schema::NodeTableColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
   if (!shape.ok()) return shape;
   Decoder d3 = batch.Column(columns.getShardsColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -427,10 +431,12 @@ absl::Status Access::Type<::stasis::fuse::NodeTable>::LoadManual(LoadBatch& batc
 void Access::Type<::stasis::fuse::NodeTable>::VisitOwn(GraphWriter& w, ::stasis::fuse::NodeTable& o) {
   VisitField(w, o.root_);
   VisitField(w, o.SaveShards());
+  VisitField(w, o.vfs_);
 }
 
 void Access::Type<::stasis::fuse::NodeTable>::ClearOwn(::stasis::fuse::NodeTable& o) {
   ClearField(o.root_);
+  ClearField(o.vfs_);
 }
 
 absl::Status Access::Type<::stasis::fuse::NodeTable>::AfterLoadOwn(::stasis::fuse::NodeTable& o, LoadContext& context) {
@@ -461,6 +467,7 @@ constinit const LevelDescriptor* const Access::Type<::stasis::fuse::NodeTable>::
 };
 constinit const LevelDescriptor* const Access::Type<::stasis::fuse::NodeTable>::kWaits[] = {
     &Access::Type<::stasis::fuse::Node>::kLevel,
+    &Access::Type<::stasis::vfs::VirtualFilesystem>::kLevel,
 };
 constinit const TypeDescriptor Access::Type<::stasis::fuse::NodeTable>::kType = {
     kName, &typeid(::stasis::fuse::NodeTable), kLevels, &Create, &Visit, &ClearReferences,

@@ -122,7 +122,7 @@ struct Access::Type<::stasis::fuse::NodeTable> {
       ABSL_NO_THREAD_SAFETY_ANALYSIS;
   static const TypeDescriptor kType;
   static const LevelDescriptor* const kLevels[1];
-  static const LevelDescriptor* const kWaits[1];
+  static const LevelDescriptor* const kWaits[2];
   static Object* Create();
   static void Visit(GraphWriter& w, Object& object);
   static void ClearReferences(Object& object);

@@ -20,8 +20,9 @@ void Require(bool condition, const char* what) {
 
 }  // namespace
 
-TestTree::TestTree() : vfs_(MakeRef<vfs::VirtualFilesystem>(clock_)) {
-  namespace_ = vfs_->NewMountNamespace(memfs::MemFilesystem::Create(*vfs_, {}), {});
+TestTree::TestTree(const memfs::MemfsOptions& options)
+    : vfs_(MakeRef<vfs::VirtualFilesystem>(clock_)) {
+  namespace_ = vfs_->NewMountNamespace(memfs::MemFilesystem::Create(*vfs_, options), {});
 }
 
 TestTree::~TestTree() {
@@ -41,19 +42,25 @@ void TestTree::MakeFile(std::string_view path) {
   Require(vfs_->MknodAt(creds_, {top, top, path}, {S_IFREG | 0644, 0}).has_value(), "MakeFile");
 }
 
+void TestTree::MakeDirectory(std::string_view path) {
+  const vfs::VirtualDentry top = root();
+  Require(vfs_->MkdirAt(creds_, {top, top, path}, 0755).has_value(), "MakeDirectory");
+}
+
 Payload& Payload::Raw(const void* data, size_t size) {
   const auto* begin = static_cast<const std::byte*>(data);
   bytes_.insert(bytes_.end(), begin, begin + size);
   return *this;
 }
 
-FakeKernel::FakeKernel(const ServerOptions& options)
-    : server_(std::make_unique<Server>(tree_.vfs(), tree_.root(), options)) {
+FakeKernel::FakeKernel(const ServerOptions& options, const memfs::MemfsOptions& tree_options)
+    : tree_(tree_options), server_(std::make_unique<Server>(tree_.vfs(), tree_.root(), options)) {
   Connect();
 }
 
-FakeKernel::FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state)
-    : server_(std::make_unique<Server>(std::move(vfs), std::move(state), ServerOptions())) {
+FakeKernel::FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
+                       const ServerOptions& options)
+    : server_(std::make_unique<Server>(std::move(vfs), std::move(state), options)) {
   Connect();
 }
 

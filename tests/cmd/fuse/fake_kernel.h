@@ -25,7 +25,7 @@ namespace stasis::fuse {
 // An empty memfs, taken down at the end.
 class TestTree {
  public:
-  TestTree();
+  explicit TestTree(const memfs::MemfsOptions& options = {});
   ~TestTree();
 
   const RefPtr<vfs::VirtualFilesystem>& vfs() { return vfs_; }
@@ -33,6 +33,8 @@ class TestTree {
   // The file of a path from the root. Requires: it is there.
   vfs::VirtualDentry Find(std::string_view path);
   void MakeFile(std::string_view path);
+  void MakeDirectory(std::string_view path);
+  vfs::MountNamespace& mounts() { return *namespace_; }
   const vfs::Credentials& creds() const { return creds_; }
 
  private:
@@ -81,9 +83,11 @@ struct FakeReply {
 // A server over a TestTree, and its fake kernel.
 class FakeKernel {
  public:
-  explicit FakeKernel(const ServerOptions& options = {});
+  explicit FakeKernel(const ServerOptions& options = {},
+                      const memfs::MemfsOptions& tree_options = {});
   // Of a restored tree; tree() is another.
-  FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state);
+  FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
+             const ServerOptions& options = {});
   ~FakeKernel();
 
   TestTree& tree() { return tree_; }

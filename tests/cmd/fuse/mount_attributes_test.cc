@@ -128,6 +128,23 @@ TEST_F(MountAttributesTest, ChangeOfOwnerClearsSetIds) {
   EXPECT_EQ(ModeOf("d"), 06755u) << "directories keep them";
 }
 
+TEST_F(MountAttributesTest, ChangeToTheSameOwnerClearsSetIds) {
+  ASSERT_TRUE(WriteFile(tree_ / "a", "x"));
+  ASSERT_EQ(chmod((tree_ / "a").c_str(), 06755), 0);
+  ASSERT_EQ(chown((tree_ / "a").c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(-1)), 0);
+  EXPECT_EQ(ModeOf("a"), 0755u);
+}
+
+TEST_F(MountAttributesTest, OnlyRootSeesTrustedXattrs) {
+  ASSERT_TRUE(WriteFile(tree_ / "a", "x"));
+  const std::string path = tree_ / "a";
+  ASSERT_EQ(setxattr(path.c_str(), "trusted.t", "1", 1, 0), 0);
+  ASSERT_EQ(setxattr(path.c_str(), "user.u", "1", 1, 0), 0);
+  EXPECT_EQ(listxattr(path.c_str(), nullptr, 0), ssize_t{sizeof("trusted.t") + sizeof("user.u")});
+  EXPECT_EQ(AsUser([&] { return static_cast<int>(listxattr(path.c_str(), nullptr, 0)); }),
+            int{sizeof("user.u")});
+}
+
 TEST_F(MountAttributesTest, WriteDropsFileCapabilities) {
   ASSERT_TRUE(WriteFile(tree_ / "a", "x"));
   const std::string path = tree_ / "a";

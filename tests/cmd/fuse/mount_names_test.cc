@@ -85,8 +85,10 @@ TEST_F(MountNamesTest, RenameFlags) {
   EXPECT_EQ(ReadFile(tree_ / "d/b"), "a");
   EXPECT_EQ(Rename("a", "c", RENAME_NOREPLACE), 0);
   EXPECT_EQ(Rename("c", "missing", RENAME_EXCHANGE), ENOENT);
-  EXPECT_EQ(Rename("c", "w", RENAME_WHITEOUT), EINVAL);
-  EXPECT_THAT(List(tree_.path()), ElementsAre("c", "d"));
+  EXPECT_EQ(Rename("c", "w", RENAME_WHITEOUT), 0);
+  EXPECT_THAT(List(tree_.path()), ElementsAre("c", "d", "w"));
+  EXPECT_TRUE(S_ISCHR(StatOf(tree_ / "c").st_mode));
+  EXPECT_EQ(StatOf(tree_ / "c").st_rdev, makedev(0, 0));
 }
 
 TEST_F(MountNamesTest, RenameOfDirectories) {
@@ -157,6 +159,20 @@ TEST_F(MountNamesTest, SpecialFiles) {
   ASSERT_EQ(write(writer.get(), "x", 1), 1);
   char c = 0;
   EXPECT_EQ(read(reader.get(), &c, 1), 1);
+}
+
+// A node number is gone once the kernel forgets it, so a handle would be, too.
+TEST_F(MountNamesTest, FileHandlesAreNotOffered) {
+  ASSERT_TRUE(WriteFile(tree_ / "a", "x"));
+  union {
+    file_handle handle;
+    char room[sizeof(file_handle) + MAX_HANDLE_SZ];
+  } buffer;
+  buffer.handle.handle_bytes = MAX_HANDLE_SZ;
+  int mount_id = 0;
+  EXPECT_EQ(
+      ErrorOf(name_to_handle_at(AT_FDCWD, (tree_ / "a").c_str(), &buffer.handle, &mount_id, 0)),
+      EOPNOTSUPP);
 }
 
 TEST_F(MountNamesTest, LongNames) {

@@ -40,7 +40,7 @@ void EnterPrivateMountNamespace() {
 
 }  // namespace
 
-MountedTree::MountedTree(int watchdog_seconds) {
+MountedTree::MountedTree(int watchdog_seconds, const ServerOptions& options) {
   EnterPrivateMountNamespace();
   char directory[] = "/tmp/stasis-fuse-XXXXXX";
   Require(mkdtemp(directory) != nullptr, "mkdtemp");
@@ -53,7 +53,7 @@ MountedTree::MountedTree(int watchdog_seconds) {
   Require(server_ >= 0, "fork");
   if (server_ == 0) {
     control_.reset();
-    RunServer(std::move(server_end), watchdog_seconds);
+    RunServer(std::move(server_end), watchdog_seconds, options);
   }
   server_end.reset();
   char ready = 0;
@@ -99,7 +99,7 @@ MountedTree::Counts MountedTree::Count() {
   return counts;
 }
 
-void MountedTree::RunServer(UniqueFd control, int watchdog_seconds) {
+void MountedTree::RunServer(UniqueFd control, int watchdog_seconds, const ServerOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   TestTree tree;
   auto device = OpenAndMount(path_, {});
@@ -107,7 +107,7 @@ void MountedTree::RunServer(UniqueFd control, int watchdog_seconds) {
     std::cerr << device.status() << "\n";
     _exit(1);
   }
-  Server server(tree.vfs(), tree.root(), {});
+  Server server(tree.vfs(), tree.root(), options);
   Require(server.Serve(*std::move(device)).ok(), "Serve");
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(watchdog_seconds);
   char command = 'r';

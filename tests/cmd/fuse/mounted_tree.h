@@ -23,7 +23,7 @@ namespace stasis::fuse {
 class MountedTree {
  public:
   // Needs root. Aborts with a message if the mount cannot be made.
-  explicit MountedTree(int watchdog_seconds = 60);
+  explicit MountedTree(int watchdog_seconds = 60, const ServerOptions& options = {});
   ~MountedTree();
   MountedTree(const MountedTree&) = delete;
   MountedTree& operator=(const MountedTree&) = delete;
@@ -45,7 +45,7 @@ class MountedTree {
 
  private:
   void Command(char command);
-  [[noreturn]] void RunServer(UniqueFd control, int watchdog_seconds);
+  [[noreturn]] void RunServer(UniqueFd control, int watchdog_seconds, const ServerOptions& options);
 
   std::string path_;
   UniqueFd control_;

@@ -75,6 +75,25 @@ TEST_F(NodeTableTest, HardLinksShareANode) {
   EXPECT_EQ(nodes_->Remember(tree_.Find("b"))->number(), number);
 }
 
+TEST_F(NodeTableTest, TwoMountsOfATreeAreTwoNodes) {
+  tree_.MakeDirectory("d");
+  tree_.MakeDirectory("m");
+  tree_.MakeFile("d/f");
+  const vfs::VirtualDentry root = tree_.root();
+  ASSERT_TRUE(tree_.vfs()->BindAt(tree_.creds(), tree_.mounts(), {root, root, "d"},
+                                  {root, root, "m"}, {.read_only = true}));
+  for (const auto& [one, other] : {std::pair("d", "m"), std::pair("d/f", "m/f")}) {
+    const RefPtr<Node> here = nodes_->Remember(tree_.Find(one));
+    const RefPtr<Node> there = nodes_->Remember(tree_.Find(other));
+    EXPECT_NE(here->number(), there->number());
+    EXPECT_EQ(&here->at().inode(), &there->at().inode());
+    EXPECT_FALSE(here->at().mount().read_only());
+    EXPECT_TRUE(there->at().mount().read_only());
+    nodes_->Forget(here->number(), 1);
+    EXPECT_NE(nodes_->Find(there->number()), nullptr);
+  }
+}
+
 TEST_F(NodeTableTest, NodeMovesToANameThatIsLeft) {
   tree_.MakeFile("a");
   Link("a", "b");

@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "cmd/fuse/attributes.h"
 #include "cmd/fuse/init.h"
@@ -104,9 +106,11 @@ TEST(NegotiateTest, AgreesOnWhatBothHave) {
     EXPECT_TRUE(result->Has(flag)) << flag;
   }
   for (uint64_t flag : {FUSE_POSIX_LOCKS, FUSE_FLOCK_LOCKS, FUSE_DONT_MASK, FUSE_WRITEBACK_CACHE,
-                        FUSE_HANDLE_KILLPRIV, FUSE_SETXATTR_EXT}) {
+                        FUSE_HANDLE_KILLPRIV, FUSE_SETXATTR_EXT, FUSE_EXPORT_SUPPORT}) {
     EXPECT_FALSE(result->Has(flag)) << flag;
   }
+  EXPECT_TRUE(result->Has(kNoExportSupport));
+  EXPECT_FALSE(result->Has(kHasResend)) << "a request sent again would run twice";
 }
 
 TEST(NegotiateTest, NewerKernelGetsOurVersion) {
@@ -126,8 +130,8 @@ TEST(NegotiateTest, RefusesOldKernelsAndShortMessages) {
 TEST(NegotiateTest, SmallRequestsWithoutMaxPages) {
   fuse_init_in in = InitOf(7, 38);
   in.flags &= ~static_cast<uint32_t>(FUSE_MAX_PAGES);
-  EXPECT_EQ(Negotiate(BytesOf(in), 256)->max_write(), 32u * kPageSize);
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)), 100'000)->max_pages(), kMaxPages);
+  EXPECT_EQ(Negotiate(BytesOf(in), 256)->max_write(), std::min(32u * PageSize(), kMaxData));
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)), 100'000)->max_pages(), MaxPages());
 }
 
 TEST(AttributesTest, TimesBeforeTheEpoch) {
@@ -163,10 +167,28 @@ TEST(AttributesTest, DeviceNumbersGoBothWays) {
   }
 }
 
-TEST(AttributesTest, SetIdsGo) {
-  EXPECT_EQ(WithoutSetIds(S_IFREG | 06755), S_IFREG | 0755u);
-  // Without group execute the bit stands for mandatory locking, and stays.
-  EXPECT_EQ(WithoutSetIds(S_IFREG | 02644), S_IFREG | 02644u);
+TEST(AttributesTest, PrivilegesGoWithOwnerAndContent) {
+  const auto lost = [](uint32_t valid) {
+    fuse_setattr_in in{};
+    in.valid = valid;
+    const vfs::DropPrivileges drop = ToSetStat(in)->drop_privileges;
+    return std::pair(drop.set_ids, drop.capabilities);
+  };
+  using testing::Pair;
+  EXPECT_THAT(lost(FATTR_MODE), Pair(false, false));
+  EXPECT_THAT(lost(FATTR_UID), Pair(true, true));
+  EXPECT_THAT(lost(FATTR_GID | FATTR_MODE), Pair(true, true));
+  EXPECT_THAT(lost(FATTR_SIZE | FATTR_FH), Pair(false, true));
+  EXPECT_THAT(lost(FATTR_SIZE | FATTR_KILL_SUIDGID), Pair(true, true));
+  for (uint32_t nothing : {0u, uint32_t{FATTR_FH}, uint32_t{FATTR_FH | FATTR_LOCKOWNER}})
+    EXPECT_THAT(lost(nothing), Pair(true, true)) << nothing;
+}
+
+TEST(ReplyErrorTest, IsOneThatTheKernelTakes) {
+  EXPECT_EQ(ReplyError(Errno(ENOENT)), Errno(ENOENT));
+  EXPECT_EQ(ReplyError(Errno(511)), Errno(511));
+  EXPECT_EQ(ReplyError(Errno(512)), Errno(EIO));
+  EXPECT_EQ(ReplyError(Errno(1 << 20)), Errno(EIO));
 }
 
 }  // namespace

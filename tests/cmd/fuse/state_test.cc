@@ -17,7 +17,28 @@
 #include "vfs/gen/types.h"
 
 namespace stasis::fuse {
+struct StateIntruder {};  // see Access::Type<StateIntruder>
+}  // namespace stasis::fuse
+
+namespace stasis::state {
+
+// Comes in through the door of generated code, and leaves things as no operation would.
+template <>
+struct Access::Type<fuse::StateIntruder> {
+  static void SetLookups(fuse::Node& node, uint64_t lookups) { node.lookups_ = lookups; }
+  static void SetPlace(fuse::Node& node, vfs::VirtualDentry at) { node.at_ = std::move(at); }
+  static void SetPlace(vfs::FileDescription& file, vfs::VirtualDentry at) {
+    file.at_ = std::move(at);
+  }
+  static void SetNext(fuse::HandleTable& handles, uint64_t next) { handles.next_ = next; }
+};
+
+}  // namespace stasis::state
+
+namespace stasis::fuse {
 namespace {
+
+using Intruder = state::Access::Type<StateIntruder>;
 
 class AlwaysQuiet final : public state::Quiescence {
  public:
@@ -74,11 +95,22 @@ class StateTest : public testing::Test {
     return *std::move(saved);
   }
 
-  void Load(const state::SavedGraph& saved) {
+  auto TryLoad(const state::SavedGraph& saved) {
     GivenChunks chunks(saved);
     state::LoadOptions options;
     options.Provide<const Clock>(&clock_).Provide<Clock>(&clock_);
-    auto loaded = state::LoadGraph(registry_, saved, chunks, options);
+    return state::LoadGraph(registry_, saved, chunks, options);
+  }
+
+  // The state as it is now.
+  void ExpectRefused(const char* field) {
+    auto loaded = TryLoad(Save());
+    EXPECT_FALSE(loaded.ok());
+    EXPECT_THAT(std::string(loaded.status().message()), testing::HasSubstr(field));
+  }
+
+  void Load(const state::SavedGraph& saved) {
+    auto loaded = TryLoad(saved);
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     auto vfs = loaded->Root<vfs::VirtualFilesystem>("vfs");
     auto state = loaded->Root<FuseState>("fuse");
@@ -141,6 +173,74 @@ TEST_F(StateTest, ARestoredServerServes) {
   fuse_release_in release{};
   release.fh = handle_;
   EXPECT_EQ(other.Call(FUSE_RELEASE, node_, Payload().Struct(release)).error, 0);
+}
+
+// Another server may have been told to take less.
+TEST_F(StateTest, ARestoredServerTakesWhatWasNegotiated) {
+  Load(Save());
+  ASSERT_NE(state_, nullptr);
+  FakeKernel other(vfs_, state_, {.max_pages = 1});
+  fuse_write_in write{};
+  write.fh = handle_;
+  write.size = state_->negotiated().max_write();
+  const Bytes bytes(write.size, std::byte{'x'});
+  const FakeReply reply =
+      other.Call(FUSE_WRITE, node_, Payload().Struct(write).Raw(bytes.data(), bytes.size()));
+  EXPECT_EQ(reply.error, 0);
+  EXPECT_EQ(reply.As<fuse_write_out>().size, write.size);
+}
+
+class HostileStateTest : public StateTest {
+ protected:
+  HostileStateTest() {
+    kernel_.tree().MakeDirectory("m");
+    const vfs::VirtualDentry root = kernel_.tree().root();
+    EXPECT_TRUE(kernel_.tree().vfs()->MountAt(
+        kernel_.tree().creds(), kernel_.tree().mounts(), {root, root, "m"},
+        memfs::MemFilesystem::Create(*kernel_.tree().vfs(), {}), {}));
+  }
+  ~HostileStateTest() override {
+    // Nothing was loaded: the places are put right for the end.
+    Intruder::SetPlace(NodeOfA(), node_place_);
+    Intruder::SetPlace(OpenA(), node_place_);
+  }
+
+  Node& NodeOfA() { return *kernel_.server().state()->nodes().Find(node_); }
+  vfs::FileDescription& OpenA() {
+    return kernel_.server().state()->handles().Find(handle_)->file();
+  }
+  // The mount of one filesystem with a dentry of another.
+  vfs::VirtualDentry Nowhere() {
+    return {RefPtr<vfs::Mount>(&kernel_.tree().Find("m").mount()),
+            RefPtr<vfs::Dentry>(&node_place_.dentry())};
+  }
+
+  const vfs::VirtualDentry node_place_ = NodeOfA().at();
+};
+
+TEST_F(HostileStateTest, LookupsThatWouldRunOver) {
+  Intruder::SetLookups(NodeOfA(), ~uint64_t{0});
+  ExpectRefused("lookups");
+}
+
+TEST_F(HostileStateTest, HandleNumbersThatWouldRunOver) {
+  Intruder::SetNext(kernel_.server().state()->handles(), ~uint64_t{0});
+  ExpectRefused("next");
+}
+
+TEST_F(HostileStateTest, ANodeWhoseMountIsOfAnotherFilesystem) {
+  Intruder::SetPlace(NodeOfA(), Nowhere());
+  ExpectRefused("at");
+}
+
+TEST_F(HostileStateTest, ANodeWithoutPlace) {
+  Intruder::SetPlace(NodeOfA(), {});
+  ExpectRefused("at");
+}
+
+TEST_F(HostileStateTest, AHandleWhoseMountIsOfAnotherFilesystem) {
+  Intruder::SetPlace(OpenA(), Nowhere());
+  ExpectRefused("another filesystem");
 }
 
 TEST_F(StateTest, SameStateSameBytes) {
