@@ -14,7 +14,8 @@ namespace {
 constexpr uint64_t kWantedFlags = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
                                   FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
                                   FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 | FUSE_MAX_PAGES |
-                                  FUSE_CACHE_SYMLINKS | FUSE_INIT_EXT | kNoExportSupport;
+                                  FUSE_CACHE_SYMLINKS | FUSE_POSIX_ACL | FUSE_DONT_MASK |
+                                  FUSE_SETXATTR_EXT | FUSE_INIT_EXT | kNoExportSupport;
 
 // What images may say that older versions have written.
 constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT | kHasResend;

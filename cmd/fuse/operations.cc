@@ -52,6 +52,8 @@ Operation FindOperation(uint32_t opcode) {
       return Open;
     case FUSE_CREATE:
       return Create;
+    case FUSE_TMPFILE:
+      return Tmpfile;
     case FUSE_READ:
       return Read;
     case FUSE_WRITE:
@@ -62,6 +64,12 @@ Operation FindOperation(uint32_t opcode) {
       return Fsync;
     case FUSE_LSEEK:
       return Lseek;
+    case FUSE_FALLOCATE:
+      return Fallocate;
+    case FUSE_COPY_FILE_RANGE:
+      return CopyFileRange;
+    case kOpCopyFileRange64:
+      return CopyFileRange64;
     case FUSE_OPENDIR:
       return OpenDir;
     case FUSE_READDIR:
@@ -81,8 +89,7 @@ Operation FindOperation(uint32_t opcode) {
     case FUSE_REMOVEXATTR:
       return RemoveXattr;
     // ENOSYS has a meaning for the kernel that is right for each of the others. FLUSH: there is
-    // nothing to do at close, do not ask again. FALLOCATE, TMPFILE: not supported. COPY_FILE_RANGE:
-    // copy by reading and writing. GETLK, SETLK: not negotiated. POLL: always ready.
+    // nothing to do at close, do not ask again. GETLK, SETLK: not negotiated. POLL: always ready.
     default:
       return nullptr;
   }

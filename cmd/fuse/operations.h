@@ -47,11 +47,17 @@ Result<void> Link(Call& call);
 // operations_files.cc
 Result<void> Open(Call& call);
 Result<void> Create(Call& call);
+Result<void> Tmpfile(Call& call);
 Result<void> Read(Call& call);
 Result<void> Write(Call& call);
 Result<void> Release(Call& call);
 Result<void> Fsync(Call& call);
+
+// operations_ranges.cc
 Result<void> Lseek(Call& call);
+Result<void> Fallocate(Call& call);
+Result<void> CopyFileRange(Call& call);
+Result<void> CopyFileRange64(Call& call);
 
 // operations_directories.cc
 Result<void> OpenDir(Call& call);

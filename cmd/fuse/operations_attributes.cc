@@ -27,6 +27,7 @@ Result<void> SetAttr(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   STASIS_ASSIGN_OR_RETURN(vfs::SetStat set, ToSetStat(in));
+  set.drop_privileges = call.Complete(set.drop_privileges, node->at().inode());
   STASIS_RETURN_IF_ERROR(call.vfs().SetAttributesAt(call.creds(), call.At(*node), set));
   return ReplyAttributes(call, node->at().inode());
 }

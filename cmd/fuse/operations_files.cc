@@ -40,7 +40,7 @@ Result<void> Open(Call& call) {
   if (node->at().inode().is_dir()) return Err(EISDIR);
   vfs::OpenOptions options;
   options.flags = (static_cast<int>(in.flags) & kOpenFlags) | O_NOFOLLOW;
-  options.drop_privileges = DropOnTruncation(in.open_flags);
+  options.drop_privileges = call.Complete(DropOnTruncation(in.open_flags), node->at().inode());
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*node), options));
   if ((options.flags & O_TRUNC) != 0 && options.drop_privileges.set_ids)
@@ -53,12 +53,29 @@ Result<void> Create(Call& call) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
+  call.set_umask(in.umask);
   vfs::OpenOptions options;
   options.flags = (static_cast<int>(in.flags) & kCreateFlags) | O_CREAT | O_NOFOLLOW;
   options.mode = in.mode & vfs::kPermissionBits;
   options.drop_privileges = DropOnTruncation(in.open_flags);
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir, name), options));
+  STASIS_RETURN_IF_ERROR(call.ReplyEntry(file->at()));
+  return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
+}
+
+// The kernel sends "/" for a name.
+Result<void> Tmpfile(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_create_in in, call.in().Take<fuse_create_in>());
+  STASIS_RETURN_IF_ERROR(call.in().TakeText());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
+  call.set_umask(in.umask);
+  vfs::OpenOptions options;
+  options.flags = (static_cast<int>(in.flags) & kCreateFlags) | O_TMPFILE;
+  options.mode = in.mode & vfs::kPermissionBits;
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.vfs().OpenAt(call.creds(), call.At(*dir), options));
   STASIS_RETURN_IF_ERROR(call.ReplyEntry(file->at()));
   return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
 }
@@ -86,7 +103,8 @@ Result<void> Write(Call& call) {
   } else {
     const vfs::DropPrivileges drop{.set_ids = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0,
                                    .capabilities = true};
-    STASIS_ASSIGN_OR_RETURN(bool changed, file.inode().Drop(drop, call.vfs().clock().Now()));
+    STASIS_ASSIGN_OR_RETURN(bool changed, file.inode().Drop(call.Complete(drop, file.inode()),
+                                                            call.vfs().clock().Now()));
     if (changed) call.reply().SetChanged(call.header().nodeid);
   }
   STASIS_ASSIGN_OR_RETURN(size_t size, file.PWrite(in.offset, bytes));
@@ -109,18 +127,6 @@ Result<void> Fsync(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
   return handle->file().Sync();
-}
-
-// Data and holes only: the kernel knows the rest. The description's own offset is not used.
-Result<void> Lseek(Call& call) {
-  STASIS_ASSIGN_OR_RETURN(fuse_lseek_in in, call.in().Take<fuse_lseek_in>());
-  STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
-  if (in.whence != SEEK_DATA && in.whence != SEEK_HOLE) return Err(EINVAL);
-  fuse_lseek_out out{};
-  STASIS_ASSIGN_OR_RETURN(
-      out.offset, handle->file().inode().SeekExtent(in.offset, static_cast<int>(in.whence)));
-  return call.reply().AppendStruct(out);
 }
 
 }  // namespace stasis::fuse

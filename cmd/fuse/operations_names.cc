@@ -33,6 +33,7 @@ Result<void> Mknod(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   if (S_ISDIR(in.mode) || S_ISLNK(in.mode)) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
+  call.set_umask(in.umask);
   vfs::MknodOptions options;
   options.mode = in.mode & (S_IFMT | vfs::kPermissionBits);
   if ((options.mode & S_IFMT) == 0) options.mode |= S_IFREG;
@@ -46,6 +47,7 @@ Result<void> Mkdir(Call& call) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
+  call.set_umask(in.umask);
   STASIS_RETURN_IF_ERROR(
       call.vfs().MkdirAt(call.creds(), call.At(*dir, name), in.mode & vfs::kPermissionBits));
   return call.ReplyEntry(call.At(*dir, name));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cmd/fuse/operations.h"
+#include "vfs/acl.h"
 
 namespace stasis::fuse {
 namespace {
@@ -27,24 +28,38 @@ Result<void> ReplyValue(Call& call, std::string_view value, uint32_t room) {
   return call.reply().Append(value);
 }
 
-}  // namespace
+// For changes that take S_ISGID unless the caller is in the file's group.
+vfs::Credentials WithoutFsetid(const Call& call) {
+  vfs::Credentials creds = call.creds();
+  creds.capabilities &= ~static_cast<uint32_t>(vfs::Capability::kFsetid);
+  return creds;
+}
 
-Result<void> SetXattr(Call& call) {
-  // The short form: the long one was not negotiated.
-  struct In {
+// The long form has been negotiated, or the short one is all that the kernel knows.
+Result<fuse_setxattr_in> TakeSetXattrIn(Call& call) {
+  if (call.state().negotiated().Has(FUSE_SETXATTR_EXT)) return call.in().Take<fuse_setxattr_in>();
+  struct ShortIn {
     uint32_t size;
     uint32_t flags;
   };
-  static_assert(sizeof(In) == FUSE_COMPAT_SETXATTR_IN_SIZE);
-  STASIS_ASSIGN_OR_RETURN(In in, call.in().Take<In>());
+  static_assert(sizeof(ShortIn) == FUSE_COMPAT_SETXATTR_IN_SIZE);
+  STASIS_ASSIGN_OR_RETURN(ShortIn in, call.in().Take<ShortIn>());
+  return fuse_setxattr_in{in.size, in.flags, 0, 0};
+}
+
+}  // namespace
+
+Result<void> SetXattr(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_setxattr_in in, TakeSetXattrIn(call));
   STASIS_ASSIGN_OR_RETURN(std::string_view name, TakeXattrName(call));
   STASIS_ASSIGN_OR_RETURN(auto bytes, call.in().TakeBytes(in.size));
   STASIS_RETURN_IF_ERROR(call.in().End());
   if (bytes.size() > XATTR_SIZE_MAX) return Err(E2BIG);
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return call.vfs().SetXattrAt(call.creds(), call.At(*node), name, value,
-                               static_cast<int>(in.flags));
+  const bool kill_set_gid = (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0;
+  return call.vfs().SetXattrAt(kill_set_gid ? WithoutFsetid(call) : call.creds(), call.At(*node),
+                               name, value, static_cast<int>(in.flags));
 }
 
 Result<void> GetXattr(Call& call) {
@@ -79,7 +94,10 @@ Result<void> RemoveXattr(Call& call) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, TakeXattrName(call));
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
-  return call.vfs().RemoveXattrAt(call.creds(), call.At(*node), name);
+  // Removing an ACL may take S_ISGID too, but the kernel does not say so.
+  const bool kill_set_gid = vfs::IsAclXattr(name) && call.header().uid != 0;
+  return call.vfs().RemoveXattrAt(kill_set_gid ? WithoutFsetid(call) : call.creds(), call.At(*node),
+                                  name);
 }
 
 }  // namespace stasis::fuse

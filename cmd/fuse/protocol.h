@@ -21,6 +21,8 @@ inline constexpr uint64_t kNoExportSupport = 1ULL << 38;
 inline constexpr uint64_t kHasResend = 1ULL << 39;
 
 inline constexpr uint32_t kOpStatx = 52;
+// As COPY_FILE_RANGE, with 64 bits of answer (Linux 6.18).
+inline constexpr uint32_t kOpCopyFileRange64 = 53;
 
 // The kernel refuses replies with larger error numbers, and goes on waiting.
 inline constexpr int kMaxError = 511;
@@ -69,6 +71,10 @@ struct StatxOut {
   uint32_t flags;
   uint64_t spare[2];
   StatxBody stat;
+};
+
+struct CopyFileRangeOut {
+  uint64_t bytes_copied;
 };
 
 static_assert(sizeof(StatxIn) == 24);

@@ -78,6 +78,16 @@ class Call {
   Reply& reply() const { return reply_; }
   // Of the caller; the kernel has checked his permissions (default_permissions).
   const vfs::Credentials& creds() const { return creds_; }
+  // Of a request that makes a file.
+  void set_umask(uint32_t umask) { creds_.umask = umask & 0777; }
+
+  // What the file loses if the kernel says that the caller's change takes the set-ID bits. Without
+  // an executing group S_ISGID stays to members of the group; of the caller's groups the request
+  // has only the first.
+  vfs::DropPrivileges Complete(vfs::DropPrivileges drop, const vfs::Inode& inode) const {
+    drop.set_gid = drop.set_ids && header_.uid != 0 && header_.gid != inode.gid();
+    return drop;
+  }
 
   // The node that the request is about. Errors: ESTALE.
   Result<RefPtr<Node>> GetNode() const { return GetNode(header_.nodeid); }
@@ -102,7 +112,7 @@ class Call {
   const fuse_in_header& header_;
   MessageReader in_;
   Reply& reply_;
-  const vfs::Credentials creds_;
+  vfs::Credentials creds_;
 };
 
 }  // namespace stasis::fuse

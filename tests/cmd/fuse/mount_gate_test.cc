@@ -110,7 +110,8 @@ TEST_F(MountGateTest, StoppedServerFailsWhatWaits) {
   tree_.StopServer();
   int status = -1;
   ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(WEXITSTATUS(status), ECONNABORTED);
+  // Or its next request came too late to be answered.
+  EXPECT_THAT(WEXITSTATUS(status), testing::AnyOf(ECONNABORTED, ENOTCONN));
   EXPECT_FALSE(Open(tree_ / "c", O_CREAT | O_RDWR).valid());
   EXPECT_EQ(errno, ENOTCONN);
 }

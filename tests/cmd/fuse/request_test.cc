@@ -101,12 +101,13 @@ TEST(NegotiateTest, AgreesOnWhatBothHave) {
   EXPECT_EQ(result->minor(), 38u);
   EXPECT_EQ(result->max_write(), 1u << 20);
   EXPECT_EQ(result->max_readahead(), 1u << 17);
-  for (uint64_t flag : {FUSE_PARALLEL_DIROPS, FUSE_HANDLE_KILLPRIV_V2, FUSE_DO_READDIRPLUS,
-                        FUSE_ATOMIC_O_TRUNC, FUSE_CACHE_SYMLINKS}) {
+  for (uint64_t flag :
+       {FUSE_PARALLEL_DIROPS, FUSE_HANDLE_KILLPRIV_V2, FUSE_DO_READDIRPLUS, FUSE_ATOMIC_O_TRUNC,
+        FUSE_CACHE_SYMLINKS, FUSE_POSIX_ACL, FUSE_DONT_MASK, FUSE_SETXATTR_EXT}) {
     EXPECT_TRUE(result->Has(flag)) << flag;
   }
-  for (uint64_t flag : {FUSE_POSIX_LOCKS, FUSE_FLOCK_LOCKS, FUSE_DONT_MASK, FUSE_WRITEBACK_CACHE,
-                        FUSE_HANDLE_KILLPRIV, FUSE_SETXATTR_EXT, FUSE_EXPORT_SUPPORT}) {
+  for (uint64_t flag : {FUSE_POSIX_LOCKS, FUSE_FLOCK_LOCKS, FUSE_WRITEBACK_CACHE,
+                        FUSE_HANDLE_KILLPRIV, FUSE_EXPORT_SUPPORT}) {
     EXPECT_FALSE(result->Has(flag)) << flag;
   }
   EXPECT_TRUE(result->Has(kNoExportSupport));

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// operations_ranges.cc: what is done to ranges of open files without their bytes in a message.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cmd/fuse/operations.h"
+
+namespace stasis::fuse {
+namespace {
+
+// What COPY_FILE_RANGE can answer.
+constexpr uint64_t kMaxShortCopy = UINT32_MAX & ~uint64_t{0xfff};
+
+// The kernel has sent SETATTR before if the caller's writes take the set-ID bits.
+Result<void> DropCapabilities(Call& call, vfs::Inode& inode) {
+  STASIS_RETURN_IF_ERROR(inode.Drop({.capabilities = true}, call.vfs().clock().Now()));
+  return {};
+}
+
+Result<uint64_t> Copy(Call& call, uint64_t most) {
+  STASIS_ASSIGN_OR_RETURN(auto in, call.in().Take<fuse_copy_file_range_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  if (in.flags != 0) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> from, call.GetHandle(in.fh_in));
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> to, call.GetHandle(in.fh_out));
+  STASIS_RETURN_IF_ERROR(DropCapabilities(call, to->file().inode()));
+  return vfs::FileDescription::CopyRange(from->file(), in.off_in, to->file(), in.off_out,
+                                         std::min(in.len, most));
+}
+
+}  // namespace
+
+// Data and holes only: the kernel knows the rest. The description's own offset is not used.
+Result<void> Lseek(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_lseek_in in, call.in().Take<fuse_lseek_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
+  if (in.whence != SEEK_DATA && in.whence != SEEK_HOLE) return Err(EINVAL);
+  fuse_lseek_out out{};
+  STASIS_ASSIGN_OR_RETURN(
+      out.offset, handle->file().inode().SeekExtent(in.offset, static_cast<int>(in.whence)));
+  return call.reply().AppendStruct(out);
+}
+
+Result<void> Fallocate(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(fuse_fallocate_in in, call.in().Take<fuse_fallocate_in>());
+  STASIS_RETURN_IF_ERROR(call.in().End());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
+  STASIS_RETURN_IF_ERROR(handle->file().Allocate(static_cast<int>(in.mode), in.offset, in.length));
+  return DropCapabilities(call, handle->file().inode());
+}
+
+Result<void> CopyFileRange(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(uint64_t copied, Copy(call, kMaxShortCopy));
+  fuse_write_out out{};
+  out.size = static_cast<uint32_t>(copied);
+  return call.reply().AppendStruct(out);
+}
+
+Result<void> CopyFileRange64(Call& call) {
+  STASIS_ASSIGN_OR_RETURN(uint64_t copied, Copy(call, UINT64_MAX));
+  return call.reply().AppendStruct(CopyFileRangeOut{copied});
+}
+
+}  // namespace stasis::fuse
