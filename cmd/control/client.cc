@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <capnp/rpc-twoparty.h>
 #include <kj/async-io.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -13,34 +14,27 @@
 namespace stasis::control {
 namespace {
 
-constexpr auto kCancelInterval = 50 * kj::MILLISECONDS;
-
 class Listener final : public rpc::ProgressListener::Server {
  public:
-  explicit Listener(const ProgressCallback& callback) : callback_(callback) {}
+  Listener(const ProgressCallback& callback, const std::atomic<bool>* cancel)
+      : callback_(callback), cancel_(cancel) {}
 
   kj::Promise<void> update(UpdateContext context) override {
     const auto params = context.getParams();
     if (callback_)
       callback_(
           {ToString(params.getPhase()), params.getDone(), params.getTotal(), params.getBytes()});
+    context.getResults().setCancel(cancel_ != nullptr && *cancel_);
     return kj::READY_NOW;
   }
 
  private:
   const ProgressCallback& callback_;
+  const std::atomic<bool>* cancel_;
 };
 
 absl::Status TimedOut() {
   return absl::DeadlineExceededError("the sandbox's daemon does not answer");
-}
-
-// Becomes ready, with false, when `cancel` is true.
-kj::Promise<bool> AwaitCancel(kj::Timer& timer, const std::atomic<bool>& cancel) {
-  if (cancel) return false;
-  return timer.afterDelay(kCancelInterval).then([&timer, &cancel] {
-    return AwaitCancel(timer, cancel);
-  });
 }
 
 }  // namespace
@@ -74,6 +68,7 @@ class Client::Connection {
 
   kj::Timer& timer() { return io_.provider->getTimer(); }
   kj::WaitScope& wait_scope() { return io_.waitScope; }
+  bool trusted() { return geteuid() == 0 || IsTrusted(*stream_); }
   rpc::Control::Client& control() { return control_; }
 
  private:
@@ -88,7 +83,11 @@ Client::~Client() = default;
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path) {
   try {
-    return std::unique_ptr<Client>(new Client(std::make_unique<Connection>(path)));
+    auto connection = std::make_unique<Connection>(path);
+    if (!connection->trusted())
+      return absl::PermissionDeniedError(
+          absl::StrCat("who listens at ", path, " is neither root nor you"));
+    return std::unique_ptr<Client>(new Client(std::move(connection)));
   } catch (const kj::Exception&) {
     return absl::UnavailableError(absl::StrCat("nobody answers at ", path));
   }
@@ -110,27 +109,22 @@ absl::StatusOr<Info> Client::GetInfo(absl::Duration timeout) {
 absl::StatusOr<CheckpointReport> Client::Checkpoint(const CheckpointParams& params,
                                                     const ProgressCallback& on_progress,
                                                     const std::atomic<bool>* cancel) {
-  static const std::atomic<bool> kNever{false};
   try {
     auto request = connection_->control().checkpointRequest();
     auto to = request.initParams();
     to.setDirectory(params.directory);
     to.setTag(params.tag);
     to.setStop(params.stop);
-    request.setListener(kj::heap<Listener>(on_progress));
+    request.setListener(kj::heap<Listener>(on_progress, cancel));
     CheckpointReport report;
     absl::Status status;
-    const bool answered =
-        request.send()
-            .then([&](auto&& response) {
-              status = ReadStatus(response.getStatus());
-              report = {ToString(response.getReport().getJson()),
-                        ToString(response.getReport().getText())};
-              return true;
-            })
-            .exclusiveJoin(AwaitCancel(connection_->timer(), cancel == nullptr ? kNever : *cancel))
-            .wait(connection_->wait_scope());
-    if (!answered) return absl::CancelledError("interrupted: the checkpoint was given up");
+    request.send()
+        .then([&](auto&& response) {
+          status = ReadStatus(response.getStatus());
+          report = {ToString(response.getReport().getJson()),
+                    ToString(response.getReport().getText())};
+        })
+        .wait(connection_->wait_scope());
     if (!status.ok()) return status;
     return report;
   } catch (const kj::Exception& exception) {

@@ -20,13 +20,15 @@ namespace stasis::control {
 // Belongs to one thread, which may have no other Client.
 class Client {
  public:
-  // Errors: kUnavailable if nobody listens at `path`.
+  // Errors: kUnavailable if nobody listens at `path`; kPermissionDenied if who does is neither root
+  // nor our user, unless we are root.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path);
   ~Client();
 
-  // Errors of all: the handler's; kUnavailable if the daemon ends meanwhile; kDeadlineExceeded.
+  // Errors of all: the handler's; kNotFound if the daemon ends meanwhile; kDeadlineExceeded.
   absl::StatusOr<Info> GetInfo(absl::Duration timeout = absl::Seconds(10));
-  // Waits for the end, or until `cancel` is true (kCancelled); borrowed, null for never.
+  // Waits for the end. When `cancel` becomes true it asks the daemon to give up, and the answer
+  // still says what became of the checkpoint; borrowed, null for never.
   absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
                                               const ProgressCallback& on_progress,
                                               const std::atomic<bool>* cancel);

@@ -28,6 +28,7 @@ struct Info {
   activity @11 :Text;        # "running" or "checkpointing"
   files @12 :UInt64;         # inodes of the tree
   bytes @13 :UInt64;         # of file data
+  environment @14 :List(Text);  # what its first command was given with --env
 }
 
 struct CheckpointParams {
@@ -42,8 +43,9 @@ struct CheckpointReport {
 }
 
 interface ProgressListener {
-  update @0 (phase :Text, done :UInt64, total :UInt64, bytes :UInt64) -> ();
-  # done and total are chunks; bytes, what was stored so far.
+  update @0 (phase :Text, done :UInt64, total :UInt64, bytes :UInt64) -> (cancel :Bool);
+  # done and total are chunks; bytes, what was stored so far. With cancel the listener asks that the
+  # checkpoint be given up; whether that came in time is what the checkpoint answers.
 }
 
 interface Control {
@@ -51,7 +53,7 @@ interface Control {
 
   checkpoint @1 (params :CheckpointParams, listener :ProgressListener)
       -> (status :Status, report :CheckpointReport);
-  # Dropping the call cancels it; so does the end of the connection.
+  # Dropping the call cancels it as well; so does the end of the connection.
 
   stop @2 (graceMs :UInt64) -> (status :Status);
   # Answers at once. The daemon's lock is free when it has ended.

@@ -3,6 +3,8 @@
 #include "cmd/control/convert.h"
 
 #include <absl/strings/str_cat.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace stasis::control {
 
@@ -30,6 +32,8 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
   to.setActivity(info.activity);
   to.setFiles(info.files);
   to.setBytes(info.bytes);
+  auto environment = to.initEnvironment(static_cast<unsigned int>(info.environment.size()));
+  for (unsigned int i = 0; i < environment.size(); ++i) environment.set(i, info.environment[i]);
 }
 
 Info ReadInfo(rpc::Info::Reader from) {
@@ -48,12 +52,24 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.activity = ToString(from.getActivity());
   info.files = from.getFiles();
   info.bytes = from.getBytes();
+  for (const auto entry : from.getEnvironment()) info.environment.push_back(ToString(entry));
   return info;
+}
+
+bool IsTrusted(kj::AsyncIoStream& stream) {
+  ucred peer{};
+  kj::uint size = sizeof peer;
+  try {
+    stream.getsockopt(SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  } catch (const kj::Exception&) {
+    return false;
+  }
+  return size == sizeof peer && (peer.uid == 0 || peer.uid == geteuid());
 }
 
 absl::Status StatusOf(const kj::Exception& exception) {
   if (exception.getType() == kj::Exception::Type::DISCONNECTED)
-    return absl::UnavailableError("the sandbox's daemon has ended");
+    return absl::NotFoundError("the sandbox's daemon has ended");
   const kj::StringPtr text = exception.getDescription();
   return absl::InternalError(
       absl::StrCat("the control socket failed: ", absl::string_view(text.begin(), text.size())));

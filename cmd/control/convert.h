@@ -6,6 +6,7 @@
 #define STASIS_CMD_CONTROL_CONVERT_H_
 
 #include <absl/status/status.h>
+#include <kj/async-io.h>
 
 #include <string>
 
@@ -21,7 +22,10 @@ absl::Status ReadStatus(rpc::Status::Reader from);
 void WriteInfo(const Info& info, rpc::Info::Builder to);
 Info ReadInfo(rpc::Info::Reader from);
 
-// What went wrong in Cap'n Proto itself: kUnavailable if the peer is gone, else kInternal.
+// True if the other end of a connection is root's or our user's.
+bool IsTrusted(kj::AsyncIoStream& stream);
+
+// What went wrong in Cap'n Proto itself: kNotFound if the peer is gone, else kInternal.
 absl::Status StatusOf(const kj::Exception& exception);
 
 }  // namespace stasis::control

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace stasis::control {
 
@@ -27,6 +28,7 @@ struct Info {
   std::string activity;
   uint64_t files = 0;
   uint64_t bytes = 0;
+  std::vector<std::string> environment;
 };
 
 struct CheckpointParams {

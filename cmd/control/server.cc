@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <list>
 #include <optional>
@@ -26,6 +27,7 @@ namespace stasis::control {
 namespace {
 
 constexpr auto kProgressInterval = 100 * kj::MILLISECONDS;
+constexpr auto kAcceptPause = 100 * kj::MILLISECONDS;
 constexpr int kBacklog = 16;
 
 absl::StatusOr<UniqueFd> Listen(const std::string& path) {
@@ -46,17 +48,6 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
   return fd;
 }
 
-bool MayConnect(kj::AsyncIoStream& stream) {
-  ucred peer{};
-  kj::uint size = sizeof peer;
-  try {
-    stream.getsockopt(SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  } catch (const kj::Exception&) {
-    return false;
-  }
-  return size == sizeof peer && (peer.uid == 0 || peer.uid == geteuid());
-}
-
 // What a checkpoint's thread and the event loop share.
 struct Job {
   std::atomic<bool> cancel{false};
@@ -70,6 +61,19 @@ struct Job {
     return std::move(result);
   }
 };
+
+absl::StatusOr<CheckpointReport> RunJob(Handler& handler, const CheckpointParams& params,
+                                        Job& job) {
+  const auto on_progress = [&job](const Progress& progress) {
+    const absl::MutexLock lock(&job.mu);
+    job.progress = progress;
+  };
+  try {
+    return handler.Checkpoint(params, on_progress, &job.cancel);
+  } catch (const std::exception& exception) {
+    return absl::InternalError(absl::StrCat("the checkpoint failed: ", exception.what()));
+  }
+}
 
 // Threads that end on their own. Belongs to the event loop's thread.
 class Threads {
@@ -156,13 +160,9 @@ class ControlImpl final : public rpc::Control::Server {
     // std::function wants a copyable body.
     auto fulfiller =
         std::make_shared<kj::Own<kj::CrossThreadPromiseFulfiller<void>>>(kj::mv(paf.fulfiller));
-    threads_.Run(job, [this, job, fulfiller, params = std::move(params)] {
-      const auto on_progress = [&job](const Progress& progress) {
-        const absl::MutexLock lock(&job->mu);
-        job->progress = progress;
-      };
-      absl::StatusOr<CheckpointReport> result =
-          handler_.Checkpoint(params, on_progress, &job->cancel);
+    // The thread may outlive this object, which goes with its last connection.
+    threads_.Run(job, [&handler = handler_, job, fulfiller, params = std::move(params)] {
+      absl::StatusOr<CheckpointReport> result = RunJob(handler, params, *job);
       {
         const absl::MutexLock lock(&job->mu);
         job->result = std::move(result);
@@ -184,8 +184,9 @@ class ControlImpl final : public rpc::Control::Server {
             request.setTotal(job->progress.total);
             request.setBytes(job->progress.bytes);
           }
-          return request.send().ignoreResult().then(
-              [this, job, listener = kj::mv(listener)]() mutable {
+          return request.send().then(
+              [this, job, listener = kj::mv(listener)](auto&& response) mutable {
+                if (response.getCancel()) job->cancel = true;
                 return Report(job, kj::mv(listener));
               });
         });
@@ -220,8 +221,9 @@ class Server::Loop {
   void Run() {
     try {
       Serve();
-    } catch (const kj::Exception&) {
+    } catch (const kj::Exception& exception) {
       // The socket is gone; the sandbox goes on without.
+      handler_.OnError(StatusOf(exception));
     }
     const absl::MutexLock lock(&mu_);
     started_ = true;
@@ -240,15 +242,26 @@ class Server::Loop {
     }
     Threads threads;  // after io: joined before the loop goes
     capnp::TwoPartyServer server(kj::heap<ControlImpl>(handler_, threads, io.provider->getTimer()));
-    kj::Promise<void> accepting = Accept(*listener, server).eagerlyEvaluate(nullptr);
+    kj::Promise<void> accepting =
+        Accept(*listener, server, io.provider->getTimer()).eagerlyEvaluate(nullptr);
     paf.promise.wait(io.waitScope);
   }
 
-  kj::Promise<void> Accept(kj::ConnectionReceiver& listener, capnp::TwoPartyServer& server) {
-    return listener.accept().then([this, &listener, &server](kj::Own<kj::AsyncIoStream> stream) {
-      if (MayConnect(*stream)) server.accept(kj::mv(stream));
-      return Accept(listener, server);
-    });
+  kj::Promise<void> Accept(kj::ConnectionReceiver& listener, capnp::TwoPartyServer& server,
+                           kj::Timer& timer) {
+    // It fails at once or later.
+    return kj::evalNow([&listener] { return listener.accept(); })
+        .then(
+            [&server](kj::Own<kj::AsyncIoStream> stream) -> kj::Promise<void> {
+              if (IsTrusted(*stream)) server.accept(kj::mv(stream));
+              return kj::READY_NOW;
+            },
+            [this, &timer](kj::Exception&& exception) -> kj::Promise<void> {
+              // Such as no descriptor being left; that may pass.
+              handler_.OnError(StatusOf(exception));
+              return timer.afterDelay(kAcceptPause);
+            })
+        .then([this, &listener, &server, &timer] { return Accept(listener, server, timer); });
   }
 
   const std::string path_;

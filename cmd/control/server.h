@@ -31,6 +31,8 @@ class Handler {
   virtual absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
                                                       const ProgressCallback& on_progress,
                                                       const std::atomic<bool>* cancel) = 0;
+  // Hears what the socket could not do; it goes on.
+  virtual void OnError(const absl::Status& error) = 0;
   // Starts the end of the daemon and returns.
   virtual absl::Status Stop(absl::Duration grace) = 0;
 };

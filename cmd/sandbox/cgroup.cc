@@ -50,8 +50,11 @@ std::string OwnPath(int version) {
   return "/";
 }
 
+std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
 // Makes the group's folder and, if needed, the folder it is in.
-int MakeGroup(const std::string& parent, const std::string& path) {
+int MakeGroup(const std::string& path) {
+  const std::string parent = ParentOf(path);
   for (int attempt = 0; attempt < 100; ++attempt) {
     if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return errno;
     if (mkdir(path.c_str(), 0755) == 0) return 0;
@@ -84,12 +87,17 @@ std::vector<Cgroup::Hierarchy> Cgroup::Hierarchies() {
   return found;
 }
 
+std::vector<Cgroup> Cgroup::Candidates(const std::string& name) {
+  std::vector<Cgroup> candidates;
+  for (const Hierarchy& hierarchy : Hierarchies())
+    candidates.push_back(Adopt(absl::StrCat(ParentIn(hierarchy), "/", name), hierarchy.version));
+  return candidates;
+}
+
 absl::StatusOr<Cgroup> Cgroup::Create(const std::string& name) {
   std::vector<std::string> reasons;
-  for (const Hierarchy& hierarchy : Hierarchies()) {
-    const std::string parent = ParentIn(hierarchy);
-    Cgroup group(absl::StrCat(parent, "/", name), hierarchy.version);
-    if (int error = MakeGroup(parent, group.path_); error != 0) {
+  for (const Cgroup& group : Candidates(name)) {
+    if (int error = MakeGroup(group.path_); error != 0) {
       reasons.push_back(absl::StrCat(group.path_, ": ", strerror(error)));
       continue;
     }
@@ -104,7 +112,10 @@ absl::StatusOr<Cgroup> Cgroup::Create(const std::string& name) {
   return absl::UnavailableError(absl::StrJoin(reasons, "; "));
 }
 
-absl::Status Cgroup::Join() const { return WriteFile(path_ + "/cgroup.procs", "0"); }
+int Cgroup::Join() const {
+  const UniqueFd fd(open((path_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  return fd.valid() && write(fd.get(), "0", 1) == 1 ? 0 : errno;
+}
 
 bool Cgroup::IsFrozen() const {
   if (version_ == 1) return absl::StartsWith(ReadFile(path_ + "/freezer.state"), "FROZEN");
@@ -139,15 +150,19 @@ std::vector<int> Cgroup::Pids() const {
   return pids;
 }
 
+void Cgroup::Kill() const {
+  for (int pid : Pids())
+    if (pid > 0) kill(pid, SIGKILL);
+}
+
 void Cgroup::Destroy() const {
   for (int attempt = 0; attempt < 400; ++attempt) {
     if (rmdir(path_.c_str()) == 0 || errno == ENOENT) break;
+    Kill();
     (void)Thaw();
-    for (int pid : Pids())
-      if (pid > 0) kill(pid, SIGKILL);
     absl::SleepFor(absl::Milliseconds(5));
   }
-  rmdir(path_.substr(0, path_.rfind('/')).c_str());  // refused while others are in it
+  rmdir(ParentOf(path_).c_str());  // refused while others are in it
 }
 
 }  // namespace stasis::sandbox

@@ -31,6 +31,8 @@ class Cgroup {
   // Best first.
   static std::vector<Hierarchy> Hierarchies();
 
+  // The groups that Create(name) tries, best first; whoever cleans up has to know them before.
+  static std::vector<Cgroup> Candidates(const std::string& name);
   // Makes a group. Errors: kUnavailable with the reasons of each hierarchy that would not do.
   static absl::StatusOr<Cgroup> Create(const std::string& name);
   // Names a group that may exist.
@@ -39,14 +41,16 @@ class Cgroup {
   const std::string& path() const { return path_; }
   int version() const { return version_; }
 
-  // Moves the calling process into the group. Async-signal-safe but for the error.
-  absl::Status Join() const;
+  // Moves the calling process into the group. 0 or an errno.
+  int Join() const;
   // Stops every process and waits until all of them have stopped.
   // Errors: kDeadlineExceeded; some may be stopped then, so Thaw() must follow.
   absl::Status Freeze(absl::Duration timeout) const;
   absl::Status Thaw() const;
   // Processes in the group, by the caller's numbers.
   std::vector<int> Pids() const;
+  // SIGKILL to all of them; those that are frozen die when they are thawed, if not at once.
+  void Kill() const;
   // Thaws and kills what is inside, and removes the group. Fails silently: there may be none.
   void Destroy() const;
 

@@ -4,6 +4,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -29,11 +30,8 @@ struct Message {
   int error;  // 0 for kStarted
 };
 
-volatile sig_atomic_t command_pid = 0;
-
-void PassOn(int signal) {
-  if (command_pid > 0) kill(static_cast<pid_t>(command_pid), signal);
-}
+constexpr const char kDefaultPath[] =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 void Tell(int socket, Message::Step step, int error) {
   const Message message{step, error};
@@ -50,8 +48,12 @@ void Reap(pid_t pid) {
   }
 }
 
-void SetEnvironment(const std::vector<std::string>& entries) {
-  for (const std::string& entry : entries) {
+void SetEnvironment(const Command& command) {
+  if (command.clear_environment) {
+    clearenv();
+    setenv("PATH", kDefaultPath, 1);
+  }
+  for (const std::string& entry : command.environment) {
     const size_t equals = entry.find('=');
     if (equals == std::string::npos)
       unsetenv(entry.c_str());
@@ -60,15 +62,8 @@ void SetEnvironment(const std::vector<std::string>& entries) {
   }
 }
 
-void ResetSignals() {
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
 // The program's process, in the sandbox already.
-[[noreturn]] void Exec(const Command& command, int output, int socket) {
+[[noreturn]] void Exec(const Command& command, const SignalRelay& signals, int output, int socket) {
   Tell(socket, Message::kStarted, 0);
   if (output >= 0) {
     setsid();
@@ -78,8 +73,10 @@ void ResetSignals() {
     dup2(output, 2);
   }
   if (chdir(command.directory.c_str()) != 0) Fail(socket, Message::kDirectory, errno);
-  SetEnvironment(command.environment);
-  ResetSignals();
+  SetEnvironment(command);
+  // A descriptor of the host's would be a way out of the sandbox.
+  (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  signals.RestoreForProgram();
   std::vector<char*> arguments;
   for (const std::string& argument : command.arguments)
     arguments.push_back(const_cast<char*>(argument.c_str()));
@@ -89,11 +86,11 @@ void ResetSignals() {
 }
 
 // A process between: it enters the sandbox, makes the program's process and ends.
-[[noreturn]] void Enter(const Place& place, const Command& command, int init, int output,
-                        int socket) {
+[[noreturn]] void Enter(const Place& place, const Command& command, const SignalRelay& signals,
+                        int init, int output, int socket) {
   if (!place.cgroup.empty()) {
     const Cgroup group = Cgroup::Adopt(place.cgroup, place.cgroup_version);
-    if (!group.Join().ok()) Fail(socket, Message::kCgroup, errno);
+    if (const int error = group.Join(); error != 0) Fail(socket, Message::kCgroup, error);
   }
   int namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
   if (place.rootless) namespaces |= CLONE_NEWUSER;
@@ -103,26 +100,33 @@ void ResetSignals() {
   if (output >= 0) {
     // The orphan of a process in the sandbox is its init's. This process is not in it yet.
     const pid_t inside = fork();
-    if (inside == 0 && fork() == 0) Exec(command, output, socket);
+    if (inside == 0 && fork() == 0) Exec(command, signals, output, socket);
     if (inside > 0) Reap(inside);
     _exit(0);
   }
   const long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   if (pid < 0) Fail(socket, Message::kFork, errno);
-  if (pid == 0) Exec(command, output, socket);
+  if (pid == 0) Exec(command, signals, output, socket);
   _exit(0);
+}
+
+// As a shell tells what is not there from what cannot be used.
+absl::StatusCode CodeOfStart(int error) {
+  return error == ENOENT || error == ENOTDIR ? absl::StatusCode::kNotFound
+                                             : absl::StatusCode::kPermissionDenied;
 }
 
 absl::Status Explain(const Message& failure, const Command& command) {
   const std::string reason = strerror(failure.error);
   switch (failure.step) {
     case Message::kDirectory:
-      return absl::ErrnoToStatus(failure.error,
-                                 absl::StrCat("cannot start in the directory ", command.directory,
-                                              " of the sandbox; choose another --workdir"));
+      return absl::Status(CodeOfStart(failure.error),
+                          absl::StrCat("cannot start in the directory ", command.directory,
+                                       " of the sandbox: ", reason, "; choose another --workdir"));
     case Message::kExec:
-      return absl::ErrnoToStatus(
-          failure.error, absl::StrCat("cannot run '", command.arguments[0], "' in the sandbox"));
+      return absl::Status(
+          CodeOfStart(failure.error),
+          absl::StrCat("cannot run '", command.arguments[0], "' in the sandbox: ", reason));
     case Message::kCgroup:
       return absl::FailedPreconditionError(
           absl::StrCat("cannot join the sandbox's cgroup: ", reason,
@@ -185,7 +189,16 @@ absl::StatusOr<pid_t> AwaitStart(int socket, bool own_child, const Command& comm
 
 }  // namespace
 
-absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command) {
+absl::Status CheckEnvironment(const std::vector<std::string>& entries) {
+  for (const std::string& entry : entries)
+    if (entry.empty() || entry.front() == '=')
+      return absl::InvalidArgumentError(
+          absl::StrCat("--env '", entry, "' is not of the form NAME=VALUE or NAME"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command,
+                                   const SignalRelay& signals) {
   UniqueFd output;
   if (!command.detached_output.empty()) {
     output.reset(
@@ -205,27 +218,11 @@ absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command) {
   setsockopt(from_child.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   const pid_t stage = fork();
   if (stage < 0) return absl::ErrnoToStatus(errno, "cannot fork");
-  if (stage == 0) Enter(place, command, init.get(), output.get(), to_caller.get());
+  if (stage == 0) Enter(place, command, signals, init.get(), output.get(), to_caller.get());
   to_caller.reset();
   absl::StatusOr<pid_t> pid = AwaitStart(from_child.get(), !output.valid(), command);
   Reap(stage);
   return pid;
-}
-
-int WaitForCommand(pid_t pid) {
-  command_pid = pid;
-  struct sigaction pass {};
-  pass.sa_handler = PassOn;
-  pass.sa_flags = SA_RESTART;
-  sigaction(SIGTERM, &pass, nullptr);
-  sigaction(SIGHUP, &pass, nullptr);
-  signal(SIGINT, SIG_IGN);
-  signal(SIGQUIT, SIG_IGN);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0)
-    if (errno != EINTR) return 1;
-  command_pid = 0;
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 int ExitCodeOfStart(const absl::Status& status) {

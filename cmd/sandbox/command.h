@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "cmd/sandbox/signal_relay.h"
+
 namespace stasis::sandbox {
 
 // Where to start it.
@@ -29,18 +31,20 @@ struct Command {
   std::vector<std::string> arguments;    // the program first
   std::vector<std::string> environment;  // "NAME=VALUE", added to the caller's; "NAME" removes
   std::string directory = "/";
+  bool clear_environment = false;  // of the caller's, but for a PATH
   // Without a terminal: a session of its own, input from /dev/null, output to this host file.
   std::string detached_output;
 };
 
-// Starts it and returns its process number. Requires: one thread.
-// Errors: kNotFound if there is no such program or directory, kPermissionDenied if it cannot be
-// run, kFailedPrecondition if the sandbox cannot be entered.
-absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command);
+// Errors: kInvalidArgument if an entry of an environment is not one.
+absl::Status CheckEnvironment(const std::vector<std::string>& entries);
 
-// Waits for its end, passing on SIGTERM and SIGHUP and leaving the terminal's signals to it. The
-// exit code as a shell gives it: 128 + the number of the signal that killed it.
-int WaitForCommand(pid_t pid);
+// Starts it and returns its process number. Of descriptors it gets the standard ones, of signals
+// what `signals` remembers. Requires: one thread.
+// Errors: kNotFound if there is no such program or directory, kPermissionDenied if it cannot be
+// run or entered, kFailedPrecondition if the sandbox cannot be entered.
+absl::StatusOr<pid_t> StartCommand(const Place& place, const Command& command,
+                                   const SignalRelay& signals);
 
 // The exit code of a command that could not be started: 127 if not found, 126 if not executable.
 int ExitCodeOfStart(const absl::Status& status);

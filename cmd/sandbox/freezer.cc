@@ -2,6 +2,8 @@
 
 #include "cmd/sandbox/freezer.h"
 
+#include <absl/time/clock.h>
+
 namespace stasis::sandbox {
 namespace {
 
@@ -10,7 +12,24 @@ constexpr absl::Duration kFreezeTimeout = absl::Seconds(10);
 
 }  // namespace
 
-absl::Status SandboxFreezer::Flush() { return init_.Sync(kFlushTimeout); }
+// While the programs run, it only leaves less to do for later: they go on making pages dirty.
+absl::Status SandboxFreezer::Flush() { return frozen_ ? FlushAll() : init_.Sync(kFlushTimeout); }
+
+// syncfs(2) on FUSE has every dirty page of a mapping sent, but does not wait until it has arrived;
+// and it leaves out pages that were still under way from before. So the server says when nothing is
+// under way any more, until a round finds nothing to write back.
+absl::Status SandboxFreezer::FlushAll() {
+  const absl::Time deadline = absl::Now() + kFlushTimeout;
+  for (bool again = true, first = true; again; first = false) {
+    const uint64_t before = server_.stats().page_writes;
+    absl::Status synced = init_.Sync(deadline - absl::Now());
+    if (!synced.ok()) return synced;
+    if (!server_.WaitUntilIdleFor(deadline - absl::Now()))
+      return absl::DeadlineExceededError("the sandbox's root is still being written back");
+    again = first || server_.stats().page_writes != before;
+  }
+  return absl::OkStatus();
+}
 
 absl::Status SandboxFreezer::Stop() {
   return cgroup_.has_value() ? cgroup_->Freeze(kFreezeTimeout) : init_.StopAll(kFreezeTimeout);
@@ -18,11 +37,13 @@ absl::Status SandboxFreezer::Stop() {
 
 absl::Status SandboxFreezer::Freeze() {
   absl::Status stopped = Stop();
-  if (!stopped.ok()) (void)Thaw();
+  frozen_ = stopped.ok();
+  if (!frozen_) (void)Thaw();
   return stopped;
 }
 
 absl::Status SandboxFreezer::Thaw() {
+  frozen_ = false;
   return cgroup_.has_value() ? cgroup_->Thaw() : init_.ContinueAll();
 }
 

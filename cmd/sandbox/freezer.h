@@ -10,6 +10,7 @@
 
 #include <optional>
 
+#include "cmd/fuse/server.h"
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/sandbox/init.h"
 #include "restore/freezer.h"
@@ -19,9 +20,9 @@ namespace stasis::sandbox {
 // Freezes the cgroup; without one, has init send signals.
 class SandboxFreezer final : public restore::Freezer {
  public:
-  // `init` is borrowed.
-  SandboxFreezer(Init& init, std::optional<Cgroup> cgroup)
-      : init_(init), cgroup_(std::move(cgroup)) {}
+  // `init` and `server` are borrowed.
+  SandboxFreezer(Init& init, const fuse::Server& server, std::optional<Cgroup> cgroup)
+      : init_(init), server_(server), cgroup_(std::move(cgroup)) {}
 
   absl::Status Flush() override;
   absl::Status Freeze() override;
@@ -29,9 +30,12 @@ class SandboxFreezer final : public restore::Freezer {
 
  private:
   absl::Status Stop();
+  absl::Status FlushAll();
 
   Init& init_;
+  const fuse::Server& server_;
   const std::optional<Cgroup> cgroup_;
+  bool frozen_ = false;
 };
 
 }  // namespace stasis::sandbox

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -49,16 +50,23 @@ pid_t ForkIntoNamespaces(bool rootless) {
   return static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
 }
 
-absl::Status NamespaceError(int error, bool rootless) {
-  const char* remedy =
-      rootless
-          ? "user namespaces are off for this user: set "
-            "/proc/sys/user/max_user_namespaces (or kernel.unprivileged_userns_clone) above 0, "
-            "or run as root"
-          : "root without CAP_SYS_ADMIN cannot make namespaces: start the container with "
-            "--privileged, or run as another user";
+const char* NamespaceRemedy(bool rootless) {
+  if (!rootless)
+    return "root without CAP_SYS_ADMIN cannot make namespaces: start the container with "
+           "--privileged, or run as another user";
+  // Ubuntu: such a namespace can be made, but nothing can be done in it.
+  int restricted = 0;
+  std::ifstream("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") >> restricted;
+  if (restricted != 0)
+    return "AppArmor restricts user namespaces: sysctl "
+           "kernel.apparmor_restrict_unprivileged_userns=0, or run as root";
+  return "user namespaces are off for this user: set /proc/sys/user/max_user_namespaces (or "
+         "kernel.unprivileged_userns_clone) above 0, or run as root";
+}
+
+absl::Status NamespaceError(absl::string_view reason, bool rootless) {
   return absl::FailedPreconditionError(
-      absl::StrCat("cannot make namespaces: ", strerror(error), "; ", remedy));
+      absl::StrCat("cannot make namespaces: ", reason, "; ", NamespaceRemedy(rootless)));
 }
 
 }  // namespace
@@ -67,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
   absl::StatusOr<std::pair<InitChannel, InitChannel>> ends = InitChannel::MakePair();
   if (!ends.ok()) return ends.status();
   const pid_t pid = ForkIntoNamespaces(rootless);
-  if (pid < 0) return NamespaceError(errno, rootless);
+  if (pid < 0) return NamespaceError(strerror(errno), rootless);
   if (pid == 0) {
     ends->first = InitChannel();
     RunInit(std::move(ends->second), rootless);
@@ -75,14 +83,15 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
   ends->second = InitChannel();
   std::unique_ptr<Init> init(new Init(pid, std::move(ends->first)));
   if (rootless)
-    if (absl::Status mapped = MapOwner(pid); !mapped.ok()) return mapped;
+    if (absl::Status mapped = MapOwner(pid); !mapped.ok())
+      return NamespaceError(mapped.message(), rootless);
   absl::StatusOr<Packet> ready = init->Call({{"do", "begin"}}, kSetUpTimeout);
-  if (!ready.ok()) return ready.status();
+  if (!ready.ok()) return NamespaceError(ready.status().message(), rootless);
   return init;
 }
 
 Init::~Init() {
-  kill(pid_, SIGKILL);
+  Kill();
   // The kernel keeps process 1 until every process of the namespace has been waited for, also by
   // parents outside: a command line that is stopped, or a host's init that takes its time.
   const absl::Time deadline = absl::Now() + kReapTimeout;
@@ -92,6 +101,10 @@ Init::~Init() {
 
 absl::StatusOr<Packet> Init::Call(nlohmann::json request, absl::Duration timeout) {
   const absl::MutexLock lock(&mu_);
+  return CallLocked(std::move(request), timeout);
+}
+
+absl::StatusOr<Packet> Init::CallLocked(nlohmann::json request, absl::Duration timeout) {
   const int64_t id = next_id_++;
   request["id"] = id;
   if (absl::Status sent = channel_.Send(request); !sent.ok()) return sent;
@@ -133,7 +146,9 @@ absl::Status Init::Terminate(absl::Duration grace) {
 }
 
 absl::StatusOr<int> Init::CountProcesses() {
-  absl::StatusOr<Packet> answer = Call({{"do", "count"}}, kAnswerTimeout);
+  if (!mu_.TryLock()) return absl::UnavailableError("the sandbox's init is at other work");
+  const absl::StatusOr<Packet> answer = CallLocked({{"do", "count"}}, kAnswerTimeout);
+  mu_.Unlock();
   if (!answer.ok()) return answer.status();
   return answer->json.value("count", 0);
 }

@@ -15,6 +15,7 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -35,6 +36,8 @@ class Init {
   ~Init();
 
   pid_t pid() const { return pid_; }
+  // Sends SIGKILL, without waiting.
+  void Kill() { kill(pid_, SIGKILL); }
 
   // See root_mounts.h. MountRoot gives the descriptor to serve.
   absl::StatusOr<UniqueFd> MountRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
@@ -48,7 +51,7 @@ class Init {
   // Asks every process to end (SIGTERM) and waits until all have, at most `grace`.
   // Errors: kDeadlineExceeded.
   absl::Status Terminate(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
-  // Processes in the sandbox without init.
+  // Processes in the sandbox without init. Errors: kUnavailable at once if init is at other work.
   absl::StatusOr<int> CountProcesses() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -56,6 +59,8 @@ class Init {
 
   absl::StatusOr<Packet> Call(nlohmann::json request, absl::Duration timeout)
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<Packet> CallLocked(nlohmann::json request, absl::Duration timeout)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const pid_t pid_;
   absl::Mutex mu_;  // one request at a time

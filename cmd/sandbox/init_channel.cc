@@ -61,10 +61,10 @@ absl::StatusOr<std::pair<InitChannel, InitChannel>> InitChannel::MakePair() {
 }
 
 absl::Status InitChannel::Send(const nlohmann::json& json, int fd) {
-  std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() > kMaxPacket)
+  std::vector<uint8_t> bytes = nlohmann::json::to_cbor(json);
+  if (bytes.size() > kMaxPacket)
     return absl::InvalidArgumentError("more mounts than fit into one message; use fewer --bind");
-  iovec part{text.data(), text.size()};
+  iovec part{bytes.data(), bytes.size()};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -86,8 +86,8 @@ absl::Status InitChannel::Send(const nlohmann::json& json, int fd) {
 absl::StatusOr<Packet> InitChannel::Receive(absl::Duration timeout) {
   if (absl::Status ready = WaitReadable(socket_.get(), absl::Now() + timeout); !ready.ok())
     return ready;
-  std::vector<char> text(kMaxPacket);
-  iovec part{text.data(), text.size()};
+  std::vector<uint8_t> bytes(kMaxPacket);
+  iovec part{bytes.data(), bytes.size()};
   ControlBuffer control{};
   msghdr message{};
   message.msg_iov = &part;
@@ -101,7 +101,8 @@ absl::StatusOr<Packet> InitChannel::Receive(absl::Duration timeout) {
   if (size <= 0) return absl::UnavailableError("the sandbox's init has ended");
   Packet packet;
   packet.fd = TakeFd(message);
-  packet.json = nlohmann::json::parse(text.data(), text.data() + size, nullptr, false);
+  packet.json = nlohmann::json::from_cbor(bytes.begin(), bytes.begin() + size, /*strict=*/true,
+                                          /*allow_exceptions=*/false);
   if (!packet.json.is_object()) return absl::InternalError("a packet is not a JSON object");
   return packet;
 }

@@ -3,8 +3,9 @@
 // init_channel.h: what a sandbox's daemon and its init say to each other.
 //
 // One JSON object per packet of a SOCK_SEQPACKET pair: a request {"do": ...} from the daemon, and
-// for each an answer {"ok": bool, "message": ..., ...} that may carry a descriptor. Requests are
-// answered in order, but for "sync", whose answer may be awaited for a limited time.
+// for each an answer {"code": ..., "message": ..., ...} that may carry a descriptor. Requests are
+// answered in order, but for "sync", whose answer may be awaited for a limited time. On the wire
+// it is CBOR, whose strings may be names of any bytes.
 
 #ifndef STASIS_CMD_SANDBOX_INIT_CHANNEL_H_
 #define STASIS_CMD_SANDBOX_INIT_CHANNEL_H_

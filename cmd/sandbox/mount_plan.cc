@@ -5,40 +5,32 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
-#include <filesystem>
+#include "cmd/sandbox/paths.h"
 
 namespace stasis::sandbox {
-namespace {
-
-constexpr std::string_view kReadOnlySuffix = ":ro";
-
-std::string Absolute(const std::string& path) {
-  std::string absolute = std::filesystem::absolute(path).lexically_normal();
-  if (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
-  return absolute;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 absl::StatusOr<Bind> ParseBind(std::string_view text) {
   Bind bind;
   std::string rest(text);
-  if (absl::EndsWith(rest, std::string(kReadOnlySuffix))) {
-    bind.read_only = true;
-    rest.resize(rest.size() - kReadOnlySuffix.size());
+  for (const char* suffix : {":ro", ":rw"}) {
+    if (!absl::EndsWith(rest, suffix)) continue;
+    bind.read_only = suffix == std::string_view(":ro");
+    rest.resize(rest.size() - 3);
+    break;
   }
   const size_t colon = rest.find(':');
   bind.source = rest.substr(0, colon);
   bind.target = colon == std::string::npos ? "" : rest.substr(colon + 1);
   if (bind.source.empty() || (colon != std::string::npos && bind.target.empty()))
     return absl::InvalidArgumentError(
-        absl::StrCat("'", std::string(text), "' is not of the form SRC[:DST][:ro]"));
-  bind.source = Absolute(bind.source);
+        absl::StrCat("'", std::string(text), "' is not of the form SRC[:DST][:ro|:rw]"));
+  bind.source = AbsolutePath(bind.source);
   if (bind.target.empty()) bind.target = bind.source;
-  bind.target = std::filesystem::path(bind.target).lexically_normal();
-  if (bind.target.front() != '/' || bind.target == "/")
+  if (bind.target.front() != '/' || AbsolutePath(bind.target) == "/")
     return absl::InvalidArgumentError(absl::StrCat(
         "the place '", bind.target, "' of a bind must be an absolute path below / in the sandbox"));
+  bind.target = AbsolutePath(bind.target);
   return bind;
 }
 
@@ -54,11 +46,7 @@ nlohmann::json MountPlan::ToJson() const {
   nlohmann::json list = nlohmann::json::array();
   for (const Bind& bind : binds)
     list.push_back({{"source", bind.source}, {"target", bind.target}, {"ro", bind.read_only}});
-  return {{"hostname", hostname},
-          {"source", source},
-          {"staging", staging},
-          {"binds", list},
-          {"rootless", rootless}};
+  return {{"hostname", hostname}, {"source", source}, {"staging", staging}, {"binds", list}};
 }
 
 MountPlan MountPlan::FromJson(const nlohmann::json& json) {
@@ -66,7 +54,6 @@ MountPlan MountPlan::FromJson(const nlohmann::json& json) {
   plan.hostname = json.at("hostname");
   plan.source = json.at("source");
   plan.staging = json.at("staging");
-  plan.rootless = json.at("rootless");
   for (const nlohmann::json& bind : json.at("binds"))
     plan.binds.push_back({bind.at("source"), bind.at("target"), bind.at("ro")});
   return plan;

@@ -23,13 +23,13 @@ struct Bind {
   friend bool operator==(const Bind&, const Bind&) = default;
 };
 
-// Reads "SRC[:DST][:ro]"; DST is SRC if it is not given. Errors: kInvalidArgument.
+// Reads "SRC[:DST][:ro|:rw]"; DST is SRC if it is not given. Errors: kInvalidArgument.
 absl::StatusOr<Bind> ParseBind(std::string_view text);
 
 // Which of the host's programs and libraries a sandbox sees.
 enum class SystemDirectories {
-  kAuto,  // the host's if the tree has neither /usr nor /bin
-  kHost,  // the host's, where the tree has nothing of that name
+  kAuto,  // the host's, where the tree has nothing, if it has neither /usr nor /bin
+  kHost,  // the host's, whatever the tree has
   kNone,  // the tree's only
 };
 absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text);
@@ -37,10 +37,9 @@ absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text);
 // Handed to the sandbox's init.
 struct MountPlan {
   std::string hostname;
-  std::string source;   // the name that the mount table shows for the root
-  std::string staging;  // an existing host directory to mount the root on before it is the root
-  std::vector<Bind> binds;
-  bool rootless = false;
+  std::string source;       // the name that the mount table shows for the root
+  std::string staging;      // an existing host directory to mount the root on before it is the root
+  std::vector<Bind> binds;  // in the order in which they are mounted
 
   nlohmann::json ToJson() const;
   static MountPlan FromJson(const nlohmann::json& json);

@@ -10,6 +10,7 @@
 #include <absl/time/time.h>
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 #include "state/base/unique_fd.h"
@@ -27,7 +28,7 @@ class ProcessTable {
   std::vector<pid_t> List(pid_t except = 0) const;
 
   // Stops all that run by SIGSTOP and waits until every thread has stopped; remembers which.
-  // Errors: kDeadlineExceeded; ContinueAll() is due then too.
+  // Errors: kDeadlineExceeded, with the name of one that did not; ContinueAll() is due then too.
   absl::Status StopAll(absl::Duration timeout, pid_t except);
   // Lets those run on that StopAll stopped, and no other.
   void ContinueAll();
@@ -37,8 +38,12 @@ class ProcessTable {
 
   // What the threads of a process do; the most active one counts.
   Activity ActivityOf(pid_t pid) const;
-  // True if there was nothing left to stop.
-  bool StopOnce(const absl::flat_hash_set<pid_t>& stopped_before, pid_t except);
+  // One that still had to be stopped; 0 if there was none.
+  pid_t StopOnce(const absl::flat_hash_set<pid_t>& stopped_before, pid_t except);
+  // The same, again and again until there is none or the time is over.
+  pid_t StopUntil(absl::Time deadline, const absl::flat_hash_set<pid_t>& stopped_before,
+                  pid_t except);
+  std::string NameOf(pid_t pid) const;
 
   UniqueFd proc_;
   absl::flat_hash_set<pid_t> stopped_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "cmd/fuse/mount.h"
+#include "cmd/sandbox/paths.h"
 
 namespace stasis::sandbox {
 namespace {
@@ -91,6 +92,11 @@ absl::Status Attach(const UniqueFd& mount, int root, const std::string& path) {
 absl::Status MountProc(int root) {
   absl::StatusOr<UniqueFd> proc =
       NewFilesystem("proc", {}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  if (absl::IsPermissionDenied(proc.status()))
+    return absl::PermissionDeniedError(absl::StrCat(
+        proc.status().message(),
+        "; parts of this host's /proc are hidden: start the container with --security-opt "
+        "systempaths=unconfined, or with --privileged"));
   if (!proc.ok()) return proc.status();
   return Attach(*proc, root, "/proc");
 }
@@ -126,11 +132,30 @@ absl::Status MountInDev(const char* type, const Parameters& parameters, unsigned
   return Attach(*mount, root, path);
 }
 
-absl::Status MountDev(int root) {
+// Makes the place of a bind below `dev`, an open /dev: of the same kind as its source.
+absl::Status MakePlaceInDev(int dev, const Bind& bind) {
+  struct stat source {};
+  if (stat(bind.source.c_str(), &source) != 0)
+    return Error(absl::StrCat("cannot bind ", bind.source));
+  const std::string path = bind.target.substr(std::string_view("/dev/").size());
+  for (size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1))
+    if (mkdirat(dev, path.substr(0, end).c_str(), 0755) != 0 && errno != EEXIST)
+      return Error(absl::StrCat("cannot make a directory for ", bind.target));
+  const int made = S_ISDIR(source.st_mode) ? mkdirat(dev, path.c_str(), 0755)
+                                           : mknodat(dev, path.c_str(), S_IFREG | 0644, 0);
+  if (made != 0 && errno != EEXIST) return Error(absl::StrCat("cannot make ", bind.target));
+  return absl::OkStatus();
+}
+
+absl::Status MountDev(int root, const std::vector<Bind>& binds) {
   absl::StatusOr<UniqueFd> dev =
       NewFilesystem("tmpfs", {{"mode", "0755"}, {"size", "1m"}}, MOUNT_ATTR_NOSUID);
   if (!dev.ok()) return dev.status();
   if (absl::Status filled = FillDev(dev->get()); !filled.ok()) return filled;
+  for (const Bind& bind : binds) {
+    if (!IsBelow(bind.target, "/dev") || bind.target == "/dev") continue;
+    if (absl::Status made = MakePlaceInDev(dev->get(), bind); !made.ok()) return made;
+  }
   if (absl::Status attached = Attach(*dev, root, "/dev"); !attached.ok()) return attached;
   if (absl::Status bound = BindDevices(root); !bound.ok()) return bound;
   constexpr unsigned int kData = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
@@ -177,10 +202,10 @@ absl::Status EnterRoot(const MountPlan& plan) {
   }
   const UniqueFd root(open(plan.staging.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return Error(absl::StrCat("cannot open ", plan.staging));
+  if (absl::Status proc = MountProc(root.get()); !proc.ok()) return proc;
+  if (absl::Status dev = MountDev(root.get(), plan.binds); !dev.ok()) return dev;
   for (const auto& [tree, target] : trees)
     if (absl::Status attached = Attach(tree, root.get(), target); !attached.ok()) return attached;
-  if (absl::Status proc = MountProc(root.get()); !proc.ok()) return proc;
-  if (absl::Status dev = MountDev(root.get()); !dev.ok()) return dev;
   return PivotRoot(root.get());
 }
 

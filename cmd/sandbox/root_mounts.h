@@ -20,8 +20,9 @@ namespace stasis::sandbox {
 // Requires: in the sandbox's own mount namespace, none of whose mounts is shared.
 absl::StatusOr<UniqueFd> MountFuseRoot(const MountPlan& plan);
 
-// Attaches /proc, /dev and the binds below the staging directory, and makes that the root; the old
-// one is gone afterwards. Requires: MountFuseRoot, and that somebody serves.
+// Attaches /proc, /dev and then the binds, in their order, below the staging directory, and makes
+// that the root; the old one is gone afterwards. Places of binds in /dev are made.
+// Requires: MountFuseRoot, and that somebody serves.
 absl::Status EnterRoot(const MountPlan& plan);
 
 }  // namespace stasis::sandbox

@@ -2,6 +2,7 @@
 
 #include "cmd/sandbox/runtime_dir.h"
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,17 +19,21 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "cmd/sandbox/cgroup.h"
+#include "cmd/sandbox/paths.h"
 
 namespace stasis::sandbox {
 namespace {
 
 constexpr size_t kMaxName = 63;
+constexpr std::string_view kKeptLogSuffix = ".log";
 
 std::string NonEmptyEnv(const char* name) {
   const char* value = getenv(name);
@@ -38,29 +44,36 @@ bool IsNameCharacter(char c) {
   return isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
 }
 
+// Errors: kFailedPrecondition unless `path` is a directory of ours or root's to which nobody else
+// may write.
+absl::Status CheckPrivate(const std::string& path, bool root_sees_all) {
+  struct stat st {};
+  if (lstat(path.c_str(), &st) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path));
+  const bool trusted =
+      st.st_uid == geteuid() || st.st_uid == 0 || (root_sees_all && geteuid() == 0);
+  if (S_ISDIR(st.st_mode) && trusted && (st.st_mode & 022) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the runtime directory ", path,
+                   " belongs to somebody else or others may write to it; set STASIS_RUNTIME_DIR to "
+                   "a directory of your own"));
+}
+
 // Makes a directory that only we may enter, or accepts such a one.
 absl::Status MakePrivateDirectory(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the runtime directory ", path,
-                                                   "; set STASIS_RUNTIME_DIR to another place"));
-  struct stat st {};
-  if (lstat(path.c_str(), &st) != 0)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path));
-  if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-    return absl::FailedPreconditionError(
-        absl::StrCat("the runtime directory ", path,
-                     " belongs to somebody else or others may write to it; set STASIS_RUNTIME_DIR "
-                     "to a directory of your own"));
-  return absl::OkStatus();
+    return absl::Status(absl::ErrnoToStatusCode(errno),
+                        absl::StrCat("cannot make the runtime directory ", path, ": ",
+                                     strerror(errno), "; set STASIS_RUNTIME_DIR to another place"));
+  return CheckPrivate(path, /*root_sees_all=*/false);
 }
 
 }  // namespace
 
 std::string RuntimeRoot() {
-  if (std::string dir = NonEmptyEnv("STASIS_RUNTIME_DIR"); !dir.empty())
-    return std::filesystem::absolute(dir).lexically_normal();
+  if (std::string dir = NonEmptyEnv("STASIS_RUNTIME_DIR"); !dir.empty()) return AbsolutePath(dir);
   if (geteuid() == 0) return "/run/stasis";
   if (std::string dir = NonEmptyEnv("XDG_RUNTIME_DIR"); !dir.empty()) return dir + "/stasis";
   return absl::StrCat("/tmp/stasis-", geteuid());
@@ -69,11 +82,12 @@ std::string RuntimeRoot() {
 absl::Status CheckName(std::string_view name) {
   const bool ok = !name.empty() && name.size() <= kMaxName &&
                   isalnum(static_cast<unsigned char>(name.front())) != 0 &&
-                  std::all_of(name.begin(), name.end(), IsNameCharacter);
+                  std::all_of(name.begin(), name.end(), IsNameCharacter) &&
+                  !name.ends_with(kKeptLogSuffix);
   if (ok) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "'", std::string(name), "' cannot be the name of a sandbox: take a letter or digit, then at ",
-      "most 62 letters, digits, '_', '.' and '-'"));
+      "most 62 letters, digits, '_', '.' and '-', but no .log at the end"));
 }
 
 std::string RandomName() {
@@ -82,20 +96,36 @@ std::string RandomName() {
   return absl::StrCat("box-", absl::Hex(bits & 0xffffff, absl::kZeroPad6));
 }
 
-absl::StatusOr<UniqueFd> RuntimeDir::TryLock() const {
-  UniqueFd fd(open(lock_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+uint64_t StartTimeOf(pid_t pid) {
+  std::ifstream in(absl::StrCat("/proc/", pid, "/stat"));
+  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  // "PID (NAME) STATE ...", in which the name may hold anything; the 20th field after it.
+  const size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(line.substr(name_end + 1));
+  std::string field;
+  for (int i = 0; i < 20; ++i) fields >> field;
+  uint64_t ticks = 0;
+  return absl::SimpleAtoi(field, &ticks) ? ticks : 0;
+}
+
+absl::StatusOr<UniqueFd> RuntimeDir::TryLock(int flags) const {
+  UniqueFd fd(open(lock_path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
   if (!fd.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", lock_path()));
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
     return absl::UnavailableError(absl::StrCat(
         "a sandbox named '", name_,
         "' is running; choose another --name, or end it with: ", "stasis stop ", name_));
   // Whoever cleared up between open and flock has removed this very file.
+  if (!Owns(fd)) return absl::AbortedError("the lock file was replaced");
+  return fd;
+}
+
+bool RuntimeDir::Owns(const UniqueFd& lock) const {
   struct stat ours {
   }, there{};
-  if (fstat(fd.get(), &ours) != 0 || stat(lock_path().c_str(), &there) != 0 ||
-      ours.st_ino != there.st_ino)
-    return absl::AbortedError("the lock file was replaced");
-  return fd;
+  return fstat(lock.get(), &ours) == 0 && lstat(lock_path().c_str(), &there) == 0 &&
+         ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
 absl::Status RuntimeDir::MakeFolders() const {
@@ -112,7 +142,7 @@ absl::Status RuntimeDir::MakeFolders() const {
 absl::StatusOr<UniqueFd> RuntimeDir::Claim() const {
   for (int attempt = 0; attempt < 10; ++attempt) {
     if (absl::Status made = MakeFolders(); !made.ok()) return made;
-    absl::StatusOr<UniqueFd> lock = TryLock();
+    absl::StatusOr<UniqueFd> lock = TryLock(O_CREAT);
     if (absl::IsAborted(lock.status()) || absl::IsNotFound(lock.status())) continue;
     if (!lock.ok()) return lock.status();
     struct stat st {};
@@ -122,14 +152,20 @@ absl::StatusOr<UniqueFd> RuntimeDir::Claim() const {
         return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", mount_path()));
       return lock;
     }
-    if (absl::Status clean = CleanUp(); !clean.ok()) return clean;
+    KeepLog();
+    if (absl::Status clean = CleanUp(*lock); !clean.ok()) return clean;
   }
   return absl::UnavailableError(absl::StrCat("somebody else keeps removing ", path()));
 }
 
 bool RuntimeDir::Exists() const {
   struct stat st {};
-  return stat(path().c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+  return lstat(lock_path().c_str(), &st) == 0 && S_ISREG(st.st_mode);
+}
+
+absl::Status RuntimeDir::CheckOwner() const {
+  if (absl::Status root = CheckPrivate(root_, /*root_sees_all=*/true); !root.ok()) return root;
+  return CheckPrivate(path(), /*root_sees_all=*/true);
 }
 
 bool RuntimeDir::Alive() const {
@@ -146,11 +182,12 @@ bool RuntimeDir::WaitUntilDead(int timeout_ms) const {
 }
 
 absl::Status RuntimeDir::WriteRecord(const Record& record) const {
-  const nlohmann::ordered_json json = {
-      {"daemon_pid", record.daemon_pid}, {"init_pid", record.init_pid},
-      {"cgroup", record.cgroup},         {"cgroup_version", record.cgroup_version},
-      {"created", record.created},
-  };
+  nlohmann::ordered_json cgroups = nlohmann::ordered_json::array();
+  for (const Cgroup& group : record.cgroups)
+    cgroups.push_back({{"path", group.path()}, {"version", group.version()}});
+  const nlohmann::ordered_json json = {{"daemon_pid", record.daemon_pid},
+                                       {"daemon_start", record.daemon_start},
+                                       {"cgroups", cgroups}};
   const std::string temporary = record_path() + ".new";
   std::ofstream(temporary) << json.dump() << "\n";
   if (rename(temporary.c_str(), record_path().c_str()) != 0)
@@ -166,19 +203,37 @@ absl::StatusOr<Record> RuntimeDir::ReadRecord() const {
   Record record;
   try {
     record.daemon_pid = json.value("daemon_pid", 0);
-    record.init_pid = json.value("init_pid", 0);
-    record.cgroup = json.value("cgroup", "");
-    record.cgroup_version = json.value("cgroup_version", 0);
-    record.created = json.value("created", int64_t{0});
+    record.daemon_start = json.value("daemon_start", uint64_t{0});
+    for (const nlohmann::json& group : json.value("cgroups", nlohmann::json::array()))
+      record.cgroups.push_back(Cgroup::Adopt(group.at("path"), group.at("version")));
   } catch (const nlohmann::json::exception& e) {
     return absl::DataLossError(absl::StrCat(record_path(), " is damaged: ", e.what()));
   }
   return record;
 }
 
-absl::Status RuntimeDir::CleanUp() const {
-  if (absl::StatusOr<Record> record = ReadRecord(); record.ok() && !record->cgroup.empty())
-    Cgroup::Adopt(record->cgroup, record->cgroup_version).Destroy();
+absl::Status RuntimeDir::SignalDaemon(int signal) const {
+  // Another user's record could name anything that we may kill.
+  if (!CheckPrivate(path(), /*root_sees_all=*/false).ok())
+    return absl::PermissionDeniedError(
+        absl::StrCat("sandbox '", name_, "' does not answer, and belongs to somebody else"));
+  absl::StatusOr<Record> record = ReadRecord();
+  if (!record.ok()) return record.status();
+  if (record->daemon_pid <= 1) return absl::OkStatus();
+  const UniqueFd daemon(static_cast<int>(syscall(SYS_pidfd_open, record->daemon_pid, 0)));
+  // The number may be another process's by now. Compared after the open: it cannot change then.
+  if (daemon.valid() && StartTimeOf(record->daemon_pid) == record->daemon_start)
+    (void)syscall(SYS_pidfd_send_signal, daemon.get(), signal, nullptr, 0);
+  return absl::OkStatus();
+}
+
+void RuntimeDir::KeepLog() const { rename(log_path().c_str(), kept_log_path().c_str()); }
+
+absl::Status RuntimeDir::CleanUp(const UniqueFd& lock) const {
+  if (!Owns(lock)) return absl::OkStatus();
+  if (absl::StatusOr<Record> record = ReadRecord();
+      record.ok() && CheckPrivate(path(), /*root_sees_all=*/false).ok())
+    for (const Cgroup& group : record->cgroups) group.Destroy();
   while (umount2(mount_path().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
   // The lock goes last: until then nobody else may take the name.
@@ -188,26 +243,32 @@ absl::Status RuntimeDir::CleanUp() const {
   rmdir(mount_path().c_str());
   unlink(lock_path().c_str());
   if (rmdir(path().c_str()) != 0 && errno != ENOENT)
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat("cannot remove ", path(), "; look what is in it"));
+    return absl::Status(
+        absl::ErrnoToStatusCode(errno),
+        absl::StrCat("cannot remove ", path(), ": ", strerror(errno), "; look what is in it"));
   return absl::OkStatus();
 }
 
 absl::Status RuntimeDir::CleanUpIfDead() const {
-  const absl::StatusOr<UniqueFd> lock = TryLock();
-  if (lock.ok()) return CleanUp();
+  const absl::StatusOr<UniqueFd> lock = TryLock(0);
+  if (lock.ok()) {
+    KeepLog();
+    return CleanUp(*lock);
+  }
   const bool nothing_left = absl::IsUnavailable(lock.status()) || absl::IsAborted(lock.status()) ||
                             absl::IsNotFound(lock.status());
   return nothing_left ? absl::OkStatus() : lock.status();
 }
 
-std::vector<RuntimeDir> RuntimeDir::List(const std::string& root) {
+absl::StatusOr<std::vector<RuntimeDir>> RuntimeDir::List(const std::string& root) {
   std::vector<RuntimeDir> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root, error))
-    if (std::string name = entry.path().filename();
-        entry.is_directory(error) && CheckName(name).ok())
-      found.emplace_back(root, name);
+  if (!std::filesystem::exists(std::filesystem::symlink_status(root, error))) return found;
+  if (absl::Status ours = CheckPrivate(root, /*root_sees_all=*/true); !ours.ok()) return ours;
+  for (const auto& entry : std::filesystem::directory_iterator(root, error)) {
+    RuntimeDir dir(root, entry.path().filename());
+    if (CheckName(dir.name()).ok() && dir.Exists()) found.push_back(std::move(dir));
+  }
   std::sort(found.begin(), found.end(),
             [](const RuntimeDir& a, const RuntimeDir& b) { return a.name() < b.name(); });
   return found;

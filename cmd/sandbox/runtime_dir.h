@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cmd/sandbox/cgroup.h"
 #include "state/base/unique_fd.h"
 
 namespace stasis::sandbox {
@@ -26,21 +27,23 @@ namespace stasis::sandbox {
 // $STASIS_RUNTIME_DIR; /run/stasis for root; $XDG_RUNTIME_DIR/stasis or /tmp/stasis-UID otherwise.
 std::string RuntimeRoot();
 
-// A name starts with a letter or digit and has at most 63 letters, digits, '_', '.' and '-'.
-// Errors: kInvalidArgument.
+// A name starts with a letter or digit, has at most 63 letters, digits, '_', '.' and '-', and does
+// not end in ".log". Errors: kInvalidArgument.
 absl::Status CheckName(std::string_view name);
 
 // A name that nobody has chosen, such as "box-4f2a91".
 std::string RandomName();
 
-// What is needed to clear up after a daemon that was killed.
+// What is needed to end a daemon that does not answer, and to clear up after one that was killed.
 struct Record {
   pid_t daemon_pid = 0;
-  pid_t init_pid = 0;
-  std::string cgroup;  // empty if there is none
-  int cgroup_version = 0;
-  int64_t created = 0;  // nanoseconds since 1970
+  uint64_t daemon_start = 0;    // see StartTimeOf
+  std::vector<Cgroup> cgroups;  // some of which may exist
 };
+
+// When a process was started, in clock ticks since boot; 0 if it is gone. A process number and
+// this together belong to one process only.
+uint64_t StartTimeOf(pid_t pid);
 
 // The folder of one sandbox. A value.
 class RuntimeDir {
@@ -52,6 +55,8 @@ class RuntimeDir {
   std::string lock_path() const { return path() + "/lock"; }
   std::string socket_path() const { return path() + "/control.sock"; }
   std::string log_path() const { return path() + "/log"; }
+  // The log of a dead sandbox, once it is cleared up.
+  std::string kept_log_path() const { return path() + ".log"; }
   std::string output_path() const { return path() + "/output"; }
   std::string record_path() const { return path() + "/record.json"; }
   std::string mount_path() const { return path() + "/root"; }
@@ -63,6 +68,9 @@ class RuntimeDir {
   absl::StatusOr<UniqueFd> Claim() const;
 
   bool Exists() const;
+  // Errors: kFailedPrecondition if others than us and root can have made what is in the root or the
+  // folder. Root may look at everybody's.
+  absl::Status CheckOwner() const;
   // True if a daemon holds the lock.
   bool Alive() const;
   // Waits until the daemon is gone. False after `timeout_ms`.
@@ -71,17 +79,24 @@ class RuntimeDir {
   absl::Status WriteRecord(const Record& record) const;
   absl::StatusOr<Record> ReadRecord() const;
 
-  // Removes the folder and what the record names: processes, cgroup, mounts.
-  // Requires: the caller holds the lock.
-  absl::Status CleanUp() const;
-  // The same if nobody holds the lock; otherwise there is nothing to clear up.
+  // Sends a signal to the daemon that the record names, if it still lives.
+  // Errors: kNotFound if there is no record, kPermissionDenied if it is somebody else's.
+  absl::Status SignalDaemon(int signal) const;
+
+  // Removes the folder and what the record names: processes, cgroups, mounts. Does nothing if the
+  // folder is not the one that `lock` locks: it may be another sandbox's by now.
+  absl::Status CleanUp(const UniqueFd& lock) const;
+  // The same if nobody holds the lock, but keeps the log; otherwise there is nothing to clear up.
   absl::Status CleanUpIfDead() const;
 
-  // All folders below `root`, sorted by name.
-  static std::vector<RuntimeDir> List(const std::string& root);
+  // All folders below `root` that hold a lock, sorted by name. Errors: as CheckOwner.
+  static absl::StatusOr<std::vector<RuntimeDir>> List(const std::string& root);
 
  private:
-  absl::StatusOr<UniqueFd> TryLock() const;
+  // `flags` are further ones of open(2).
+  absl::StatusOr<UniqueFd> TryLock(int flags) const;
+  bool Owns(const UniqueFd& lock) const;
+  void KeepLog() const;
   absl::Status MakeFolders() const;
 
   std::string root_;

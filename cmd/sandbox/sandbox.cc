@@ -44,7 +44,6 @@ absl::Status Sandbox::Mount(const SandboxOptions& options) {
   plan.source = absl::StrCat("stasis:", options.name);
   plan.staging = options.staging;
   plan.binds = std::move(*binds);
-  plan.rootless = options.rootless;
   absl::StatusOr<UniqueFd> device = init_->MountRoot(plan);
   if (!device.ok()) return device.status();
   server_ = tree_.state
@@ -54,22 +53,36 @@ absl::Status Sandbox::Mount(const SandboxOptions& options) {
   return init_->EnterRoot(plan);
 }
 
+std::string Sandbox::CgroupName(const SandboxOptions& options) {
+  return absl::StrCat(options.name, ".", getpid());
+}
+
 absl::Status Sandbox::MakeFreezer(const SandboxOptions& options) {
   if (options.freezer != FreezerKind::kSignal) {
-    absl::StatusOr<Cgroup> group = Cgroup::Create(absl::StrCat(options.name, ".", getpid()));
+    absl::StatusOr<Cgroup> group = Cgroup::Create(CgroupName(options));
     if (!group.ok() && options.freezer == FreezerKind::kCgroup)
       return absl::FailedPreconditionError(
           absl::StrCat("no cgroup that can be frozen: ", group.status().message(),
                        "; use --freezer signal, or have a cgroup delegated to you"));
-    if (group.ok()) cgroup_ = std::move(*group);
+    if (group.ok())
+      cgroup_ = std::move(*group);
+    else
+      warnings_.push_back(
+          absl::StrCat("checkpoints will stop programs by signals, of which they may notice: ",
+                       group.status().message(), "; `stasis check` says how to get a cgroup"));
   }
-  freezer_ = std::make_unique<SandboxFreezer>(*init_, cgroup_);
+  freezer_ = std::make_unique<SandboxFreezer>(*init_, *server_, cgroup_);
   return absl::OkStatus();
 }
 
 Sandbox::~Sandbox() {
-  // A frozen process of a version 1 cgroup dies only once it is thawed.
-  if (cgroup_.has_value()) (void)cgroup_->Thaw();
+  // What is frozen shall not run on. In a version 1 cgroup it dies only once it is thawed, before
+  // it runs.
+  init_->Kill();
+  if (cgroup_.has_value()) {
+    cgroup_->Kill();
+    (void)cgroup_->Thaw();
+  }
   freezer_.reset();
   init_.reset();  // the last process of the namespaces: the kernel unmounts
   if (server_ != nullptr) {

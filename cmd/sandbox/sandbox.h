@@ -65,6 +65,10 @@ class Sandbox {
   fuse::Server& server() { return *server_; }
   SandboxFreezer& freezer() { return *freezer_; }
   const std::optional<Cgroup>& cgroup() const { return cgroup_; }
+  // What works, but not as it should.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  // The name of the sandbox's cgroup, for Cgroup::Candidates.
+  static std::string CgroupName(const SandboxOptions& options);
 
  private:
   Sandbox(std::unique_ptr<Init> init, Tree tree);
@@ -76,6 +80,7 @@ class Sandbox {
   std::unique_ptr<fuse::Server> server_;
   std::optional<Cgroup> cgroup_;
   std::unique_ptr<SandboxFreezer> freezer_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace stasis::sandbox

@@ -22,9 +22,11 @@ namespace stasis::sandbox {
 absl::Status MakeDirectories(vfs::VirtualFilesystem& vfs, const vfs::VirtualDentry& root,
                              std::string_view path, uint32_t mode = 0755);
 
-// Makes /proc, /dev, /tmp and the places of `binds` where they are missing. Adds the host's system
-// directories as `system` says: those that are directories as read-only binds, those that are
-// symbolic links on the host as the same links in the tree. Returns all binds.
+// Makes /proc, /dev, /tmp and the places of `binds` where they are missing and can be seen. Adds
+// the host's system directories as `system` says: those that are directories as read-only binds,
+// those that are symbolic links on the host as the same links in the tree, where it has no
+// directory. With /etc comes what /etc/resolv.conf leads to. Returns all binds, in the order in
+// which they have to be mounted. Errors: kFailedPrecondition, kResourceExhausted.
 absl::StatusOr<std::vector<Bind>> PrepareTree(vfs::VirtualFilesystem& vfs,
                                               const vfs::VirtualDentry& root,
                                               const std::vector<Bind>& binds,

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include <absl/strings/str_cat.h>
-
-#include <filesystem>
 #include <memory>
 
+#include "cmd/sandbox/paths.h"
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/progress_line.h"
 #include "cmd/stasis/stop_sandbox.h"
+#include "cmd/stasis/types.h"
 #include "restore/image/layout.h"
 
 namespace stasis::cli {
@@ -25,13 +24,8 @@ struct CheckpointOptions {
 absl::StatusOr<control::CheckpointParams> ReadParams(const CheckpointOptions& options) {
   absl::StatusOr<image::Reference> reference = image::ParseReference(options.reference);
   if (!reference.ok()) return reference.status();
-  const std::filesystem::path directory =
-      std::filesystem::absolute(reference->directory).lexically_normal();
-  std::error_code error;
-  if (!std::filesystem::is_directory((directory / "..").lexically_normal(), error))
-    return absl::NotFoundError(absl::StrCat("the directory ", directory.parent_path().string(),
-                                            " is not there; make it before: mkdir -p ",
-                                            directory.parent_path().string()));
+  const std::string directory = sandbox::AbsolutePath(reference->directory);
+  if (absl::Status parent = CheckParent(directory); !parent.ok()) return parent;
   return control::CheckpointParams{directory, reference->tag, options.stop};
 }
 
@@ -49,6 +43,8 @@ absl::StatusOr<control::CheckpointReport> MakeCheckpoint(const CheckpointOptions
         line.Update({progress.phase, progress.done, progress.total, progress.bytes});
       },
       CatchInterrupts());
+  // Who has ended leaves the lock.
+  if (absl::IsNotFound(report.status()) && dir->Exists() && !dir->Alive()) return DeadSandbox(*dir);
   if (!report.ok()) return report;
   client->reset();
   if (!options.stop) return report;
@@ -81,7 +77,8 @@ void AddCheckpoint(CLI::App& app, Invocation& invocation) {
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "Programs wait only while the tree's state is collected; the image is written\n"
-      "while they run. If it fails, or is interrupted, every tag is what it was.\n\n"
+      "while they run. If it fails, every tag is what it was. Ctrl-C gives it up, unless\n"
+      "the image is complete by then.\n\n"
       "  stasis checkpoint box snaps:v1");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Checkpoint(*options); }; });

@@ -13,7 +13,9 @@
 #include <filesystem>
 #include <limits>
 
+#include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/tree_setup.h"
+#include "cmd/stasis/output.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/transfer/import.h"
 
@@ -40,20 +42,20 @@ absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Conte
   if (!target)
     return absl::ErrnoToStatus(target.error().value(),
                                absl::StrCat("cannot find ", spec.target, " in the sandbox"));
-  restore::ImportOptions import;
-  if (options.own_as_root) import.owners = restore::OwnerMap::ToRoot(geteuid(), getegid());
-  import.cancel = cancel;
-  import.on_progress = [&on_step](const restore::TransferProgress& progress) {
+  restore::ImportOptions how;
+  if (options.own_as_root) how.owners = restore::OwnerMap::ToRoot(geteuid(), getegid());
+  how.cancel = cancel;
+  how.on_progress = [&on_step](const restore::TransferProgress& progress) {
     on_step({"import", progress.files, 0, progress.bytes});
-};
-absl::StatusOr<restore::TransferReport> report =
-    restore::ImportDirectory(spec.directory, vfs, *target, import);
-if (!report.ok()) return report.status();
-content.report = report->ToJson();
-for (const restore::TransferIssue& issue : report->warnings)
-  content.warnings.push_back(absl::StrCat(spec.directory, "/", issue.path, ": ", issue.message));
-return absl::OkStatus();
-}  // namespace
+  };
+  absl::StatusOr<restore::TransferReport> report =
+      restore::ImportDirectory(spec.directory, vfs, *target, how);
+  if (!report.ok()) return report.status();
+  content.report = report->ToJson();
+  for (const restore::TransferIssue& issue : report->warnings)
+    content.warnings.push_back(absl::StrCat(spec.directory, "/", issue.path, ": ", issue.message));
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
                                   image::ReadErrorCallback on_read_error) {
@@ -61,7 +63,7 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   if (!request.ok()) return request.status();
   request->packs.on_error = std::move(on_read_error);
   absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
-  if (!restored.ok()) return restored.status();
+  if (!restored.ok()) return NameTags(restored.status(), *request);
   Content content;
   content.source = restored->report().reference;
   content.report = restored->report().ToJson();
@@ -78,7 +80,7 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   return content;
 }
 
-}  // namespace stasis::cli
+}  // namespace
 
 absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
   ImportSpec spec;
@@ -94,12 +96,12 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--import ", std::string(text), " is not of the form DIR[:DST] with an absolute DST"));
   if (stat(spec.directory.c_str(), &st) != 0)
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot import ", spec.directory, "; name an existing directory"));
+    return WithRemedy(absl::ErrnoToStatus(errno, absl::StrCat("cannot import ", spec.directory)),
+                      "name an existing directory");
   if (!S_ISDIR(st.st_mode))
     return absl::InvalidArgumentError(
         absl::StrCat("cannot import ", spec.directory, ": it is not a directory"));
-  spec.directory = std::filesystem::absolute(spec.directory).lexically_normal();
+  spec.directory = sandbox::AbsolutePath(spec.directory);
   return spec;
 }
 

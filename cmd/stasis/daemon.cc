@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -53,21 +55,25 @@ class Daemon final : public control::Handler {
                                                        const std::atomic<bool>* cancel) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Stop(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnError(const absl::Status& error) override;
 
  private:
   absl::Status WatchSignals();
+  absl::Status WriteRecord();
   absl::Status MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line);
   restore::CheckpointRequest Request(const control::CheckpointParams& params);
   bool Begin() ABSL_LOCKS_EXCLUDED(mu_);
   void EndAt(absl::Time when, absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Duration TimeLeft() ABSL_LOCKS_EXCLUDED(mu_);
-  bool OwnInitEnded();
+  bool Terminated();
+  bool InitEnded();
 
   const DaemonOptions options_;
   const std::shared_ptr<spdlog::logger> log_;
   const Types types_;
   UniqueFd signals_;
-  UniqueFd wake_;  // an eventfd: end_at_ has changed
+  UniqueFd wake_;                        // an eventfd: end_at_ has changed
+  std::atomic<bool> terminated_{false};  // by SIGTERM
   Content content_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   std::unique_ptr<control::Server> control_;
@@ -94,23 +100,25 @@ absl::Status Daemon::WatchSignals() {
   return absl::OkStatus();
 }
 
+// Before there is anything to clear up.
+absl::Status Daemon::WriteRecord() {
+  sandbox::Record record;
+  record.daemon_pid = getpid();
+  record.daemon_start = sandbox::StartTimeOf(getpid());
+  if (options_.sandbox.freezer != sandbox::FreezerKind::kSignal)
+    record.cgroups = sandbox::Cgroup::Candidates(sandbox::Sandbox::CgroupName(options_.sandbox));
+  return options_.dir.WriteRecord(record);
+}
+
 absl::Status Daemon::Start(StartupLine& line) {
   created_ = types_.clock().Now();
   prctl(PR_SET_NAME, "stasis-daemon");
   if (absl::Status watching = WatchSignals(); !watching.ok()) return watching;
+  if (absl::Status written = WriteRecord(); !written.ok()) return written;
   absl::StatusOr<std::unique_ptr<sandbox::Init>> init =
       sandbox::Init::Start(options_.sandbox.rootless);
   if (!init.ok()) return init.status();
   if (absl::Status made = MakeSandbox(std::move(*init), line); !made.ok()) return made;
-  sandbox::Record record;
-  record.daemon_pid = getpid();
-  record.init_pid = sandbox_->init().pid();
-  record.created = created_;
-  if (const auto& group = sandbox_->cgroup(); group.has_value()) {
-    record.cgroup = group->path();
-    record.cgroup_version = group->version();
-  }
-  if (absl::Status written = options_.dir.WriteRecord(record); !written.ok()) return written;
   absl::StatusOr<std::unique_ptr<control::Server>> control =
       control::Server::Start(options_.dir.socket_path(), *this);
   if (!control.ok()) return control.status();
@@ -121,8 +129,12 @@ absl::Status Daemon::Start(StartupLine& line) {
 }
 
 absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
+  const auto on_step = [this, &line](const Step& step) {
+    line.Report(step);
+    (void)Terminated();  // sets the flag that is looked at
+  };
   absl::StatusOr<Content> content = MakeContent(
-      types_, options_.content, [&line](const Step& step) { line.Report(step); }, nullptr,
+      types_, options_.content, on_step, &terminated_,
       [log = log_](const absl::Status& error) { log->error("{}", std::string(error.message())); });
   if (!content.ok()) return content.status();
   content_ = std::move(*content);
@@ -140,6 +152,7 @@ nlohmann::json Daemon::Result() {
                            {"cgroup", ""},
                            {"cgroup_version", 0},
                            {"warnings", content_.warnings}};
+  for (const std::string& warning : sandbox_->warnings()) result["warnings"].push_back(warning);
   if (const auto& group = sandbox_->cgroup(); group.has_value()) {
     result["cgroup"] = group->path();
     result["cgroup_version"] = group->version();
@@ -149,17 +162,20 @@ nlohmann::json Daemon::Result() {
   return result;
 }
 
-bool Daemon::OwnInitEnded() {
+bool Daemon::Terminated() {
   signalfd_siginfo info;
-  bool terminate = false;
   while (read(signals_.get(), &info, sizeof info) == sizeof info)
-    terminate = terminate || info.ssi_signo == SIGTERM;
+    if (info.ssi_signo == SIGTERM) terminated_ = true;
+  return terminated_;
+}
+
+bool Daemon::InitEnded() {
   siginfo_t ended{};
   const auto pid = static_cast<id_t>(sandbox_->init().pid());
   const bool init_gone =
       waitid(P_PID, pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0;
   if (init_gone) log_->error("the sandbox's init has ended");
-  return terminate || init_gone;
+  return init_gone;
 }
 
 absl::Duration Daemon::TimeLeft() {
@@ -169,7 +185,7 @@ absl::Duration Daemon::TimeLeft() {
 
 void Daemon::Wait() {
   absl::Duration left;
-  while ((left = TimeLeft()) > absl::ZeroDuration()) {
+  while ((left = TimeLeft()) > absl::ZeroDuration() && !Terminated() && !InitEnded()) {
     pollfd entries[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
     const int timeout = left == absl::InfiniteDuration()
                             ? -1
@@ -177,14 +193,14 @@ void Daemon::Wait() {
     if (poll(entries, 2, timeout) < 0 && errno != EINTR) return;
     uint64_t count = 0;
     (void)!read(wake_.get(), &count, sizeof count);
-    if (entries[0].revents != 0 && OwnInitEnded()) return;
   }
 }
 
 void Daemon::EndAt(absl::Time when, absl::Duration grace) {
   const absl::MutexLock lock(&mu_);
+  // What was saved to be stopped must not run on because somebody else stops it with more grace.
+  grace_ = end_at_ == absl::InfiniteFuture() ? grace : std::min(grace_, grace);
   end_at_ = when;
-  grace_ = grace;
   const uint64_t one = 1;
   (void)!write(wake_.get(), &one, sizeof one);
 }
@@ -209,6 +225,8 @@ absl::Status Daemon::Stop(absl::Duration grace) {
   return absl::OkStatus();
 }
 
+void Daemon::OnError(const absl::Status& error) { log_->error("{}", std::string(error.message())); }
+
 absl::StatusOr<control::Info> Daemon::GetInfo() {
   control::Info info;
   info.name = options_.dir.name();
@@ -219,6 +237,7 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
   info.source = content_.source;
   info.rootless = options_.sandbox.rootless;
   info.workdir = options_.workdir;
+  info.environment = options_.environment;
   {
     const absl::MutexLock lock(&mu_);
     info.activity = checkpointing_ ? "checkpointing" : "running";
@@ -310,7 +329,7 @@ int RunDaemon(const DaemonOptions& options, UniqueFd lock, StartupLine line) {
     }
     daemon.End();
   }
-  (void)options.dir.CleanUp();
+  (void)options.dir.CleanUp(lock);
   lock.reset();
   if (!started.ok()) line.Failed(started);
   return started.ok() ? 0 : 1;

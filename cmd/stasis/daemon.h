@@ -6,6 +6,7 @@
 #define STASIS_CMD_STASIS_DAEMON_H_
 
 #include <string>
+#include <vector>
 
 #include "cmd/sandbox/runtime_dir.h"
 #include "cmd/sandbox/sandbox.h"
@@ -20,6 +21,7 @@ struct DaemonOptions {
   sandbox::SandboxOptions sandbox;
   ContentOptions content;
   std::string workdir = "/";
+  std::vector<std::string> environment;  // of its first command; `exec` gives it to others
 };
 
 // Makes the sandbox, says that it is ready, and serves until it is stopped, its init ends, or a

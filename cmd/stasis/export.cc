@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 
 #include "cmd/stasis/commands.h"
@@ -28,17 +27,6 @@ struct ExportOptions {
 
 bool IsTar(const std::string& target) { return target == "-" || absl::EndsWith(target, ".tar"); }
 
-absl::Status CheckParent(const std::string& target) {
-  if (target == "-") return absl::OkStatus();
-  const std::filesystem::path parent =
-      std::filesystem::absolute(target).lexically_normal().parent_path();
-  std::error_code error;
-  if (std::filesystem::is_directory(parent, error)) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("the directory ", parent.string(),
-                                          " is not there; make it before: mkdir -p ",
-                                          parent.string()));
-}
-
 absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
                                                 const ExportOptions& options, ProgressLine& line) {
   vfs::VirtualFilesystem& vfs = *content.tree.vfs;
@@ -46,9 +34,15 @@ absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
   const Result<vfs::VirtualDentry> source =
       vfs.GetDentryAt(vfs::Credentials::Root(), {root, root, options.path, true});
   if (!source)
-    return absl::ErrnoToStatus(source.error().value(),
-                               absl::StrCat("cannot find ", options.path, " in ", options.reference,
-                                            "; `stasis inspect --tree` lists what there is"));
+    return WithRemedy(
+        absl::ErrnoToStatus(source.error().value(),
+                            absl::StrCat("cannot find ", options.path, " in ", options.reference)),
+        "`stasis inspect --tree` lists what there is");
+  const Result<vfs::Stat> stat =
+      vfs.StatAt(vfs::Credentials::Root(), {root, root, options.path, true});
+  if (stat && !S_ISDIR(stat->mode))
+    return absl::InvalidArgumentError(
+        absl::StrCat("--path ", options.path, " is not a directory of ", options.reference));
   restore::ExportOptions how;
   how.cancel = CatchInterrupts();
   how.on_progress = [&line](const restore::TransferProgress& progress) {
@@ -76,8 +70,9 @@ int Export(const ExportOptions& options) {
     return Fail(
         absl::InvalidArgumentError("--json and a tar file on the standard output exclude "
                                    "each other; write to a FILE.tar"));
-  if (absl::Status parent = CheckParent(options.target); !parent.ok())
-    return Fail(parent, options.json);
+  if (options.target != "-")
+    if (absl::Status parent = CheckParent(options.target); !parent.ok())
+      return Fail(parent, options.json);
   const Types types;
   ContentOptions wanted;
   wanted.reference = options.reference;

@@ -16,6 +16,8 @@
 #include "cmd/fuse/protocol.h"
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/sandbox/init.h"
+#include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/content.h"
 
 namespace stasis::cli {
 namespace {
@@ -48,27 +50,62 @@ std::optional<KernelFuse> ReadInitRequest(const UniqueFd& device) {
   return KernelFuse{init.major, init.minor, init.flags | uint64_t{init.flags2} << 32};
 }
 
+// An empty directory for as long as it lives.
+class Staging {
+ public:
+  Staging() { made_ = mkdtemp(path_) != nullptr; }
+  ~Staging() {
+    if (made_) rmdir(path_);
+  }
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+  const char* path() const { return path_; }
+
+ private:
+  char path_[32] = "/tmp/stasis-check-XXXXXX";
+  bool made_ = false;
+};
+
 // Does what `run` begins with: namespaces, and a FUSE mount in them.
 absl::StatusOr<KernelFuse> TryMount() {
-  char staging[] = "/tmp/stasis-check-XXXXXX";
-  if (mkdtemp(staging) == nullptr) return absl::ErrnoToStatus(errno, "cannot make a directory");
-  absl::StatusOr<KernelFuse> result = absl::UnavailableError("the kernel does not begin to talk");
+  const Staging staging;
   absl::StatusOr<std::unique_ptr<sandbox::Init>> init = sandbox::Init::Start(geteuid() != 0);
-  if (init.ok()) {
-    sandbox::MountPlan plan;
-    plan.source = "stasis:check";
-    plan.staging = staging;
-    absl::StatusOr<UniqueFd> device = (*init)->MountRoot(plan);
-    if (!device.ok())
-      result = device.status();
-    else if (std::optional<KernelFuse> kernel = ReadInitRequest(*device); kernel.has_value())
-      result = *kernel;
-  } else {
-    result = init.status();
-  }
-  if (init.ok()) init->reset();
-  rmdir(staging);
-  return result;
+  if (!init.ok()) return init.status();
+  sandbox::MountPlan plan;
+  plan.source = "stasis:check";
+  plan.staging = staging.path();
+  absl::StatusOr<UniqueFd> device = (*init)->MountRoot(plan);
+  if (!device.ok()) return device.status();
+  if (std::optional<KernelFuse> kernel = ReadInitRequest(*device); kernel.has_value())
+    return *kernel;
+  return absl::UnavailableError("the kernel does not begin to talk");
+}
+
+// Does the rest of it: a tree, everything that is mounted in it, and the change of the root.
+absl::Status TrySandbox() {
+  const Staging staging;
+  absl::StatusOr<std::unique_ptr<sandbox::Init>> init = sandbox::Init::Start(geteuid() != 0);
+  if (!init.ok()) return init.status();
+  const Types types;
+  absl::StatusOr<Content> content = MakeContent(types, {}, {}, nullptr);
+  if (!content.ok()) return content.status();
+  sandbox::SandboxOptions options;
+  options.name = "check";
+  options.hostname = "check";
+  options.staging = staging.path();
+  options.freezer = sandbox::FreezerKind::kSignal;
+  options.rootless = geteuid() != 0;
+  return sandbox::Sandbox::Start(std::move(*init), std::move(content->tree), options).status();
+}
+
+// A failed check, of an error "WHAT; REMEDY".
+HostCheck Failed(const std::string& name, const absl::Status& error) {
+  const std::string message(error.message());
+  const size_t end = message.find("; ");
+  if (end != std::string::npos)
+    return {name, false, true, message.substr(0, end), message.substr(end + 2)};
+  return {name, false, true, message,
+          "let this user make namespaces and mount in them, or be root with CAP_SYS_ADMIN"};
 }
 
 HostCheck CheckDevice() {
@@ -89,8 +126,13 @@ HostCheck CheckMount(const absl::StatusOr<KernelFuse>& kernel) {
             absl::StrCat("FUSE ", kernel->major, ".", kernel->minor,
                          " mounts in namespaces of its own"),
             ""};
-  return {"mount", false, true, std::string(kernel.status().message()),
-          "let this user make namespaces and mount FUSE in them, or be root with CAP_SYS_ADMIN"};
+  return Failed("mount", kernel.status());
+}
+
+HostCheck CheckSandbox() {
+  const absl::Status status = TrySandbox();
+  if (!status.ok()) return Failed("sandbox", status);
+  return {"sandbox", true, true, "/proc, /dev and a root of its own can be had", ""};
 }
 
 HostCheck CheckPassthrough(const absl::StatusOr<KernelFuse>& kernel) {
@@ -154,9 +196,8 @@ HostCheck CheckPrivileges() {
 
 std::vector<HostCheck> CheckHost() {
   const absl::StatusOr<KernelFuse> kernel = TryMount();
-  return {CheckPrivileges(),     CheckDevice(),  CheckMount(kernel),
-          CheckUserNamespaces(), CheckFreezer(), CheckPassthrough(kernel),
-          CheckUring(kernel)};
+  return {CheckPrivileges(),     CheckDevice(),  CheckMount(kernel),       CheckSandbox(),
+          CheckUserNamespaces(), CheckFreezer(), CheckPassthrough(kernel), CheckUring(kernel)};
 }
 
 }  // namespace stasis::cli

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <absl/cleanup/cleanup.h>
+#include <fmt/core.h>
 
 #include <memory>
 
@@ -39,11 +40,19 @@ absl::StatusOr<restore::CheckpointReport> WriteImage(const Types& types, const C
   return restore::Checkpoint(request);
 }
 
+// Nobody waited: nothing of a pause.
 int PrintReports(const ImportOptions& options, const Content& content,
                  const restore::CheckpointReport& written) {
-  if (!options.json) return Print(written.ToText());
+  if (!options.json)
+    return Print(fmt::format(
+        "{}  {}\nwall   {}\nfiles  {} ({} names)\nin     {} new, {} stored before\nout    {}",
+        written.reference, written.digest.ToString(), FormatDuration(written.wall_ns),
+        written.files, written.dentries, FormatBytes(written.dirty_bytes),
+        FormatBytes(written.reused_bytes), FormatBytes(written.stored_bytes)));
+  auto image = nlohmann::ordered_json::parse(written.ToJson(), nullptr, false);
+  for (const char* field : {"pause_ns", "pause", "preflush_ns"}) image.erase(field);
   return PrintJson({{"import", nlohmann::ordered_json::parse(content.report, nullptr, false)},
-                    {"image", nlohmann::ordered_json::parse(written.ToJson(), nullptr, false)}});
+                    {"image", image}});
 }
 
 int Import(const ImportOptions& options) {

@@ -23,7 +23,7 @@ int PrintTree(const restore::RestoreRequest& request, bool json) {
     PrintLine(json ? restore::TreeEntryToJson(entry) : restore::FormatTreeEntry(entry));
     return std::ferror(stdout) == 0;
   });
-  return status.ok() ? FlushLines() : Fail(status, json);
+  return status.ok() ? FlushLines() : Fail(NameTags(status, request), json);
 }
 
 int Inspect(const InspectOptions& options) {
@@ -32,7 +32,7 @@ int Inspect(const InspectOptions& options) {
   if (!request.ok()) return Fail(request.status(), options.json);
   if (options.tree) return PrintTree(*request, options.json);
   absl::StatusOr<restore::ImageSummary> summary = restore::Inspect(*request);
-  if (!summary.ok()) return Fail(summary.status(), options.json);
+  if (!summary.ok()) return Fail(NameTags(summary.status(), *request), options.json);
   return Print(options.json ? summary->ToJson() : summary->ToText());
 }
 

@@ -4,6 +4,8 @@
 
 #include <signal.h>
 
+#include "cmd/sandbox/signal_relay.h"
+
 namespace stasis::cli {
 namespace {
 
@@ -18,16 +20,12 @@ void OnSignal(int signal) {
 }  // namespace
 
 const std::atomic<bool>* CatchInterrupts() {
+  const sigset_t ending = sandbox::EndingSignals();
   struct sigaction action {};
   action.sa_handler = OnSignal;  // without SA_RESTART: what waits shall notice
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP})
+    if (sigismember(&ending, signal) == 1) sigaction(signal, &action, nullptr);
   return &interrupted;
-}
-
-void RestoreInterrupts() {
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
 }
 
 }  // namespace stasis::cli

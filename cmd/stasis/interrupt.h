@@ -9,10 +9,9 @@
 
 namespace stasis::cli {
 
-// From now on SIGINT and SIGTERM set the flag that is returned; a second one ends the program.
+// From now on SIGINT, SIGTERM and SIGHUP, unless they are ignored, set the flag that is returned; a
+// second one ends the program.
 const std::atomic<bool>* CatchInterrupts();
-// Undoes it.
-void RestoreInterrupts();
 
 }  // namespace stasis::cli
 

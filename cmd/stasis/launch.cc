@@ -4,8 +4,11 @@
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,10 +17,37 @@
 #include <cstdio>
 #include <fstream>
 
+#include "cmd/sandbox/signal_relay.h"
+
 namespace stasis::cli {
 namespace {
 
 constexpr size_t kLogTail = 2000;
+constexpr int kEndIntervalMs = 10;
+
+// SIGINT, SIGTERM and SIGHUP as something to read, while it lives.
+class InterruptReader {
+ public:
+  InterruptReader() : signals_(sandbox::EndingSignals()) {
+    sigprocmask(SIG_BLOCK, &signals_, &mask_);
+    fd_.reset(signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~InterruptReader() { sigprocmask(SIG_SETMASK, &mask_, nullptr); }
+  InterruptReader(const InterruptReader&) = delete;
+  InterruptReader& operator=(const InterruptReader&) = delete;
+
+  int fd() const { return fd_.get(); }
+  // True if there was one.
+  bool Take() {
+    signalfd_siginfo info;
+    return read(fd_.get(), &info, sizeof info) == sizeof info;
+  }
+
+ private:
+  const sigset_t signals_;
+  sigset_t mask_;
+  UniqueFd fd_;
+};
 
 // Closes everything above the standard descriptors but `keep`.
 void CloseOthers(std::vector<int> keep) {
@@ -31,53 +61,76 @@ void CloseOthers(std::vector<int> keep) {
   (void)close_range(first, ~0U, 0);
 }
 
-void Detach(const LaunchOptions& options, int pipe) {
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void SetSignals() {
+  for (int signal : {SIGPIPE, SIGHUP, SIGINT}) ::signal(signal, SIG_IGN);
+  for (int signal : {SIGTERM, SIGCHLD}) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void Detach(const LaunchOptions& options, int log, int pipe) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // until ready
   setsid();
-  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  int log = open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (log < 0) log = null;
-  dup2(null, 0);
+  dup2(open("/dev/null", O_RDWR | O_CLOEXEC), 0);
   dup2(log, 1);
   dup2(log, 2);
   (void)!chdir("/");
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
-  signal(SIGINT, SIG_IGN);
+  RaiseFileLimit();
+  SetSignals();
   std::vector<int> keep = options.keep;
   keep.push_back(pipe);
   CloseOthers(std::move(keep));
 }
 
-std::string LogTail(const std::string& path) {
-  std::ifstream in(path);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (text.size() > kLogTail) text.erase(0, text.size() - kLogTail);
-  return text;
-}
-
 // Reads lines of JSON until the one that decides.
 class Listener {
  public:
-  Listener(int pipe, const std::atomic<bool>* cancel) : pipe_(pipe), cancel_(cancel) {}
+  Listener(int pipe, InterruptReader& interrupts, pid_t child)
+      : pipe_(pipe), interrupts_(interrupts), child_(child) {}
 
   // kUnknown: the child died.
   absl::StatusOr<nlohmann::json> Run() {
     for (std::string line; ReadLine(line);) {
       const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-      if (!json.is_object()) continue;
-      if (json.contains("ready")) return json["ready"];
+      if (!json.is_object() || interrupted_) continue;
+      if (json.contains("ready")) {
+        PassOnInterrupt();
+        if (!interrupted_) return json["ready"];
+      }
       if (json.contains("code"))
         return absl::Status(static_cast<absl::StatusCode>(json.value("code", 2)),
                             json.value("message", ""));
       line_.Update({json.value("phase", ""), json.value("done", uint64_t{0}),
                     json.value("total", uint64_t{0}), json.value("bytes", uint64_t{0})});
     }
-    if (*cancel_) return absl::CancelledError("interrupted");
+    if (interrupted_) return absl::CancelledError("interrupted");
     return absl::UnknownError("");
   }
 
+  // Waits for the end of the child.
+  void AwaitEnd() {
+    while (waitpid(child_, nullptr, WNOHANG) == 0) {
+      pollfd entry{interrupts_.fd(), POLLIN, 0};
+      poll(&entry, 1, kEndIntervalMs);
+      PassOnInterrupt();
+    }
+  }
+
  private:
+  void PassOnInterrupt() {
+    if (!interrupts_.Take()) return;
+    kill(child_, interrupted_ ? SIGKILL : SIGTERM);
+    interrupted_ = true;
+  }
+
   bool ReadLine(std::string& line) {
     for (;;) {
       if (const size_t end = buffer_.find('\n'); end != std::string::npos) {
@@ -85,16 +138,22 @@ class Listener {
         buffer_.erase(0, end + 1);
         return true;
       }
+      pollfd entries[] = {{pipe_, POLLIN, 0}, {interrupts_.fd(), POLLIN, 0}};
+      if (poll(entries, 2, -1) < 0) continue;
+      PassOnInterrupt();
+      if (entries[0].revents == 0) continue;
       char bytes[4096];
       const ssize_t size = read(pipe_, bytes, sizeof bytes);
-      if (size < 0 && errno == EINTR && !*cancel_) continue;
+      if (size < 0 && errno == EINTR) continue;
       if (size <= 0) return false;
       buffer_.append(bytes, static_cast<size_t>(size));
     }
   }
 
   const int pipe_;
-  const std::atomic<bool>* cancel_;
+  InterruptReader& interrupts_;
+  const pid_t child_;
+  bool interrupted_ = false;
   std::string buffer_;
   ProgressLine line_;
 };
@@ -123,29 +182,41 @@ void StartupLine::Failed(const absl::Status& status) {
   pipe_.reset();
 }
 
+std::string LogNote(const std::string& log) {
+  std::ifstream in(log);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (text.size() > kLogTail) text.erase(0, text.find('\n', text.size() - kLogTail) + 1);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.empty() ? "" : absl::StrCat("\nits log ends with:\n", text);
+}
+
 absl::StatusOr<nlohmann::json> Launch(const LaunchOptions& options,
-                                      absl::FunctionRef<int(StartupLine)> body,
-                                      const std::atomic<bool>* cancel) {
+                                      absl::FunctionRef<int(StartupLine)> body) {
+  const UniqueFd log(open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!log.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", options.log));
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "cannot make a pipe");
   UniqueFd from_child(ends[0]);
   UniqueFd to_parent(ends[1]);
+  InterruptReader interrupts;
   std::fflush(nullptr);
   const pid_t pid = fork();
   if (pid < 0) return absl::ErrnoToStatus(errno, "cannot fork");
   if (pid == 0) {
     from_child.reset();
-    Detach(options, to_parent.get());
+    Detach(options, log.get(), to_parent.get());
     _exit(body(StartupLine(std::move(to_parent))));
   }
   to_parent.reset();
-  absl::StatusOr<nlohmann::json> result = Listener(from_child.get(), cancel).Run();
+  Listener listener(from_child.get(), interrupts, pid);
+  absl::StatusOr<nlohmann::json> result = listener.Run();
   if (result.ok()) return result;
-  kill(pid, *cancel ? SIGKILL : SIGCONT);
-  waitpid(pid, nullptr, 0);
-  if (absl::IsUnknown(result.status()))
-    return absl::InternalError(absl::StrCat(
-        "the daemon died while it started: ", LogTail(options.log), " (", options.log, ")"));
+  const bool died = absl::IsUnknown(result.status());
+  if (died) kill(pid, SIGKILL);
+  listener.AwaitEnd();
+  if (died)
+    return absl::InternalError(
+        absl::StrCat("the daemon died while it started", LogNote(options.log)));
   return result;
 }
 

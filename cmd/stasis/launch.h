@@ -9,7 +9,6 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <atomic>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -38,17 +37,23 @@ class StartupLine {
 // What a daemon keeps of its launcher besides.
 struct LaunchOptions {
   std::string log;        // file for its standard output and error
-  std::vector<int> keep;  // descriptors
+  std::vector<int> keep;  // descriptors above the standard ones
 };
 
-// Runs `body` in a child: a session of its own, "/" as its working directory, no terminal. The
-// child dies with the launcher until it is ready. Returns the result that the child said, once it
-// is ready. `cancel` true ends it: kCancelled.
+// Runs `body` in a child: a session of its own, "/" as its working directory, no terminal, as many
+// open files as the host allows. The child dies with the launcher until it is ready. Returns the
+// result that the child said, once it is ready.
 //
-// Requires: one thread. Errors: what the child said; kInternal if it died without a word.
+// A SIGINT, SIGTERM or SIGHUP before that sends the child a SIGTERM, a second one kills it:
+// kCancelled, when it has ended. One that comes later stays pending if the caller blocks it.
+//
+// Requires: one thread; the standard descriptors are open.
+// Errors: what the child said; kInternal if it died without a word.
 absl::StatusOr<nlohmann::json> Launch(const LaunchOptions& options,
-                                      absl::FunctionRef<int(StartupLine)> body,
-                                      const std::atomic<bool>* cancel);
+                                      absl::FunctionRef<int(StartupLine)> body);
+
+// The last lines of a log as an appendix to a message; empty if there are none.
+std::string LogNote(const std::string& log);
 
 }  // namespace stasis::cli
 

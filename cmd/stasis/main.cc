@@ -2,16 +2,21 @@
 //
 // stasis: sandbox filesystems that can be saved and brought back.
 
+#include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cmd/stasis/commands.h"
+#include "cmd/stasis/output.h"
 #include "cmd/stasis/types.h"
 #include "restore/exit_code.h"
 
@@ -55,9 +60,12 @@ bool TakesCommand(const CLI::App& app) {
   return false;
 }
 
-int UsageError(const std::string& message) {
-  fmt::print(stderr, "stasis: {}\nTry: stasis --help\n", message);
-  return static_cast<int>(restore::ExitCode::kUsage);
+// What is wrong, with the help that says how it is right.
+int UsageError(const CLI::App& app, std::string message, bool json) {
+  const std::vector<CLI::App*> commands = app.get_subcommands();
+  absl::StrAppend(&message, "; try: stasis ", commands.empty() ? "" : commands[0]->get_name() + " ",
+                  "--help");
+  return Fail(absl::InvalidArgumentError(message), json);
 }
 
 int Run(int argc, char** argv) {
@@ -68,22 +76,34 @@ int Run(int argc, char** argv) {
   app.footer(kFooter);
   AddCommands(app, invocation);
   std::vector<std::string> arguments = TakeCommand(argc, argv, invocation);
+  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   std::reverse(arguments.begin(), arguments.end());  // as parse() wants them
   try {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return UsageError(error.what());
+    std::string message = error.what();
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && TakesCommand(app) &&
+        !invocation.has_command)
+      message += "; a program and its arguments stand after --";
+    return UsageError(app, std::move(message), json);
   }
   if (invocation.has_command && !TakesCommand(app))
-    return UsageError("only run, exec and restore take a command after --");
+    return UsageError(app, "only run, exec and restore take a command after --", json);
   return invocation.action();
+}
+
+// A pipe or a socket with the number of a standard descriptor would be written to by everybody.
+void OpenStandardDescriptors() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
 }
 
 }  // namespace
 }  // namespace stasis::cli
 
 int main(int argc, char** argv) {
+  stasis::cli::OpenStandardDescriptors();
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   try {
     return stasis::cli::Run(argc, argv);

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "cmd/fuse/server.h"
+#include "cmd/sandbox/signal_relay.h"
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/content.h"
 #include "cmd/stasis/interrupt.h"
@@ -34,8 +35,8 @@ struct MountOptions {
 absl::Status CheckMountPoint(const std::string& directory) {
   struct stat st {};
   if (stat(directory.c_str(), &st) != 0)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot mount on ", directory,
-                                                   "; make it before: mkdir -p ", directory));
+    return WithRemedy(absl::ErrnoToStatus(errno, absl::StrCat("cannot mount on ", directory)),
+                      absl::StrCat("make it before: mkdir -p ", directory));
   if (!S_ISDIR(st.st_mode))
     return absl::InvalidArgumentError(
         absl::StrCat("cannot mount on ", directory, ": it is not a directory"));
@@ -57,17 +58,25 @@ absl::StatusOr<UniqueFd> MountOn(const MountOptions& options) {
                        "unshare --user --map-root-user --mount stasis mount IMAGE DIR"));
 }
 
+absl::Status Unmount(const MountOptions& options) {
+  const absl::Status status = fuse::UnmountLazily(options.directory);
+  if (status.ok() || absl::IsNotFound(status)) return absl::OkStatus();
+  return WithRemedy(status, absl::StrCat("take the mount away: umount -l ", options.directory));
+}
+
 // Until the mount is gone, or somebody wants it to be.
-void ServeUntilEnd(fuse::Server& server, const MountOptions& options,
-                   const std::atomic<bool>* interrupted) {
+absl::Status ServeUntilEnd(fuse::Server& server, const MountOptions& options,
+                           const std::atomic<bool>* interrupted) {
+  absl::Status unmounted;
   while (!server.WaitUntilUnmountedFor(kLookInterval)) {
     if (!*interrupted) continue;
-    (void)fuse::UnmountLazily(options.directory);
+    unmounted = Unmount(options);
     // Whoever is still in it must not keep us.
     (void)server.WaitUntilUnmountedFor(absl::Seconds(1));
     break;
   }
   server.Stop();
+  return unmounted;
 }
 
 absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interrupted,
@@ -76,7 +85,7 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
   ContentOptions wanted;
   wanted.reference = options.reference;
   absl::StatusOr<Content> content =
-      MakeContent(types, wanted, {}, nullptr,
+      MakeContent(types, wanted, {}, interrupted,
                   [](const absl::Status& error) { Warn(std::string(error.message())); });
   if (!content.ok()) return content.status();
   sandbox::Tree& tree = content->tree;
@@ -91,12 +100,12 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
       tree.state ? std::make_unique<fuse::Server>(tree.vfs, tree.state, fuse::ServerOptions())
                  : std::make_unique<fuse::Server>(tree.vfs, tree.root, fuse::ServerOptions());
   if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) {
-    (void)fuse::UnmountLazily(options.directory);
+    if (absl::Status unmounted = Unmount(options); !unmounted.ok())
+      Warn(std::string(unmounted.message()));
     return serving;
   }
   on_ready();
-  ServeUntilEnd(*server, options, interrupted);
-  return absl::OkStatus();
+  return ServeUntilEnd(*server, options, interrupted);
 }
 
 int MountInBackground(const MountOptions& options) {
@@ -106,7 +115,10 @@ int MountInBackground(const MountOptions& options) {
     if (!served.ok()) line.Failed(served);
     return served.ok() ? 0 : 1;
   };
-  const absl::StatusOr<nlohmann::json> ready = Launch({options.log, {}}, body, CatchInterrupts());
+  // An interrupt that comes after "ready" must not make the exit code say something else.
+  sandbox::SignalRelay signals;
+  signals.Hold();
+  const absl::StatusOr<nlohmann::json> ready = Launch({options.log, {}}, body);
   return ready.ok() ? 0 : Fail(ready.status());
 }
 

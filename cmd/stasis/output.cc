@@ -3,12 +3,16 @@
 #include "cmd/stasis/output.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
 #include <absl/time/time.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "restore/exit_code.h"
 
@@ -32,7 +36,17 @@ std::string CodeName(absl::StatusCode code) {
 
 }  // namespace
 
-int Fail(const absl::Status& status, bool json) {
+absl::Status WithRemedy(const absl::Status& error, std::string_view remedy) {
+  return absl::Status(error.code(), absl::StrCat(error.message(), "; ", std::string(remedy)));
+}
+
+int Fail(const absl::Status& error, bool json) {
+  absl::Status status = error;
+  // To absl that is the same as a full disk.
+  for (int number : {EMFILE, ENFILE})
+    if (absl::IsResourceExhausted(error) && absl::StrContains(error.message(), strerror(number)))
+      status = WithRemedy(absl::InternalError(error.message()),
+                          "raise the limit of open files, such as: ulimit -n 65536");
   const int exit_code = static_cast<int>(restore::ExitCodeOf(status));
   const std::string message(status.message());
   Say(kRed, "", message);

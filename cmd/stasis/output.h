@@ -20,6 +20,8 @@ namespace stasis::cli {
 // Prints "stasis: MESSAGE" (and {"error": ...} with `json`); returns the exit code.
 int Fail(const absl::Status& status, bool json = false);
 void Warn(std::string_view message);
+// The same error, with what can be done about it after the reason.
+absl::Status WithRemedy(const absl::Status& error, std::string_view remedy);
 
 // Prints a line, or a JSON document. 0 if it could be written, otherwise the exit code of a
 // failure.

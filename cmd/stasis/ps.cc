@@ -78,8 +78,9 @@ int PrintTable(const std::vector<Row>& rows) {
 
 int Ps(bool json) {
   std::vector<Row> rows;
-  for (const sandbox::RuntimeDir& dir : sandbox::RuntimeDir::List(sandbox::RuntimeRoot()))
-    rows.push_back(RowOf(dir));
+  const auto dirs = sandbox::RuntimeDir::List(sandbox::RuntimeRoot());
+  if (!dirs.ok()) return Fail(dirs.status(), json);
+  for (const sandbox::RuntimeDir& dir : *dirs) rows.push_back(RowOf(dir));
   if (!json) return PrintTable(rows);
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Row& row : rows) list.push_back(ToJson(row));

@@ -10,7 +10,6 @@
 #include "cmd/sandbox/command.h"
 #include "cmd/sandbox/runtime_dir.h"
 #include "cmd/stasis/daemon.h"
-#include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/launch.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/stop_sandbox.h"
@@ -61,6 +60,8 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   if (absl::Status ok = sandbox::CheckName(name); !ok.ok()) return ok;
   if (from.workdir.empty() || from.workdir[0] != '/')
     return absl::InvalidArgumentError("--workdir must be an absolute path in the sandbox");
+  if (absl::Status ok = sandbox::CheckEnvironment(from.environment); !ok.ok()) return ok;
+  to.environment = from.environment;
   to.dir = sandbox::RuntimeDir(sandbox::RuntimeRoot(), name);
   to.workdir = from.workdir;
   if (absl::Status ok = ReadSandboxOptions(from, to.sandbox); !ok.ok()) return ok;
@@ -75,13 +76,11 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
 absl::StatusOr<nlohmann::json> StartDaemon(const DaemonOptions& options) {
   absl::StatusOr<UniqueFd> lock = options.dir.Claim();
   if (!lock.ok()) return lock.status();
-  const std::atomic<bool>* cancel = CatchInterrupts();
   absl::StatusOr<nlohmann::json> ready = Launch(
       {options.dir.log_path(), {lock->get()}},
-      [&](StartupLine line) { return RunDaemon(options, std::move(*lock), std::move(line)); },
-      cancel);
-  RestoreInterrupts();
-  if (!ready.ok() && options.dir.Exists()) (void)options.dir.CleanUp();
+      [&](StartupLine line) { return RunDaemon(options, std::move(*lock), std::move(line)); });
+  // What a daemon that was killed could not do itself.
+  if (!ready.ok()) (void)options.dir.CleanUp(*lock);
   return ready;
 }
 
@@ -108,12 +107,17 @@ int PrintStarted(const RunOptions& options, const DaemonOptions& daemon,
   return PrintJson(json);
 }
 
+int FailInterrupted(const RunOptions& options, const DaemonOptions& daemon) {
+  (void)StopSandbox(daemon.dir, absl::ZeroDuration());
+  return Fail(absl::CancelledError("interrupted"), options.json);
+}
+
 int RunDetached(const RunOptions& options, const DaemonOptions& daemon, const nlohmann::json& ready,
-                sandbox::Command command) {
+                sandbox::Command command, const sandbox::SignalRelay& signals) {
   pid_t pid = 0;
   if (!command.arguments.empty()) {
     command.detached_output = daemon.dir.output_path();
-    absl::StatusOr<pid_t> started = sandbox::StartCommand(PlaceOf(ready, daemon), command);
+    absl::StatusOr<pid_t> started = sandbox::StartCommand(PlaceOf(ready, daemon), command, signals);
     if (!started.ok()) {
       (void)StopSandbox(daemon.dir, absl::ZeroDuration());
       Fail(started.status(), options.json);
@@ -121,20 +125,25 @@ int RunDetached(const RunOptions& options, const DaemonOptions& daemon, const nl
     }
     pid = *started;
   }
+  if (signals.Interrupted()) return FailInterrupted(options, daemon);
   return PrintStarted(options, daemon, ready, pid);
 }
 
 int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nlohmann::json& ready,
-                sandbox::Command command) {
+                sandbox::Command command, const sandbox::SignalRelay& signals) {
+  if (signals.Interrupted()) return FailInterrupted(options, daemon);
   if (command.arguments.empty()) command.arguments = {"/bin/sh"};
-  absl::StatusOr<pid_t> pid = sandbox::StartCommand(PlaceOf(ready, daemon), command);
+  absl::StatusOr<pid_t> pid = sandbox::StartCommand(PlaceOf(ready, daemon), command, signals);
   int exit_code = 0;
   if (pid.ok()) {
-    exit_code = sandbox::WaitForCommand(*pid);
+    exit_code = signals.Wait(*pid);
   } else {
     Fail(pid.status(), options.json);
     exit_code = sandbox::ExitCodeOfStart(pid.status());
   }
+  if (daemon.dir.Exists() && !daemon.dir.Alive())
+    Warn(absl::StrCat("the sandbox's daemon has died, and everything in the sandbox with it",
+                      LogNote(daemon.dir.log_path())));
   if (options.keep) return exit_code;
   const absl::Status stopped = StopSandbox(daemon.dir, absl::ZeroDuration());
   if (!stopped.ok() && !absl::IsNotFound(stopped)) Warn(std::string(stopped.message()));
@@ -147,19 +156,21 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
   command.add_option("--name", options.name, "Name of the sandbox (default: a new one)")
       ->type_name("NAME");
   command.add_option("--bind", options.binds, "Show a host file or directory; repeatable")
-      ->type_name("SRC[:DST][:ro]")
+      ->type_name("SRC[:DST][:ro|:rw]")
       ->expected(1)
       ->take_all();
   command
       .add_option("--system", options.system,
-                  "The host's /usr, /bin, /lib*, /etc, read-only: auto shows them if the tree has "
-                  "neither /usr nor /bin; host, where the tree has none; none")
+                  "The host's /usr, /bin, /lib*, /etc, read-only: auto shows those that the tree "
+                  "does not have, if it has neither /usr nor /bin; host, all; none")
       ->capture_default_str();
   command.add_option("--workdir", options.workdir, "Where CMD starts")->capture_default_str();
   command.add_option("--env", options.environment, "Set (NAME=VALUE) or remove (NAME); repeatable")
       ->type_name("NAME[=VALUE]")
       ->expected(1)
       ->take_all();
+  command.add_flag("--clear-env", options.clear_environment,
+                   "Hand on nothing of your environment; CMD gets a PATH, and what --env says");
   command.add_option("--hostname", options.hostname, "Host name inside (default: the name)")
       ->type_name("NAME");
   command
@@ -172,14 +183,21 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
 }
 
 int RunSandbox(const RunOptions& options, const Invocation& invocation) {
+  sandbox::SignalRelay signals;
   absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);
   if (!daemon.ok()) return Fail(daemon.status(), options.json);
+  // Until somebody waits for CMD: a sandbox that nobody knows of shall not be left behind.
+  signals.Hold();
   absl::StatusOr<nlohmann::json> ready = StartDaemon(*daemon);
   if (!ready.ok()) return Fail(ready.status(), options.json);
   for (const nlohmann::json& warning : ready->at("warnings")) Warn(warning.get<std::string>());
-  const sandbox::Command command{invocation.command, options.environment, options.workdir, ""};
-  return options.detach ? RunDetached(options, *daemon, *ready, command)
-                        : RunAttached(options, *daemon, *ready, command);
+  sandbox::Command command;
+  command.arguments = invocation.command;
+  command.environment = options.environment;
+  command.clear_environment = options.clear_environment;
+  command.directory = options.workdir;
+  return options.detach ? RunDetached(options, *daemon, *ready, command, signals)
+                        : RunAttached(options, *daemon, *ready, command, signals);
 }
 
 }  // namespace stasis::cli

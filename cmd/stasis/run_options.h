@@ -23,6 +23,7 @@ struct RunOptions {
   std::string freezer = "auto";
   std::string workdir = "/";
   std::vector<std::string> environment;
+  bool clear_environment = false;
   std::string hostname;
   std::string size_limit;
   std::string inode_limit;

@@ -16,22 +16,39 @@ struct StopOptions {
   bool json = false;
 };
 
-absl::Status StopNamed(const std::string& name, absl::Duration grace) {
-  absl::StatusOr<sandbox::RuntimeDir> dir = FindSandbox(name);
-  return dir.ok() ? StopSandbox(*dir, grace) : dir.status();
+// A sandbox on its way to the end.
+struct Ending {
+  std::string name;
+  absl::StatusOr<sandbox::RuntimeDir> dir;
+  absl::Status status;
+};
+
+Ending Begin(const std::string& name, absl::Duration grace) {
+  Ending ending{name, FindSandbox(name), {}};
+  ending.status = ending.dir.ok() ? AskToStop(*ending.dir, grace) : ending.dir.status();
+  return ending;
 }
 
 int Stop(StopOptions options) {
-  if (options.all)
-    for (const sandbox::RuntimeDir& dir : sandbox::RuntimeDir::List(sandbox::RuntimeRoot()))
-      options.names.push_back(dir.name());
-  if (options.names.empty() && !options.all)
+  if (options.all) {
+    const auto dirs = sandbox::RuntimeDir::List(sandbox::RuntimeRoot());
+    if (!dirs.ok()) return Fail(dirs.status(), options.json);
+    for (const sandbox::RuntimeDir& dir : *dirs) options.names.push_back(dir.name());
+  } else if (options.names.empty()) {
     return Fail(absl::InvalidArgumentError("name a sandbox, or say --all"), options.json);
+  }
+  const absl::Duration grace = absl::Seconds(options.timeout);
+  // All are asked before one is waited for, so that they end at the same time.
+  std::vector<Ending> endings;
+  for (const std::string& name : options.names) endings.push_back(Begin(name, grace));
   int exit_code = 0;
   nlohmann::ordered_json stopped = nlohmann::ordered_json::array();
-  for (const std::string& name : options.names) {
-    const absl::Status status = StopNamed(name, absl::Seconds(options.timeout));
-    stopped.push_back({{"name", name}, {"stopped", status.ok()}, {"error", nullptr}});
+  for (Ending& ending : endings) {
+    if (ending.status.ok()) ending.status = AwaitEnd(*ending.dir, grace);
+    // One that has ended by itself since it was listed.
+    if (options.all && absl::IsNotFound(ending.status)) continue;
+    const absl::Status& status = ending.status;
+    stopped.push_back({{"name", ending.name}, {"stopped", status.ok()}, {"error", nullptr}});
     if (status.ok()) continue;
     stopped.back()["error"] = std::string(status.message());
     exit_code = Fail(status);

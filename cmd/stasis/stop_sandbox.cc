@@ -3,20 +3,27 @@
 #include "cmd/stasis/stop_sandbox.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 #include <signal.h>
+
+#include "cmd/stasis/launch.h"
 
 namespace stasis::cli {
 namespace {
 
 constexpr absl::Duration kEndTimeout = absl::Seconds(30);
+// A daemon that has just taken the name has no record yet.
+constexpr absl::Duration kRecordTimeout = absl::Seconds(5);
+constexpr absl::Duration kInterval = absl::Milliseconds(5);
 
-// A daemon that does not answer.
-absl::Status KillDaemon(const sandbox::RuntimeDir& dir) {
-  absl::StatusOr<sandbox::Record> record = dir.ReadRecord();
-  if (!record.ok()) return record.status();
-  // The lock is held, so the process lives and has this number.
-  if (record->daemon_pid > 1) kill(record->daemon_pid, SIGKILL);
-  return absl::OkStatus();
+absl::Status AskOnce(const sandbox::RuntimeDir& dir, absl::Duration grace) {
+  absl::StatusOr<std::unique_ptr<control::Client>> client =
+      control::Client::Connect(dir.socket_path());
+  if (absl::IsPermissionDenied(client.status())) return client.status();
+  // Without a socket it is starting or ending.
+  if (!client.ok()) return dir.SignalDaemon(SIGTERM);
+  const absl::Status asked = (*client)->Stop(grace);
+  return absl::IsDeadlineExceeded(asked) ? dir.SignalDaemon(SIGKILL) : asked;
 }
 
 }  // namespace
@@ -24,42 +31,53 @@ absl::Status KillDaemon(const sandbox::RuntimeDir& dir) {
 absl::StatusOr<sandbox::RuntimeDir> FindSandbox(const std::string& name) {
   if (absl::Status ok = sandbox::CheckName(name); !ok.ok()) return ok;
   const sandbox::RuntimeDir dir(sandbox::RuntimeRoot(), name);
-  if (dir.Exists()) return dir;
-  return absl::NotFoundError(
-      absl::StrCat("there is no sandbox named '", name, "'; `stasis ps` lists those that run"));
+  if (!dir.Exists())
+    return absl::NotFoundError(
+        absl::StrCat("there is no sandbox named '", name, "'; `stasis ps` lists those that run"));
+  if (absl::Status ours = dir.CheckOwner(); !ours.ok()) return ours;
+  return dir;
 }
 
 absl::StatusOr<std::unique_ptr<control::Client>> ConnectTo(const sandbox::RuntimeDir& dir) {
-  if (!dir.Alive())
-    return absl::UnavailableError(absl::StrCat("the daemon of sandbox '", dir.name(),
-                                               "' is dead; clear up with: stasis stop ",
-                                               dir.name()));
+  if (!dir.Alive()) return DeadSandbox(dir);
   absl::StatusOr<std::unique_ptr<control::Client>> client =
       control::Client::Connect(dir.socket_path());
-  if (client.ok()) return client;
+  if (client.ok() || absl::IsPermissionDenied(client.status())) return client;
   return absl::UnavailableError(
       absl::StrCat("sandbox '", dir.name(), "' is starting or ending; try again"));
 }
 
-absl::Status StopSandbox(const sandbox::RuntimeDir& dir, absl::Duration grace) {
-  if (!dir.Alive()) {
-    if (!dir.Exists()) return absl::NotFoundError("the sandbox has ended already");
-    return dir.CleanUpIfDead();
-  }
+absl::Status DeadSandbox(const sandbox::RuntimeDir& dir) {
+  return absl::NotFoundError(absl::StrCat("the daemon of sandbox '", dir.name(),
+                                          "' is dead; clear up with: stasis stop ", dir.name(),
+                                          LogNote(dir.log_path())));
+}
+
+absl::Status AskToStop(const sandbox::RuntimeDir& dir, absl::Duration grace) {
+  if (!dir.Exists()) return absl::NotFoundError("the sandbox has ended already");
+  const absl::Time deadline = absl::Now() + kRecordTimeout;
   absl::Status asked;
-  {
-    absl::StatusOr<std::unique_ptr<control::Client>> client =
-        control::Client::Connect(dir.socket_path());
-    asked = client.ok() ? (*client)->Stop(grace) : client.status();
+  while (dir.Alive()) {
+    asked = AskOnce(dir, grace);
+    if (!absl::IsNotFound(asked) || absl::Now() > deadline) return asked;
+    absl::SleepFor(kInterval);
   }
-  if (absl::IsDeadlineExceeded(asked)) asked = KillDaemon(dir);
+  return absl::OkStatus();
+}
+
+absl::Status AwaitEnd(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   if (!dir.WaitUntilDead(static_cast<int>(absl::ToInt64Milliseconds(grace + kEndTimeout)))) {
-    if (absl::Status killed = KillDaemon(dir); !killed.ok()) return killed;
+    if (absl::Status killed = dir.SignalDaemon(SIGKILL); !killed.ok()) return killed;
     if (!dir.WaitUntilDead(5000))
       return absl::DeadlineExceededError(
           absl::StrCat("sandbox '", dir.name(), "' does not end; look into ", dir.log_path()));
   }
   return dir.CleanUpIfDead();
+}
+
+absl::Status StopSandbox(const sandbox::RuntimeDir& dir, absl::Duration grace) {
+  if (absl::Status asked = AskToStop(dir, grace); !asked.ok()) return asked;
+  return AwaitEnd(dir, grace);
 }
 
 }  // namespace stasis::cli

@@ -24,6 +24,9 @@ std::string Creator();
 // reference stays what it is.
 std::string AbsoluteReference(const std::string& reference);
 
+// Errors: kNotFound, with the remedy, if the directory that `path` is to be made in is missing.
+absl::Status CheckParent(const std::string& path);
+
 // Every type of every layer, and the clock that trees are served with. One per program.
 class Types {
  public:
@@ -38,6 +41,9 @@ class Types {
   state::Registry registry_;
   RealClock clock_;
 };
+
+// Adds to an error which says that the request's tag is not there which ones are.
+absl::Status NameTags(const absl::Status& status, const restore::RestoreRequest& request);
 
 }  // namespace stasis::cli
 

@@ -54,7 +54,7 @@ int Verify(const VerifyOptions& options) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return Fail(request.status(), options.json);
   absl::StatusOr<image::VerifyReport> report = VerifyBytes(types, *request);
-  if (!report.ok()) return Fail(report.status(), options.json);
+  if (!report.ok()) return Fail(NameTags(report.status(), *request), options.json);
   // What the bytes mean: every row and every invariant of the tree.
   if (report->findings.empty())
     if (absl::StatusOr<restore::ImageSummary> summary = restore::Inspect(*request); !summary.ok())

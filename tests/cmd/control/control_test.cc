@@ -6,15 +6,24 @@
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <functional>
+#include <new>
 #include <thread>
 
 #include "cmd/control/client.h"
 #include "cmd/control/server.h"
+#include "state/base/unique_fd.h"
 
 namespace stasis::control {
 namespace {
@@ -32,7 +41,10 @@ class FakeHandler : public Handler {
     return absl::OkStatus();
   }
 
+  void OnError(const absl::Status&) override { ++errors; }
+
   absl::StatusOr<Info> info = Info{};
+  std::atomic<int> errors{0};
   absl::Duration stop_grace;
   std::function<absl::StatusOr<CheckpointReport>(const CheckpointParams&, const ProgressCallback&,
                                                  const std::atomic<bool>*)>
@@ -69,7 +81,8 @@ TEST_F(ControlTest, OnlyTheOwnerMayOpenTheSocket) {
 }
 
 TEST_F(ControlTest, InfoComesOver) {
-  handler_.info = Info{"box", "1.2", 3, 4, 5, 6, "snaps:v1", true, "/c", 2, "/w", "running", 7, 8};
+  handler_.info = Info{"box", "1.2", 3,    4,         5, 6, "snaps:v1",  true,
+                       "/c",  2,     "/w", "running", 7, 8, {"A=b", "C"}};
   const absl::StatusOr<Info> info = Connect()->GetInfo();
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->name, "box");
@@ -86,6 +99,7 @@ TEST_F(ControlTest, InfoComesOver) {
   EXPECT_EQ(info->activity, "running");
   EXPECT_EQ(info->files, 7u);
   EXPECT_EQ(info->bytes, 8u);
+  EXPECT_THAT(info->environment, testing::ElementsAre("A=b", "C"));
 }
 
 TEST_F(ControlTest, ErrorsKeepCodeAndMessage) {
@@ -142,6 +156,70 @@ TEST_F(ControlTest, ACheckpointIsCancelledByTheCaller) {
   EXPECT_TRUE(ended.WaitForNotificationWithTimeout(absl::Seconds(10)));
 }
 
+TEST_F(ControlTest, ACancelThatComesTooLateIsASuccess) {
+  std::atomic<bool> cancel{false};
+  handler_.checkpoint =
+      [&](const CheckpointParams&, const ProgressCallback&,
+          const std::atomic<bool>* cancelled) -> absl::StatusOr<CheckpointReport> {
+    cancel = true;
+    (void)AwaitCancel(cancelled);
+    return CheckpointReport{"{}", "committed"};
+  };
+  const auto report = Connect()->Checkpoint({"/s", "t", false}, {}, &cancel);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->text, "committed");
+}
+
+TEST_F(ControlTest, AnExceptionInACheckpointIsAnError) {
+  handler_.checkpoint = [](const CheckpointParams&, const ProgressCallback&,
+                           const std::atomic<bool>*) -> absl::StatusOr<CheckpointReport> {
+    throw std::bad_alloc();
+  };
+  EXPECT_TRUE(absl::IsInternal(Connect()->Checkpoint({"/s", "t", false}, {}, nullptr).status()));
+  EXPECT_TRUE(Connect()->GetInfo().ok());
+}
+
+TEST_F(ControlTest, TheEndOfACallerDuringACheckpointIsNoTrouble) {
+  absl::Notification began, ended;
+  handler_.checkpoint = [&](const CheckpointParams&, const ProgressCallback&,
+                            const std::atomic<bool>* cancel) {
+    began.Notify();
+    auto result = AwaitCancel(cancel);
+    ended.Notify();
+    return result;
+  };
+  const pid_t caller = fork();
+  if (caller == 0) {
+    (void)Connect()->Checkpoint({"/s", "t", false}, {}, nullptr);
+    _exit(0);
+  }
+  began.WaitForNotification();
+  kill(caller, SIGKILL);
+  waitpid(caller, nullptr, 0);
+  EXPECT_TRUE(ended.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  EXPECT_TRUE(Connect()->GetInfo().ok());
+}
+
+TEST_F(ControlTest, TheSocketOutlivesALackOfDescriptors) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, path().c_str());
+  const UniqueFd caller(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  {
+    std::vector<UniqueFd> all;
+    rlimit old{};
+    getrlimit(RLIMIT_NOFILE, &old);
+    const rlimit few{64, old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    for (int fd = 0; (fd = dup(caller.get())) >= 0;) all.emplace_back(fd);
+    ASSERT_EQ(connect(caller.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    for (int i = 0; i < 1000 && handler_.errors == 0; ++i) absl::SleepFor(absl::Milliseconds(10));
+    setrlimit(RLIMIT_NOFILE, &old);
+  }
+  EXPECT_GT(handler_.errors, 0);
+  EXPECT_TRUE(Connect()->GetInfo().ok());
+}
+
 TEST_F(ControlTest, OthersAreAnsweredDuringACheckpoint) {
   absl::Notification began;
   handler_.checkpoint = [&](const CheckpointParams&, const ProgressCallback&,
@@ -159,7 +237,7 @@ TEST_F(ControlTest, OthersAreAnsweredDuringACheckpoint) {
 TEST_F(ControlTest, TheEndOfTheServerIsAnErrorForItsClients) {
   std::unique_ptr<Client> client = Connect();
   server_.reset();
-  EXPECT_TRUE(absl::IsUnavailable(client->GetInfo().status()));
+  EXPECT_TRUE(absl::IsNotFound(client->GetInfo().status()));
   EXPECT_TRUE(absl::IsUnavailable(Client::Connect(path()).status()));
 }
 

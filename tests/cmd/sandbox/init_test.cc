@@ -40,7 +40,10 @@ class InitTest : public testing::Test {
   pid_t StartScript(const std::string& script, const std::optional<Cgroup>& group = {}) {
     Place place{init_->pid(), false, "", 0};
     if (group.has_value()) place = {init_->pid(), false, group->path(), group->version()};
-    absl::StatusOr<pid_t> pid = StartCommand(place, {{"/bin/sh", "-c", script}, {}, "/", ""});
+    Command command;
+    command.arguments = {"/bin/sh", "-c", script};
+    signals_.Hold();
+    absl::StatusOr<pid_t> pid = StartCommand(place, command, signals_);
     EXPECT_TRUE(pid.ok()) << pid.status();
     return pid.value_or(0);
   }
@@ -51,6 +54,7 @@ class InitTest : public testing::Test {
     return Ticks(pid) == before;
   }
 
+  SignalRelay signals_;
   std::unique_ptr<Init> init_;
 };
 
@@ -64,7 +68,7 @@ TEST_F(InitTest, TheEndOfInitIsTheEndOfEverything) {
 
 TEST_F(InitTest, CommandsHaveSmallNumbersInside) {
   const pid_t pid = StartScript("test $$ -lt 10 && exit 4");
-  EXPECT_EQ(WaitForCommand(pid), 4);
+  EXPECT_EQ(signals_.Wait(pid), 4);
 }
 
 TEST_F(InitTest, SyncBeforeTheRootIsThereIsAnError) {
@@ -92,7 +96,7 @@ TEST_F(InitTest, DestroyKillsWhatIsFrozen) {
   const pid_t pid = StartScript("while :; do :; done", *group);
   ASSERT_TRUE(group->Freeze(absl::Seconds(5)).ok());
   group->Destroy();
-  EXPECT_EQ(WaitForCommand(pid), 128 + SIGKILL);
+  EXPECT_EQ(signals_.Wait(pid), 128 + SIGKILL);
 }
 
 }  // namespace

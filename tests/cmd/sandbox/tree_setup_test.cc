@@ -32,6 +32,12 @@ class TreeSetupTest : public testing::Test {
     ASSERT_TRUE(vfs_->SymlinkAt(vfs::Credentials::Root(), {root_, root_, path}, target));
   }
 
+  // A name in a directory that makes it other than empty.
+  void MakeProgram(const std::string& directory) {
+    ASSERT_TRUE(MakeDirectories(*vfs_, root_, directory).ok());
+    Symlink(directory + "/program", "elsewhere");
+  }
+
   RealClock clock_;
   RefPtr<vfs::VirtualFilesystem> vfs_;
   vfs::VirtualDentry root_;
@@ -81,18 +87,58 @@ TEST_F(TreeSetupTest, DoesTheSameAfterARestore) {
 }
 
 TEST_F(TreeSetupTest, ATreeWithProgramsKeepsThem) {
-  ASSERT_TRUE(MakeDirectories(*vfs_, root_, "/usr/bin").ok());
+  MakeProgram("/usr/bin");
   const auto binds = PrepareTree(*vfs_, root_, {}, SystemDirectories::kAuto);
   ASSERT_TRUE(binds.ok());
   EXPECT_TRUE(binds->empty());
 }
 
-TEST_F(TreeSetupTest, HostShowsWhatTheTreeDoesNotHave) {
-  ASSERT_TRUE(MakeDirectories(*vfs_, root_, "/etc/own").ok());
-  const auto binds = PrepareTree(*vfs_, root_, {}, SystemDirectories::kHost);
+TEST_F(TreeSetupTest, ATreeWithAnEtcOfItsOwnKeepsIt) {
+  MakeProgram("/etc");
+  const auto binds = PrepareTree(*vfs_, root_, {}, SystemDirectories::kAuto);
   ASSERT_TRUE(binds.ok());
   EXPECT_THAT(*binds, testing::Contains(Bind{"/usr", "/usr", true}));
   EXPECT_THAT(*binds, testing::Not(testing::Contains(Bind{"/etc", "/etc", true})));
+}
+
+TEST_F(TreeSetupTest, HostShowsAllWhateverTheTreeHas) {
+  MakeProgram("/usr/bin");
+  MakeProgram("/bin");
+  const auto binds = PrepareTree(*vfs_, root_, {}, SystemDirectories::kHost);
+  ASSERT_TRUE(binds.ok());
+  EXPECT_THAT(*binds, testing::Contains(Bind{"/usr", "/usr", true}));
+  EXPECT_THAT(*binds, testing::Contains(testing::Field(&Bind::target, "/bin")));
+}
+
+TEST_F(TreeSetupTest, AnEmptyPlaceOfAFormerMountHidesNoPrograms) {
+  ASSERT_TRUE(MakeDirectories(*vfs_, root_, "/usr/share/place").ok());
+  ASSERT_TRUE(vfs_->MknodAt(vfs::Credentials::Root(), {root_, root_, "/usr/share/file"},
+                            {S_IFREG | 0644, 0}));
+  const auto binds = PrepareTree(*vfs_, root_, {}, SystemDirectories::kAuto);
+  ASSERT_TRUE(binds.ok());
+  EXPECT_THAT(*binds, testing::Contains(Bind{"/usr", "/usr", true}));
+}
+
+TEST_F(TreeSetupTest, MakesNoPlaceThatCannotBeSeen) {
+  const auto binds = PrepareTree(
+      *vfs_, root_,
+      {{"/proc", "/usr/bin"}, {"/proc", "/m/inner"}, {"/proc", "/m"}, {"/proc/version", "/dev/x"}},
+      SystemDirectories::kAuto);
+  ASSERT_TRUE(binds.ok()) << binds.status();
+  for (const char* path : {"/usr/bin", "/m/inner", "/dev/x"}) EXPECT_EQ(ModeOf(path), 0u) << path;
+  EXPECT_TRUE(S_ISDIR(ModeOf("/m")));
+}
+
+TEST_F(TreeSetupTest, WhatIsDeeperIsMountedLater) {
+  const std::vector<Bind> binds = {{"/proc", "/m/a/b"}, {"/proc", "/m/a"}, {"/proc", "/m"}};
+  const auto sorted = PrepareTree(*vfs_, root_, binds, SystemDirectories::kNone);
+  ASSERT_TRUE(sorted.ok());
+  EXPECT_EQ(*sorted, std::vector<Bind>(binds.rbegin(), binds.rend()));
+}
+
+TEST_F(TreeSetupTest, APlaceThatTheHostDoesNotHaveIsAnError) {
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      PrepareTree(*vfs_, root_, {{"/proc", "/usr/no-such"}}, SystemDirectories::kAuto).status()));
 }
 
 }  // namespace

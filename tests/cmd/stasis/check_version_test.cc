@@ -16,8 +16,8 @@ TEST_F(CheckVersionTest, CheckSaysWhatTheHostCanDo) {
   std::vector<std::string> names;
   const nlohmann::json checks = outcome.Json().at("checks");
   for (const nlohmann::json& check : checks) names.push_back(check.at("name"));
-  EXPECT_THAT(names, testing::ElementsAre("privileges", "fuse", "mount", "user_namespaces",
-                                          "freezer", "passthrough", "io_uring"));
+  EXPECT_THAT(names, testing::ElementsAre("privileges", "fuse", "mount", "sandbox",
+                                          "user_namespaces", "freezer", "passthrough", "io_uring"));
   EXPECT_THAT(Stasis({"check"}).out, HasSubstr("FUSE 7."));
 }
 
@@ -50,6 +50,15 @@ TEST_F(CheckVersionTest, WrongUsageIsExitCodeTwo) {
        {Strings{}, Strings{"dance"}, Strings{"run", "--dance"}, Strings{"checkpoint", "box"},
         Strings{"ps", "--", "true"}, Strings{"inspect", "no-tag"}})
     EXPECT_THAT(Stasis(arguments), ExitsWith(2));
+}
+
+TEST_F(CheckVersionTest, WrongUsagePointsAtTheHelpOfTheCommand) {
+  EXPECT_THAT(Stasis({"run", "--dance"}), FailsWith(2, "; try: stasis run --help"));
+  EXPECT_THAT(Stasis({"dance"}), FailsWith(2, "; try: stasis --help"));
+  EXPECT_THAT(Stasis({"run", "box", "ls"}), FailsWith(2, "stand after --"));
+  const Outcome json = Stasis({"checkpoint", "--json"});
+  EXPECT_THAT(json, ExitsWith(2));
+  EXPECT_EQ(json.Json().at("error").at("code"), "invalid_argument");
 }
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <signal.h>
+
+#include <sstream>
+
 #include "tests/cmd/stasis/cli_fixture.h"
 
 namespace stasis::cli {
@@ -64,6 +68,46 @@ TEST_F(CheckpointTest, StopEndsTheSandbox) {
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
   EXPECT_THAT(Shell("ls " + runtime_dir()).out, IsEmpty());
   EXPECT_THAT(Stasis({"verify", "snaps:v1"}), Succeeded());
+}
+
+TEST_F(CheckpointTest, NothingRunsOnAfterWhatStopSaves) {
+  // Each line goes to the tree first. What the host has more of was written after the save.
+  for (const char* freezer : {"cgroup", "signal"}) {
+    SCOPED_TRACE(freezer);
+    ASSERT_THAT(Shell("rm -rf out snaps && mkdir out"), Succeeded());
+    StartBox("box", {"--freezer", freezer, "--bind", Path("out") + ":/out"},
+             {"/bin/sh", "-c",
+              "for i in 1 2 3 4 5 6 7 8; do "
+              "while :; do echo x >> /log.$i; echo x >> /out/log.$i; done & done; wait"});
+    ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log.8").exit_code == 0; }));
+    ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+    const std::string count = "for i in 1 2 3 4 5 6 7 8; do wc -l < ";
+    std::istringstream host(Shell(count + "out/log.$i; done").out);
+    std::istringstream tree(
+        Stasis({"restore", "snaps:v1", "--", "/bin/sh", "-ec", count + "/log.$i; done"}).out);
+    for (int i = 0, on_host = 0, in_tree = 0; i < 8; ++i) {
+      ASSERT_TRUE(host >> on_host && tree >> in_tree);
+      EXPECT_LE(on_host, in_tree);
+    }
+  }
+}
+
+TEST_F(CheckpointTest, HoldsProgramsStillThatMakeOthersByVfork) {
+  StartBox("box", {"--freezer", "signal"},
+           {"/bin/sh", "-c", "touch /up; while :; do /bin/true; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -e /up").exit_code == 0; }));
+  for (const char* tag : {"snaps:v1", "snaps:v2", "snaps:v3", "snaps:v4"})
+    EXPECT_THAT(Stasis({"checkpoint", "box", tag}), Succeeded());
+}
+
+TEST_F(CheckpointTest, SaysThatTheDaemonIsDead) {
+  StartBox("box");
+  const pid_t daemon = DaemonPid("box");
+  kill(daemon, SIGKILL);
+  ASSERT_TRUE(Eventually([=] { return !IsRunning(daemon); }));
+  const Outcome outcome = Stasis({"checkpoint", "box", "snaps:v1"});
+  EXPECT_THAT(outcome, FailsWith(10, "is dead; clear up with: stasis stop box"));
+  EXPECT_THAT(outcome.err, HasSubstr("serving sandbox box"));
 }
 
 TEST_F(CheckpointTest, TheSecondStoresWhatChanged) {

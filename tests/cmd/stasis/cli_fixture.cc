@@ -63,6 +63,8 @@ pid_t CliTest::Start(const Strings& arguments) {
   const pid_t pid = fork();
   if (pid == 0) {
     (void)!chdir(scratch_.c_str());
+    // Whatever the runner of the tests ignores.
+    for (int signal : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
     setenv("STASIS_RUNTIME_DIR", runtime_dir().c_str(), 1);
     dup2(open("/dev/null", O_RDONLY), 0);
     dup2(open(Path("out." + std::to_string(getpid())).c_str(), O_CREAT | O_RDWR, 0666), 1);
@@ -135,6 +137,13 @@ nlohmann::json CliTest::Record(const std::string& name) {
   nlohmann::json json =
       nlohmann::json::parse(ReadFile(runtime_dir() + "/" + name + "/record.json"), nullptr, false);
   return json.is_object() ? json : nlohmann::json::object();
+}
+
+pid_t CliTest::InitPid(const std::string& name) {
+  const nlohmann::json boxes = Stasis({"ps", "--json"}).Json().at("sandboxes");
+  for (const nlohmann::json& box : boxes)
+    if (box.at("name") == name) return box.at("init_pid");
+  return 0;
 }
 
 bool CliTest::Eventually(const std::function<bool()>& condition) {

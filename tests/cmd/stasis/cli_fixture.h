@@ -68,6 +68,7 @@ class CliTest : public testing::Test {
 
   nlohmann::json Record(const std::string& name);
   pid_t DaemonPid(const std::string& name) { return Record(name).value("daemon_pid", 0); }
+  pid_t InitPid(const std::string& name);
 
   // Tries until `condition` holds; false after ten seconds.
   static bool Eventually(const std::function<bool()>& condition);

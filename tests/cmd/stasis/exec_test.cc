@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <signal.h>
+
+#include <thread>
+
 #include "tests/cmd/stasis/cli_fixture.h"
 
 namespace stasis::cli {
@@ -33,6 +37,71 @@ TEST_F(ExecTest, PassesSigtermOn) {
   ASSERT_TRUE(Eventually([this] { return In("box", "test -e /ready").exit_code == 0; }));
   kill(pid, SIGTERM);
   EXPECT_THAT(Wait(pid), ExitsWith(3));
+}
+
+TEST_F(ExecTest, PassesOtherSignalsOn) {
+  StartBox("box");
+  for (const int signal : {SIGINT, SIGQUIT, SIGUSR1, SIGHUP}) {
+    const pid_t pid =
+        Start({"exec", "box", "--", "/bin/sh", "-c",
+               "trap 'exit 3' INT QUIT USR1 HUP; touch /ready; while :; do sleep 0.01; done"});
+    ASSERT_TRUE(Eventually([this] { return In("box", "rm /ready").exit_code == 0; }));
+    kill(pid, signal);
+    EXPECT_THAT(Wait(pid), ExitsWith(3)) << signal;
+  }
+}
+
+TEST_F(ExecTest, LosesNoSignalAtTheStart) {
+  StartBox("box");
+  for (int round = 0; round < 20; ++round) {
+    const pid_t pid = Start({"exec", "box", "--", "sleep", "1000"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(2 * round));
+    kill(pid, SIGTERM);
+    EXPECT_THAT(Wait(pid), ExitsWith(128 + SIGTERM));
+  }
+  EXPECT_TRUE(Eventually([this] { return In("box", "! pidof sleep").exit_code == 0; }));
+}
+
+TEST_F(ExecTest, ProgramsHaveTheCallersSignals) {
+  StartBox("box");
+  const std::string exec = binary_ + " exec box -- /bin/sh -c ";
+  EXPECT_EQ(Shell("trap '' HUP; " + exec + "'kill -HUP $$; echo on'").out, "on\n");
+  EXPECT_THAT(Shell(exec + "'kill -PIPE $$; echo on'"), ExitsWith(128 + SIGPIPE));
+}
+
+TEST_F(ExecTest, ProgramsHaveTheStandardDescriptorsOnly) {
+  StartBox("box");
+  EXPECT_THAT(Shell("exec 9< /etc/passwd; exec " + binary_ +
+                    " exec box -- /bin/sh -ec 'test ! -e /proc/self/fd/9'"),
+              Succeeded());
+}
+
+TEST_F(ExecTest, HasTheEnvironmentOfRun) {
+  StartBox("box", {"--env", "COLOUR=blue", "--env", "SHAPE=round"});
+  EXPECT_EQ(
+      Stasis({"exec", "box", "--env", "SHAPE", "--", "/bin/sh", "-c", "echo $COLOUR ${SHAPE-none}"})
+          .out,
+      "blue none\n");
+}
+
+TEST_F(ExecTest, ClearsTheEnvironment) {
+  StartBox("box");
+  EXPECT_EQ(Stasis({"exec", "box", "--clear-env", "--env", "A=b", "--", "env"}).out,
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nA=b\n");
+}
+
+TEST_F(ExecTest, RefusesABadEnvironment) {
+  StartBox("box");
+  EXPECT_THAT(Stasis({"exec", "box", "--env", "=b", "--", "true"}),
+              FailsWith(2, "is not of the form NAME=VALUE"));
+}
+
+TEST_F(ExecTest, SaysThatTheDaemonIsDead) {
+  StartBox("box");
+  const pid_t daemon = DaemonPid("box");
+  kill(daemon, SIGKILL);
+  ASSERT_TRUE(Eventually([=] { return !IsRunning(daemon); }));
+  EXPECT_THAT(Stasis({"exec", "box", "--", "true"}), FailsWith(10, "is dead"));
 }
 
 TEST_F(ExecTest, SaysThatThereIsNoSuchSandbox) {

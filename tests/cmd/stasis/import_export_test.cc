@@ -6,6 +6,7 @@ namespace stasis::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr const char kFingerprint[] =
     "find . -printf '%P %y %m %U %G %s %l %T@\\n' | sort; "
@@ -57,6 +58,9 @@ TEST_F(ImportExportTest, ReportsAsJson) {
   ASSERT_THAT(imported, Succeeded());
   EXPECT_TRUE(imported.Json().at("image").contains("digest"));
   EXPECT_TRUE(imported.Json().at("import").contains("files"));
+  // Nobody waited.
+  EXPECT_FALSE(imported.Json().at("image").contains("pause_ns"));
+  EXPECT_THAT(Stasis({"import", "src", "snaps:base"}).out, Not(HasSubstr("pause")));
   const Outcome exported = Stasis({"export", "snaps:base", "out", "--json"});
   ASSERT_THAT(exported, Succeeded());
   EXPECT_TRUE(exported.Json().contains("files"));
@@ -64,11 +68,23 @@ TEST_F(ImportExportTest, ReportsAsJson) {
 
 TEST_F(ImportExportTest, SaysWhatIsMissing) {
   EXPECT_THAT(Stasis({"import", "nowhere", "snaps:base"}),
-              FailsWith(10, "nowhere; name an existing directory"));
+              FailsWith(10, "nowhere: No such file or directory; name an existing directory"));
   EXPECT_THAT(Stasis({"export", "snaps:base", "out"}), FailsWith(10, "snaps"));
   ASSERT_THAT(Stasis({"import", "src", "snaps:base"}), Succeeded());
   EXPECT_THAT(Stasis({"export", "snaps:base", "no/where"}), FailsWith(10, "mkdir -p "));
   EXPECT_THAT(Stasis({"export", "snaps:base", "--path", "/nope", "out"}), FailsWith(10, "/nope"));
+}
+
+TEST_F(ImportExportTest, TheTargetMayEndInASlash) {
+  ASSERT_THAT(Stasis({"import", "src", "snaps:base"}), Succeeded());
+  ASSERT_THAT(Stasis({"export", "snaps:base", "out/"}), Succeeded());
+  EXPECT_EQ(Fingerprint("out"), Fingerprint("src"));
+}
+
+TEST_F(ImportExportTest, RefusesAPathThatIsNoDirectory) {
+  ASSERT_THAT(Stasis({"import", "src", "snaps:base"}), Succeeded());
+  EXPECT_THAT(Stasis({"export", "snaps:base", "--path", "/random", "out"}),
+              FailsWith(2, "--path /random is not a directory"));
 }
 
 TEST_F(ImportExportTest, RefusesADirectoryThatIsNotEmpty) {

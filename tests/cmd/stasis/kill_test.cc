@@ -3,6 +3,7 @@
 // What remains when processes are killed.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <random>
@@ -37,31 +38,70 @@ TEST_F(KillTest, AKilledDaemonLeavesNoMountAndNoProcess) {
       Start({"run", "--name", "box", "--", "/bin/sh", "-c", "while :; do echo x >> /log; done"});
   ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
   const pid_t daemon = DaemonPid("box");
-  const pid_t init = Record("box").value("init_pid", 0);
+  const pid_t init = InitPid("box");
   kill(daemon, SIGKILL);
   // Its program is killed with everything in the sandbox, and the command line says so.
-  EXPECT_THAT(Wait(cli, std::chrono::seconds(20)), ExitsWith(128 + 9));
+  EXPECT_THAT(Wait(cli, std::chrono::seconds(20)), FailsWith(128 + 9, "daemon has died"));
   EXPECT_TRUE(Eventually([=] { return !IsRunning(daemon) && !IsRunning(init); }));
   EXPECT_THAT(ReadFile("/proc/mounts"), Not(HasSubstr("stasis:box")));
+  EXPECT_THAT(ReadFile(runtime_dir() + "/box.log"), HasSubstr("serving sandbox box"));
 }
 
-TEST_F(KillTest, AnInterruptedCheckpointLeavesEarlierTags) {
+// In the moments around "ready" above all.
+TEST_F(KillTest, ASignalAtAnyMomentOfAStartLeavesNothing) {
+  for (int round = 0; round < 60; ++round) {
+    const bool attached = round % 2 == 0;
+    Strings line = {"run", "--name", "box"};
+    if (!attached) line.push_back("--detach");
+    line.insert(line.end(), {"--", "sleep", "1000"});
+    const pid_t cli = Start(line);
+    const std::string moment = round % 4 < 2 ? "/box/control.sock" : "/box/record.json";
+    ASSERT_TRUE(Eventually(
+        [&] { return access((runtime_dir() + moment).c_str(), F_OK) == 0 || !IsRunning(cli); }));
+    std::this_thread::sleep_for(std::chrono::microseconds(100 * round));
+    kill(cli, round % 3 == 0 ? SIGTERM : SIGINT);
+    const Outcome outcome = Wait(cli);
+    if (attached || outcome.exit_code != 0)
+      EXPECT_THAT(outcome.exit_code, testing::AnyOf(130, 128 + SIGTERM)) << outcome.err;
+    else
+      Stasis({"stop", "box"});  // it was faster
+    ASSERT_EQ(Shell("ls " + runtime_dir()).out, "") << "round " << round;
+  }
+}
+
+TEST_F(KillTest, AnInterruptedCheckpointSaysWhatBecameOfIt) {
   StartBox("box");
   ASSERT_THAT(In("box", "head -c 30000000 /dev/urandom > /data"), Succeeded());
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v0"}), Succeeded());
-  ASSERT_THAT(In("box", "head -c 60000000 /dev/urandom > /data"), Succeeded());
-  const pid_t cli = Start({"checkpoint", "box", "snaps:v1"});
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  kill(cli, SIGINT);
-  const Outcome outcome = Wait(cli);
-  EXPECT_THAT(outcome.exit_code, testing::AnyOf(0, 130));
-  EXPECT_THAT(Stasis({"verify", "snaps:v0"}), Succeeded());
-  // The sandbox goes on, and can be saved.
+  for (const int delay_ms : {1, 20, 80, 320}) {
+    SCOPED_TRACE(delay_ms);
+    ASSERT_THAT(In("box", "head -c 60000000 /dev/urandom > /data"), Succeeded());
+    const std::string tag = "snaps:after-" + std::to_string(delay_ms);
+    const pid_t cli = Start({"checkpoint", "box", tag});
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+    kill(cli, SIGINT);
+    const Outcome outcome = Wait(cli);
+    ASSERT_THAT(outcome.exit_code, testing::AnyOf(0, 130));
+    EXPECT_THAT(Stasis({"verify", tag}), ExitsWith(outcome.exit_code == 0 ? 0 : 10));
+    EXPECT_THAT(Stasis({"verify", "snaps:v0"}), Succeeded());
+  }
+  // The sandbox goes on, and can be saved at once.
   ASSERT_THAT(In("box", "echo on > /on"), Succeeded());
-  EXPECT_TRUE(Eventually([this] {
-    return Stasis({"checkpoint", "box", "snaps:v2"}).exit_code == 0;
-  }));
-  EXPECT_THAT(Stasis({"verify", "snaps:v2"}), Succeeded());
+  EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:last"}), Succeeded());
+  EXPECT_THAT(Stasis({"verify", "snaps:last"}), Succeeded());
+}
+
+// The daemon dies with it until it is ready.
+TEST_F(KillTest, AKilledStartLeavesNoCgroup) {
+  const std::string name = "killed-" + std::to_string(getpid());
+  for (int round = 0; round < 30; ++round) {
+    const pid_t cli = Start({"run", "--name", name, "--detach"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(round));
+    kill(cli, SIGKILL);
+    Wait(cli);
+    EXPECT_THAT(Stasis({"stop", name}).exit_code, testing::AnyOf(0, 10));
+    EXPECT_EQ(Shell("find /sys/fs/cgroup -maxdepth 4 -name '" + name + ".*'").out, "");
+  }
 }
 
 TEST_F(KillTest, AnInterruptedStartLeavesNothing) {

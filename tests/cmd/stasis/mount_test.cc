@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <thread>
+
 #include "tests/cmd/stasis/cli_fixture.h"
 
 namespace stasis::cli {
@@ -32,6 +34,34 @@ TEST_F(MountTest, ServesInTheForegroundUntilInterrupted) {
   EXPECT_THAT(Shell("cmp src/random mnt/random"), Succeeded());
   kill(pid, SIGINT);
   EXPECT_THAT(Wait(pid), Succeeded());
+  EXPECT_FALSE(Mounted());
+}
+
+TEST_F(MountTest, TheEndOfTheTerminalIsTheEndOfTheMount) {
+  const pid_t pid = Start({"mount", "snaps:base", "mnt"});
+  ASSERT_TRUE(Eventually([this] { return Shell("cat mnt/d/file").out == "text\n"; }));
+  kill(pid, SIGHUP);
+  EXPECT_THAT(Wait(pid), Succeeded());
+  EXPECT_FALSE(Mounted());
+}
+
+TEST_F(MountTest, AnInterruptedStartInTheBackgroundLeavesNoMount) {
+  for (int round = 0; round < 20; ++round) {
+    const pid_t pid = Start({"mount", "snaps:base", "mnt", "--background"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(2 * round));
+    kill(pid, SIGINT);
+    const Outcome outcome = Wait(pid);
+    ASSERT_THAT(outcome.exit_code, testing::AnyOf(0, 130)) << outcome.err;
+    ASSERT_EQ(Mounted(), outcome.exit_code == 0) << "round " << round << outcome.err;
+    if (Mounted()) {
+      ASSERT_THAT(Host({"umount", Path("mnt")}), Succeeded());
+    }
+  }
+}
+
+TEST_F(MountTest, SaysThatTheLogCannotBeWritten) {
+  EXPECT_THAT(Stasis({"mount", "snaps:base", "mnt", "--background", "--log", "/nonexistent/x"}),
+              FailsWith(10, "cannot open /nonexistent/x"));
   EXPECT_FALSE(Mounted());
 }
 

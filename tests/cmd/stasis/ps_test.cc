@@ -41,5 +41,14 @@ TEST_F(PsTest, SaysHowToClearUpAfterADeadDaemon) {
   EXPECT_EQ(Stasis({"ps", "--json"}).Json().at("sandboxes")[0].at("status"), "dead");
 }
 
+TEST_F(PsTest, DoesNotLookIntoADirectoryThatOthersMayWriteTo) {
+  StartBox("box");
+  ASSERT_THAT(Shell("chmod 777 run"), Succeeded());
+  for (const Strings& arguments : {Strings{"ps"}, Strings{"stop", "--all"}, Strings{"stop", "box"},
+                                   Strings{"exec", "box", "--", "true"}})
+    EXPECT_THAT(Stasis(arguments), FailsWith(1, "others may write to it"));
+  ASSERT_THAT(Shell("chmod 700 run"), Succeeded());
+}
+
 }  // namespace
 }  // namespace stasis::cli

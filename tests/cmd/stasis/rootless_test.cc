@@ -42,6 +42,26 @@ TEST_F(RootlessTest, CheckSaysThatItWorks) {
   EXPECT_THAT(outcome.out, HasSubstr("not root"));
 }
 
+TEST_F(RootlessTest, CheckGivesTheRemedyForAHiddenProc) {
+  // As in a container: where a part of /proc is hidden, no other can be mounted.
+  prefix_[3] = "-ec";
+  prefix_[4] = "mount -t tmpfs tmpfs /proc/tty; " + prefix_[4];
+  const Outcome outcome = Stasis({"check"});
+  EXPECT_THAT(outcome, ExitsWith(1));
+  EXPECT_THAT(outcome.out, HasSubstr("--security-opt systempaths=unconfined"));
+  EXPECT_THAT(Stasis({"run", "--", "true"}), FailsWith(1, "systempaths=unconfined"));
+}
+
+TEST_F(RootlessTest, ADirectoryOfSomebodyElseIsNotLookedInto) {
+  StartBox("box");
+  const Strings user = std::exchange(prefix_, {});
+  ASSERT_THAT(Shell("chown 1001 run"), Succeeded());
+  prefix_ = user;
+  EXPECT_THAT(Stasis({"ps"}), FailsWith(1, "belongs to somebody else"));
+  prefix_.clear();
+  ASSERT_THAT(Shell("chown 1000 run"), Succeeded());
+}
+
 TEST_F(RootlessTest, TheUserIsRootInside) {
   const Outcome outcome =
       Stasis({"run", "--name", "box", "--import", Path("src") + ":/src", "--", "/bin/sh", "-ec",

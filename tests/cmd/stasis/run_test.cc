@@ -37,7 +37,87 @@ TEST_F(RunTest, SaysWhichProgramIsMissing) {
 
 TEST_F(RunTest, SaysWhichWorkdirIsMissing) {
   EXPECT_THAT(Stasis({"run", "--workdir", "/nowhere", "--", "true"}),
-              FailsWith(127, "choose another --workdir"));
+              FailsWith(127, "No such file or directory; choose another --workdir"));
+  EXPECT_THAT(Stasis({"run", "--workdir", "/etc/passwd", "--", "true"}),
+              FailsWith(127, "Not a directory; choose another --workdir"));
+}
+
+TEST_F(RunTest, SaysWhatCannotBeRun) {
+  EXPECT_THAT(Stasis({"run", "--", "/etc/passwd"}), FailsWith(126, "Permission denied"));
+  EXPECT_THAT(Stasis({"run", "--", "/etc/passwd/x"}), FailsWith(127, "Not a directory"));
+  ASSERT_THAT(Shell("mkdir src && ln -s loop src/loop"), Succeeded());
+  EXPECT_THAT(Stasis({"run", "--import", "src", "--", "/loop"}),
+              FailsWith(126, "Too many levels of symbolic links"));
+}
+
+TEST_F(RunTest, ClosedStandardDescriptorsAreNoTrouble) {
+  ASSERT_THAT(Shell(binary_ + " run --detach --name box -- sleep 1000 <&- >&- 2>&-"), Succeeded());
+  EXPECT_THAT(In("box", "pidof sleep"), Succeeded());
+  EXPECT_THAT(Shell(binary_ + " exec box -- /bin/sh -c 'exit 4' <&- >&- 2>&-"), ExitsWith(4));
+}
+
+TEST_F(RunTest, ProgramsHaveTheCallersLimitOfOpenFiles) {
+  prefix_ = {"/bin/sh", "-c", "ulimit -Sn 100; exec \"$@\"", "sh"};
+  StartBox("box");
+  EXPECT_EQ(In("box", "ulimit -Sn").out, "100\n");
+  const std::string limits = "/proc/" + std::to_string(DaemonPid("box")) + "/limits";
+  EXPECT_THAT(Host({"awk", "/open files/ {exit $4 != $5}", limits}), Succeeded());
+}
+
+TEST_F(RunTest, SaysThatThereAreTooFewOpenFiles) {
+  prefix_ = {"/bin/sh", "-c", "exec 3>&- 4>&- 5>&-; ulimit -n 6; exec \"$@\"", "sh"};
+  EXPECT_THAT(Stasis({"run", "--", "true"}), FailsWith(1, "ulimit -n"));
+}
+
+TEST_F(RunTest, BindsDevices) {
+  EXPECT_THAT(Stasis({"run", "--bind", "/dev/fuse:/dev/fuse", "--bind", "/dev/null:/dev/d/null:rw",
+                      "--", "/bin/sh", "-ec", "test -c /dev/fuse; test -c /dev/d/null"}),
+              Succeeded());
+}
+
+TEST_F(RunTest, ABindInABindIsSeenInAnyOrder) {
+  WriteFile("outer/inner/file", "outer\n");
+  WriteFile("inner/file", "inner\n");
+  EXPECT_EQ(Stasis({"run", "--bind", Path("inner") + ":/m/inner", "--bind", Path("outer") + ":/m",
+                    "--", "cat", "/m/inner/file"})
+                .out,
+            "inner\n");
+}
+
+TEST_F(RunTest, BindsNamesOfAnyBytes) {
+  WriteFile("\xff/file", "text\n");
+  EXPECT_EQ(Stasis({"run", "--bind", Path("\xff") + ":/m", "--", "cat", "/m/file"}).out, "text\n");
+}
+
+TEST_F(RunTest, ABindBelowASystemDirectoryIsNotInTheImage) {
+  WriteFile("own", "own\n");
+  StartBox("box", {"--bind", Path("own") + ":/etc/passwd"});
+  EXPECT_EQ(In("box", "cat /etc/passwd").out, "own\n");
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  EXPECT_THAT(Stasis({"restore", "snaps:v1", "--", "/bin/sh", "-ec", "grep root: /etc/passwd"}),
+              Succeeded());
+}
+
+TEST_F(RunTest, SaysThatTheHostHasNoSuchPlace) {
+  EXPECT_THAT(Stasis({"run", "--bind", Path(".") + ":/usr/no-such", "--", "true"}),
+              FailsWith(1, "has no such place; choose one outside of it"));
+}
+
+TEST_F(RunTest, ShowsWhatTheHostsResolvConfLeadsTo) {
+  WriteFile("resolved", "nameserver 192.0.2.1\n");
+  ASSERT_THAT(Shell("cp -a /etc etc && rm etc/resolv.conf && ln -s " + Path("resolved") +
+                    " etc/resolv.conf"),
+              Succeeded());
+  prefix_ = {
+      "unshare", "--mount", "/bin/sh", "-ec", "mount --bind " + Path("etc") + " /etc; exec \"$@\"",
+      "sh"};
+  EXPECT_EQ(Stasis({"run", "--", "cat", "/etc/resolv.conf"}).out, "nameserver 192.0.2.1\n");
+}
+
+TEST_F(RunTest, RefusesABadEnvironment) {
+  for (const char* entry : {"", "=value"})
+    EXPECT_THAT(Stasis({"run", "--env", entry, "--", "true"}),
+                FailsWith(2, "is not of the form NAME=VALUE or NAME"));
 }
 
 TEST_F(RunTest, HasNamespacesOfItsOwn) {
@@ -88,6 +168,11 @@ TEST_F(RunTest, SetsEnvironmentAndWorkdir) {
   EXPECT_EQ(outcome.out, "blue none\n/tmp\n");
 }
 
+TEST_F(RunTest, LimitsTheFiles) {
+  EXPECT_THAT(Stasis({"run", "--inode-limit", "1", "--", "true"}),
+              FailsWith(9, "No space left on device"));
+}
+
 TEST_F(RunTest, LimitsTheData) {
   EXPECT_THAT(Stasis({"run", "--size-limit", "1M", "--", "/bin/sh", "-c",
                       "head -c 2000000 /dev/zero > /file"}),
@@ -132,7 +217,7 @@ TEST_F(RunTest, SaysThatTheNameIsInUse) {
 
 TEST_F(RunTest, SaysThatTheDirectoryToImportIsMissing) {
   EXPECT_THAT(Stasis({"run", "--import", Path("nowhere"), "--", "true"}),
-              FailsWith(10, "nowhere; name an existing directory"));
+              FailsWith(10, "nowhere: No such file or directory; name an existing directory"));
   EXPECT_THAT(Shell("ls " + runtime_dir() + " || true").out, IsEmpty());
 }
 
