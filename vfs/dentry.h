@@ -58,6 +58,8 @@ class Dentry final : public state::Object {
   Dentry* parent() const { return parent_.load(std::memory_order_acquire); }
   Inode& inode() const { return *inode_; }
   bool is_dir() const { return directory_ != nullptr; }
+  // Whether the file is one of `filesystem`. Safe to ask while a load is not finished.
+  bool IsOf(const Filesystem& filesystem) const { return inode_ && inode_->IsOf(filesystem); }
   // True for a symbolic link and for what something is mounted on: a walk may not just step on.
   bool needs_attention() const {
     return (flags_.load(std::memory_order_acquire) & (kSymlink | kMountpoint)) != 0;
@@ -135,6 +137,7 @@ class Dentry final : public state::Object {
   Dentry* SaveParent() const;
   absl::Status LoadParent(Dentry* parent, state::LoadContext& context);
   absl::Status AfterLoad(state::LoadContext& context);
+  void LoadFailed() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status CheckParentChain(state::LoadContext& context);
   absl::Status LinkRestoredChildren(state::LoadContext& context);
 

@@ -69,6 +69,15 @@ absl::Status Dentry::CheckParentChain(state::LoadContext& context) {
   return absl::OkStatus();
 }
 
+// Parents and children hold each other.
+void Dentry::LoadFailed() {
+  if (directory_ != nullptr) {
+    absl::MutexLock lock(&directory_->mu);
+    directory_->RemoveAll();
+  }
+  SetParent(nullptr);
+}
+
 absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
   absl::MutexLock lock(&directory_->mu);
   uint64_t last_position = Directory::kFirstPosition - 1;

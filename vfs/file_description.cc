@@ -57,14 +57,18 @@ Result<void> FileDescription::SetAttributes(const Credentials& creds, const SetS
   return inode().SetAttributes(creds, set, VfsOf(at_).clock().Now());
 }
 
+void FileDescription::TouchAtime() {
+  if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
+    inode().TouchAtime(VfsOf(at_).clock().Now());
+}
+
 Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out) {
   Operation operation(VfsOf(at_).gate());
   if (!readable_) return Err(EBADF);
   if (inode().is_dir()) return Err(EISDIR);
   if (offset > kMaxOffset || out.size() > kMaxOffset - offset) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(const size_t done, inode().Read(offset, out));
-  if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
-    inode().TouchAtime(VfsOf(at_).clock().Now());
+  TouchAtime();
   return done;
 }
 
@@ -111,13 +115,17 @@ Result<uint64_t> FileDescription::CopyRange(FileDescription& from, uint64_t from
   if (!from.inode().is_regular() || !to.inode().is_regular()) return Err(EINVAL);
   if (!from.readable_ || !to.writable_ || (to.status_flags() & O_APPEND) != 0) return Err(EBADF);
   if (from_offset > kMaxOffset || to_offset > kMaxOffset) return Err(EINVAL);
-  if (length > kMaxOffset - from_offset || length > kMaxOffset - to_offset) return Err(EOVERFLOW);
+  constexpr uint64_t kEnd = std::numeric_limits<uint64_t>::max();
+  if (length > kEnd - from_offset || length > kEnd - to_offset) return Err(EOVERFLOW);
   // Another filesystem may be of another VirtualFilesystem, with a gate of its own.
   if (&from.inode().filesystem() != &to.inode().filesystem()) return Err(EXDEV);
   MountWriter writer(to.at_.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
-  return to.inode().CopyRange(from.inode(), from_offset, to_offset, length,
-                              VfsOf(to.at_).clock().Now());
+  const TimeNs now = VfsOf(to.at_).clock().Now();
+  STASIS_ASSIGN_OR_RETURN(const uint64_t copied,
+                          to.inode().CopyRange(from.inode(), from_offset, to_offset, length, now));
+  from.TouchAtime();
+  return copied;
 }
 
 Result<size_t> FileDescription::Read(std::span<std::byte> out) {
@@ -210,8 +218,7 @@ Result<void> FileDescription::IterateDirectory(uint64_t position,
                                                absl::FunctionRef<bool(const DirectoryEntry&)> fn) {
   Operation operation(VfsOf(at_).gate());
   STASIS_RETURN_IF_ERROR(DoIterate(position, fn));
-  if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
-    inode().TouchAtime(VfsOf(at_).clock().Now());
+  TouchAtime();
   return {};
 }
 
@@ -236,6 +243,7 @@ Result<void> FileDescription::Sync() {
 
 absl::Status FileDescription::AfterLoad(state::LoadContext& context) {
   if (!at_.complete()) return context.Invalid(*this, "at", "has no mount or no dentry");
+  if (!at_.IsConsistent()) return context.Invalid(*this, "at", "is not in its mount's filesystem");
   return absl::OkStatus();
 }
 

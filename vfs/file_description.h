@@ -93,6 +93,7 @@ class FileDescription : public state::Object {
 
   // Writes at `*offset`, or at the end with O_APPEND; `*offset` gets where.
   Result<size_t> DoWrite(std::span<const std::byte> bytes, uint64_t* offset);
+  void TouchAtime();
   Result<void> DoIterate(uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn);
   absl::Status AfterLoad(state::LoadContext& context);
 

@@ -74,6 +74,8 @@ class Inode : public state::Object {
 
   uint64_t ino() const { return ino_; }
   Filesystem& filesystem() const { return *filesystem_; }
+  // Safe to ask while a load is not finished.
+  bool IsOf(const Filesystem& filesystem) const { return filesystem_.get() == &filesystem; }
 
   uint32_t mode() const { return mode_.load(std::memory_order_relaxed) & kModeBits; }
   uint32_t uid() const { return uid_.load(std::memory_order_relaxed); }

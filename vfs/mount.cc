@@ -88,8 +88,12 @@ absl::Status Mount::LoadPoint(Dentry* point, state::LoadContext&) {
 absl::Status Mount::AfterLoad(state::LoadContext& context) {
   if (!filesystem_) return context.Invalid(*this, "filesystem", "is missing");
   if (!root_) return context.Invalid(*this, "root", "is missing");
+  if (!root_->IsOf(*filesystem_))
+    return context.Invalid(*this, "root", "is not of the filesystem that is mounted");
   if ((parent() == nullptr) != (point() == nullptr))
     return context.Invalid(*this, "point", "must be there exactly if parent is");
+  if (parent() != nullptr && (!parent()->filesystem_ || !point()->IsOf(parent()->filesystem())))
+    return context.Invalid(*this, "point", "is not in the filesystem of the parent");
   return absl::OkStatus();
 }
 

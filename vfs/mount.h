@@ -45,6 +45,7 @@ class Mount final : public state::Object {
 
   uint64_t id() const { return id_; }
   Filesystem& filesystem() const { return *filesystem_; }
+  bool has_filesystem() const { return static_cast<bool>(filesystem_); }  // false only in a load
   Dentry& root() const { return *root_; }
   MountFlags flags() const;
   bool read_only() const { return writers_.load(std::memory_order_relaxed) < 0; }

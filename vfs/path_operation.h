@@ -30,6 +30,9 @@ class VirtualDentry {
   bool ok() const { return static_cast<bool>(dentry_); }
   // Always true of one that is ok(), but for one that an image describes.
   bool complete() const { return mount_ && dentry_; }
+  // Whether the file is of the filesystem that is mounted. Requires: complete(). Safe to ask while
+  // a load is not finished.
+  bool IsConsistent() const;
   Mount& mount() const { return *mount_; }
   Dentry& dentry() const { return *dentry_; }
   Inode& inode() const { return dentry_->inode(); }

@@ -12,6 +12,10 @@ Result<VirtualDentry> VirtualDentry::Hold(Mount& mount, Dentry& dentry) {
   return VirtualDentry(RefPtr<Mount>(&mount), RefPtr<Dentry>::Adopt(&dentry));
 }
 
+bool VirtualDentry::IsConsistent() const {
+  return mount_->has_filesystem() && dentry_->IsOf(mount_->filesystem());
+}
+
 ResolvingPath::ResolvingPath(const MountTable& mounts, const Clock& clock, const Credentials& creds,
                              const PathOperation& operation)
     : mounts_(mounts),

@@ -13,8 +13,7 @@ NodeTable::NodeTable(vfs::VirtualDentry root)
       vfs_(&root_->at().mount().filesystem().vfs()) {}
 
 bool NodeTable::IsConsistent(const vfs::VirtualDentry& at) const {
-  return at.complete() && &at.inode().filesystem() == &at.mount().filesystem() &&
-         &at.mount().filesystem().vfs() == vfs_;
+  return at.complete() && at.IsConsistent() && &at.mount().filesystem().vfs() == vfs_;
 }
 
 uint64_t NodeTable::ShardOf(const vfs::Inode& inode) {

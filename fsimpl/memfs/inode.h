@@ -96,10 +96,8 @@ class RegularInode final : public MemInode {
   Result<uint64_t> ChargeWrite(uint64_t offset, uint64_t length, uint64_t* charged)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> DoTruncate(uint64_t size) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
-  // Makes room for `length` bytes at `offset`, calls `change`, and charges what it took. Errors:
-  // ENOSPC, those of `change`, after which the data past the end of the file is as before.
-  template <typename Fn>
-  Result<void> Charged(uint64_t offset, uint64_t length, Fn change)
+  Result<void> Reserve(uint64_t offset, uint64_t length) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  Result<void> Settle(uint64_t charged, uint64_t allocated_before, Result<void> done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<uint64_t> CopyRangeLocked(RegularInode& from, uint64_t from_offset, uint64_t offset,
                                    uint64_t length, TimeNs now)

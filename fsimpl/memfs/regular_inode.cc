@@ -86,11 +86,7 @@ Result<size_t> RegularInode::WriteLocked(uint64_t offset, std::span<const std::b
   STASIS_ASSIGN_OR_RETURN(const uint64_t fits, ChargeWrite(offset, bytes.size(), &charged));
   bytes = bytes.first(fits);
   const uint64_t before = data_.allocated();
-  auto written = data_.Write(offset, bytes);
-  // What was written before the error must not show when the file grows over it.
-  if (!written) std::ignore = data_.Truncate(size());
-  fs().ReleaseBytes(charged - (data_.allocated() - before));
-  STASIS_RETURN_IF_ERROR(written);
+  STASIS_RETURN_IF_ERROR(Settle(charged, before, data_.Write(offset, bytes)));
   set_size(std::max<uint64_t>(size(), offset + bytes.size()));
   TouchModified(now);
   return bytes.size();
@@ -108,17 +104,20 @@ Result<size_t> RegularInode::Append(std::span<const std::byte> bytes, TimeNs now
   return WriteLocked(*offset, bytes, now);
 }
 
-template <typename Fn>
-Result<void> RegularInode::Charged(uint64_t offset, uint64_t length, Fn change) {
-  // Charged for the most it can take, and the rest given back.
+// All of it, or nothing.
+Result<void> RegularInode::Reserve(uint64_t offset, uint64_t length) {
   if (length > fs().byte_limit()) return Err(ENOSPC);
   const uint64_t charged = data_.GrowthOfWrite(offset, length);
   STASIS_RETURN_IF_ERROR(fs().ChargeBytes(charged));
   const uint64_t before = data_.allocated();
-  Result<void> done = change();
+  return Settle(charged, before, data_.Reserve(offset, length));
+}
+
+// After a change of the data: gives back what it was charged for and did not take.
+Result<void> RegularInode::Settle(uint64_t charged, uint64_t allocated_before, Result<void> done) {
   // What was written before the error must not show when the file grows over it.
   if (!done) std::ignore = data_.Truncate(size());
-  fs().ReleaseBytes(charged - (data_.allocated() - before));
+  fs().ReleaseBytes(charged - (data_.allocated() - allocated_before));
   return done;
 }
 
@@ -132,12 +131,7 @@ Result<void> RegularInode::Allocate(int mode, uint64_t offset, uint64_t length, 
   } else {
     const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
     const uint64_t end = keep_size ? std::min(offset + length, size()) : offset + length;
-    if (offset < end) {
-      STASIS_RETURN_IF_ERROR(
-          Charged(offset, end - offset, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu()) {
-            return data_.Reserve(offset, end - offset);
-          }));
-    }
+    if (offset < end) STASIS_RETURN_IF_ERROR(Reserve(offset, end - offset));
     set_size(std::max(size(), end));
   }
   TouchModified(now);
@@ -146,14 +140,17 @@ Result<void> RegularInode::Allocate(int mode, uint64_t offset, uint64_t length, 
 
 Result<uint64_t> RegularInode::CopyRangeLocked(RegularInode& from, uint64_t from_offset,
                                                uint64_t offset, uint64_t length, TimeNs now) {
-  if (from_offset >= from.size()) return 0;
-  length = std::min(length, from.size() - from_offset);
+  length = from_offset < from.size() ? std::min(length, from.size() - from_offset) : 0;
+  if (offset >= kMaxFileSize) return Err(EFBIG);
+  length = std::min(length, kMaxFileSize - offset);
   if (&from == this && from_offset < offset + length && offset < from_offset + length)
     return Err(EINVAL);
   if (length == 0) return 0;
-  STASIS_RETURN_IF_ERROR(Charged(offset, length, [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return data_.CopyFrom(from.data_, from_offset, offset, length);
-  }));
+  uint64_t charged = 0;
+  STASIS_ASSIGN_OR_RETURN(length, ChargeWrite(offset, length, &charged));
+  const uint64_t before = data_.allocated();
+  STASIS_RETURN_IF_ERROR(
+      Settle(charged, before, data_.CopyFrom(from.data_, from_offset, offset, length)));
   set_size(std::max(size(), offset + length));
   TouchModified(now);
   return length;

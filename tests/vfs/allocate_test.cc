@@ -174,16 +174,19 @@ TEST_F(CopyRangeTest, RefusesWhatCannotBeReadOrWritten) {
   EXPECT_THAT(FileDescription::CopyRange(*OpenIt("/d", O_RDONLY), 0, *a, 0, 1), IsErrno(EISDIR));
   EXPECT_THAT(FileDescription::CopyRange(*a, 0, *OpenIt("/m/f", O_CREAT | O_RDWR), 0, 1),
               IsErrno(EXDEV));
-  EXPECT_THAT(FileDescription::CopyRange(*a, 0, *OpenIt("/b"), kMax, 1), IsErrno(EOVERFLOW));
+  EXPECT_THAT(FileDescription::CopyRange(*a, 0, *OpenIt("/b"), kMax, 1), IsErrno(EFBIG));
+  EXPECT_THAT(FileDescription::CopyRange(*a, 9, *OpenIt("/b"), 0, UINT64_MAX), IsErrno(EOVERFLOW));
 }
 
-TEST_F(CopyRangeTest, WithoutRoomNothingIsCopied) {
+TEST_F(CopyRangeTest, CopiesWhatFits) {
   const auto a = OpenIt("/a");
-  ASSERT_THAT(OpenIt("/full", O_CREAT | O_RDWR)->Allocate(0, 0, 64 * kChunkSize - fs->bytes_used()),
+  ASSERT_THAT(OpenIt("/full", O_CREAT | O_RDWR)->Allocate(0, 0, 63 * kChunkSize - fs->bytes_used()),
               IsOk());
   const auto c = OpenIt("/c", O_CREAT | O_RDWR);
-  EXPECT_THAT(FileDescription::CopyRange(*a, 0, *c, 0, 2 * kChunkSize), IsErrno(ENOSPC));
-  EXPECT_EQ(c->GetStat()->size, 0u);
+  EXPECT_EQ(*FileDescription::CopyRange(*a, 0, *c, 0, 2 * kChunkSize), kChunkSize);
+  EXPECT_THAT(FileDescription::CopyRange(*a, 0, *c, kChunkSize, kChunkSize), IsErrno(ENOSPC));
+  EXPECT_EQ(c->GetStat()->size, kChunkSize);
+  EXPECT_EQ(fs->bytes_used(), 64 * kChunkSize);
 }
 
 }  // namespace

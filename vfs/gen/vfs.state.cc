@@ -100,6 +100,7 @@ void Access::Type<::stasis::vfs::Dentry>::VisitOwn(GraphWriter& w, ::stasis::vfs
 }
 
 void Access::Type<::stasis::vfs::Dentry>::ClearOwn(::stasis::vfs::Dentry& o) {
+  o.::stasis::vfs::Dentry::LoadFailed();
   ClearField(o.inode_);
 }
 

@@ -240,7 +240,7 @@ TEST_F(HostileStateTest, ANodeWithoutPlace) {
 
 TEST_F(HostileStateTest, AHandleWhoseMountIsOfAnotherFilesystem) {
   Intruder::SetPlace(OpenA(), Nowhere());
-  ExpectRefused("another filesystem");
+  ExpectRefused("mount's filesystem");
 }
 
 TEST_F(StateTest, SameStateSameBytes) {
