@@ -31,15 +31,27 @@ function(stasis_test)
     _stasis_path_below_tests(${source} relative)
     string(REGEX REPLACE "\\.cc$" "" test ${relative})
     string(REPLACE "/" "." test ${test})
-    add_executable(${test} ${source})
-    target_link_libraries(${test} PRIVATE ${ARG_DEPS} stasis_options GTest::gmock GTest::gtest
-                          GTest::gtest_main)
-    _stasis_test_precompiled(${test})
+    stasis_test_program(${test} ${source} DEPS ${ARG_DEPS})
     if(test MATCHES "^(state|vfs|fsimpl|sanitize)\\.")
       add_dependencies(core_tests ${test})
       list(APPEND ARG_LABELS core)
     endif()
     stasis_add_test(${test} COMMAND ${test} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT})
+  endforeach()
+endfunction()
+
+# stasis_test_program(name source.cc... DEPS target...)
+#
+# A program of one or more files, to be run by stasis_add_test() as often and with what arguments it
+# takes. Its *_test.cc count as registered.
+function(stasis_test_program name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} stasis_options GTest::gmock GTest::gtest
+                        GTest::gtest_main)
+  _stasis_test_precompiled(${name})
+  foreach(source ${ARG_UNPARSED_ARGUMENTS})
+    _stasis_path_below_tests(${source} relative)
     set_property(GLOBAL APPEND PROPERTY STASIS_REGISTERED_TESTS ${relative})
   endforeach()
 endfunction()

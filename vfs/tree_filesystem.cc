@@ -175,11 +175,9 @@ Result<void> TreeFilesystem::SetAttributesAt(ResolvingPath& path, const SetStat&
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   if (set.size && dentry->is_dir()) return Err(EISDIR);
   if (set.size && !dentry->inode().is_regular()) return Err(EINVAL);
+  if (set.size) STASIS_RETURN_IF_ERROR(dentry->inode().CheckAccess(path.creds(), kWrite));
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
-  if (set.size) {
-    STASIS_RETURN_IF_ERROR(dentry->inode().CheckAccess(path.creds(), kWrite));
-  }
   return dentry->inode().SetAttributes(path.creds(), set, path.clock().Now());
 }
 

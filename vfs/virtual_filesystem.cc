@@ -111,10 +111,17 @@ Result<void> VirtualFilesystem::AccessAt(const Credentials& creds, const PathOpe
 
 Result<RefPtr<FileDescription>> VirtualFilesystem::OpenAt(const Credentials& creds,
                                                           const PathOperation& where,
-                                                          const OpenOptions& options) {
-  // Since Linux 6.3; before, it made a regular file.
-  constexpr int kCreateDirectory = O_CREAT | O_DIRECTORY;
-  if ((options.flags & (kCreateDirectory | O_PATH)) == kCreateDirectory) return Err(EINVAL);
+                                                          const OpenOptions& asked) {
+  OpenOptions options = asked;
+  if ((options.flags & O_PATH) != 0) {
+    options.flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;  // the others are ignored
+  } else {
+    // Since Linux 6.3; before, it made a regular file.
+    constexpr int kCreateDirectory = O_CREAT | O_DIRECTORY;
+    if ((options.flags & kCreateDirectory) == kCreateDirectory) return Err(EINVAL);
+    constexpr int kTmpfile = O_TMPFILE & ~O_DIRECTORY;
+    if ((options.flags & kTmpfile) != 0 && (options.flags & O_DIRECTORY) == 0) return Err(EINVAL);
+  }
   Operation operation(gate_);
   constexpr bool kFollow = true;  // O_NOFOLLOW is among the options
   return ResolveAndHold(creds, where, kFollow, [&](Filesystem& fs, ResolvingPath& path) {

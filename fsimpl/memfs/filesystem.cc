@@ -56,8 +56,8 @@ Result<void> MemFilesystem::ChargeBytes(uint64_t bytes) {
   return {};
 }
 
-Result<void> MemFilesystem::ChargeInode() {
-  if (!Charge(inodes_used_, 1, inode_limit_)) return Err(ENOSPC);
+Result<void> MemFilesystem::ChargeInodes(uint64_t count) {
+  if (!Charge(inodes_used_, count, inode_limit_)) return Err(ENOSPC);
   return {};
 }
 

@@ -40,7 +40,8 @@ class MemFilesystem final : public vfs::TreeFilesystem {
   // More than this cannot be there: the limit, or this machine's memory.
   uint64_t byte_limit() const;
   void ReleaseBytes(uint64_t bytes) { bytes_used_.fetch_sub(bytes, std::memory_order_relaxed); }
-  Result<void> ChargeInode();
+  Result<void> ChargeInode() { return ChargeInodes(1); }
+  Result<void> ChargeInodes(uint64_t count);
   // An inode, and the attributes that it starts with.
   Result<void> ChargeNew(const vfs::NewFile& file);
   void ReleaseInode() { inodes_used_.fetch_sub(1, std::memory_order_relaxed); }

@@ -53,7 +53,8 @@ absl::Status MemInode::AfterLoad(state::LoadContext& context) {
     return context.Invalid(*this, "filesystem", "is no memfs");
   if (ino() == 0 || ino() >= fs().next_ino())
     return context.Invalid(*this, "ino", "is one that the filesystem has not given out");
-  if (!fs().ChargeInode())
+  const uint32_t names = is_dir() || nlink() == 0 ? 1 : nlink();
+  if (!fs().ChargeInodes(names))
     return context.Invalid(*this, "filesystem", "has more files than its limit allows");
   if (!fs().ChargeBytes(static_cast<uint64_t>(XattrBytes())))
     return context.Invalid(*this, "xattrs", "are more than the filesystem's limit allows");
@@ -87,6 +88,8 @@ Result<void> DirectoryInode::LinkChild(std::string_view, vfs::Inode& target, Tim
     // An unlinked file stays so: nobody can name it.
     if (target.nlink() == 0 && !TakeLinkable(target)) return Err(ENOENT);
     if (target.nlink() == UINT32_MAX) return Err(EMLINK);
+    // As of tmpfs: each further name counts as a file.
+    if (target.nlink() != 0) STASIS_RETURN_IF_ERROR(fs().ChargeInode());
     AddLinksTo(target, 1);
     target.TouchChanged(now);
   }
@@ -97,6 +100,7 @@ Result<void> DirectoryInode::LinkChild(std::string_view, vfs::Inode& target, Tim
 Result<void> DirectoryInode::UnlinkChild(std::string_view, vfs::Inode& child, TimeNs now) {
   {
     absl::MutexLock lock(&child.mu());
+    if (child.nlink() > 1) fs().ReleaseInode();
     AddLinksTo(child, -1);
     child.TouchChanged(now);
   }

@@ -83,7 +83,12 @@ TEST_F(LimitsTest, EveryKindOfFileCounts) {
   EXPECT_THAT(Mknod("/x", S_IFIFO), IsErrno(ENOSPC));
   EXPECT_THAT(Stat("/x"), IsErrno(ENOENT));
   EXPECT_EQ(Stat("/")->nlink, 3u);
-  EXPECT_THAT(Link("/f", "/x"), IsOk());  // no new file
+  EXPECT_THAT(Link("/f", "/x"), IsErrno(ENOSPC)) << "a name counts too, as in a tmpfs";
+  ASSERT_THAT(Unlink("/p"), IsOk());
+  EXPECT_THAT(Link("/f", "/x"), IsOk());
+  EXPECT_EQ(fs->inodes_used(), kInodes);
+  ASSERT_THAT(Unlink("/f"), IsOk());
+  EXPECT_EQ(fs->inodes_used(), kInodes - 1);
 }
 
 TEST_F(LimitsTest, ExtendedAttributesTakeSpace) {

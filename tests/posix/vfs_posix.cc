@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/posix/vfs_posix.h"
+
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <limits.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <utility>
+
+namespace stasis::posix {
+namespace {
+
+using stasis::testing::AsBytes;
+using vfs::FileDescription;
+
+constexpr char kCwd[] = "cwd";
+
+uint32_t Seed() {
+  static const uint32_t seed = [] {
+    const char* given = std::getenv("STASIS_SEED");  // NOLINT(concurrency-mt-unsafe)
+    const uint32_t value = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 0))
+                                            : std::random_device()();
+    std::cout << "STASIS_SEED=" << value << std::endl;
+    return value;
+  }();
+  return seed;
+}
+
+Result<void> CheckLength(const std::string& path) {
+  if (path.size() >= PATH_MAX) return Err(ENAMETOOLONG);
+  return {};
+}
+
+bool Follows(int flags) { return (flags & AT_SYMLINK_NOFOLLOW) == 0; }
+
+size_t RecordLength(std::string_view name) {
+  constexpr size_t kNameOffset = 19;  // of struct linux_dirent64
+  return (kNameOffset + name.size() + 1 + 7) / 8 * 8;
+}
+
+}  // namespace
+
+VfsPosix::VfsPosix(const memfs::MemfsOptions& options, Saves saves)
+    : tree_(options), saves_(saves), random_(saves == Saves::kAtRandom ? Seed() : 0) {
+  tree_.Hold(kCwd, tree_.Open("/", O_PATH | O_DIRECTORY));
+}
+
+void VfsPosix::MaybeSave() {
+  const bool save =
+      saves_ == Saves::kBeforeEveryCall || (saves_ == Saves::kAtRandom && random_() % 4 == 0);
+  if (save) tree_.SaveAndRestore();
+}
+
+std::string VfsPosix::NameOf(int fd) { return "fd" + std::to_string(fd); }
+
+int VfsPosix::AddFd(RefPtr<FileDescription> file) {
+  int fd = 0;
+  while (fds_.contains(fd)) ++fd;
+  fds_.insert(fd);
+  tree_.Hold(NameOf(fd), std::move(file));
+  return fd;
+}
+
+Result<RefPtr<FileDescription>> VfsPosix::AnyFile(int fd) {
+  if (!fds_.contains(fd)) return Err(EBADF);
+  return tree_.Held<FileDescription>(NameOf(fd));
+}
+
+Result<RefPtr<FileDescription>> VfsPosix::File(int fd) {
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(fd));
+  if ((file->status_flags() & O_PATH) != 0) return Err(EBADF);
+  return file;
+}
+
+Result<VfsPosix::Place> VfsPosix::PlaceOf(const At& at) {
+  if (at.path.empty() && !at.is_file()) return Err(ENOENT);
+  STASIS_RETURN_IF_ERROR(CheckLength(at.path));
+  if (at.dir == AT_FDCWD || (!at.path.empty() && at.path.front() == '/'))
+    return Place{tree_.root(), tree_.Held<FileDescription>(kCwd)->at(), at.path};
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(at.dir));
+  return Place{tree_.root(), file->at(), at.path};
+}
+
+Result<VfsPosix::Place> VfsPosix::NamePlaceOf(const At& at) {
+  if (at.path.empty()) return Place{tree_.root(), tree_.root(), ""};
+  return PlaceOf(at);
+}
+
+Result<VfsPosix::Place> VfsPosix::OpenedPlaceOf(const At& at) {
+  if (at.is_file()) STASIS_RETURN_IF_ERROR(File(at.dir));
+  return PlaceOf(at);
+}
+
+Result<int> VfsPosix::Open(const At& at, int flags, uint32_t mode) {
+  MaybeSave();
+  if (at.path.empty()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  const vfs::OpenOptions options{.flags = flags, .mode = mode, .drop_privileges = Dropped()};
+  STASIS_ASSIGN_OR_RETURN(auto file, tree_.vfs().OpenAt(creds_, place.Follow(true), options));
+  return AddFd(std::move(file));
+}
+
+Result<void> VfsPosix::Close(int fd) {
+  MaybeSave();
+  if (fds_.erase(fd) == 0) return Err(EBADF);
+  tree_.Release(NameOf(fd));
+  return {};
+}
+
+Result<int> VfsPosix::Dup(int fd) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(fd));
+  return AddFd(std::move(file));
+}
+
+Result<int> VfsPosix::GetFlags(int fd) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(fd));
+  return file->status_flags();
+}
+
+Result<void> VfsPosix::SetFlags(int fd, int flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  file->SetStatusFlags(flags);
+  return {};
+}
+
+Result<std::string> VfsPosix::Read(int fd, size_t size) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  std::string bytes(size, '\0');
+  STASIS_ASSIGN_OR_RETURN(const size_t n, file->Read(std::as_writable_bytes(std::span(bytes))));
+  bytes.resize(n);
+  return bytes;
+}
+
+Result<std::string> VfsPosix::PRead(int fd, int64_t offset, size_t size) {
+  MaybeSave();
+  if (offset < 0) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  std::string bytes(size, '\0');
+  STASIS_ASSIGN_OR_RETURN(const size_t n, file->PRead(static_cast<uint64_t>(offset),
+                                                      std::as_writable_bytes(std::span(bytes))));
+  bytes.resize(n);
+  return bytes;
+}
+
+vfs::DropPrivileges VfsPosix::Dropped() const {
+  return {.set_ids = !creds_.Has(vfs::Capability::kFsetid), .capabilities = true};
+}
+
+Result<void> VfsPosix::DropPrivilegesOf(FileDescription& file) {
+  if (!file.writable()) return {};
+  vfs::DropPrivileges drop = Dropped();
+  drop.set_gid = drop.set_ids && !creds_.InGroup(file.inode().gid());
+  STASIS_RETURN_IF_ERROR(file.inode().Drop(drop, tree_.vfs().clock().Now()));
+  return {};
+}
+
+Result<size_t> VfsPosix::Write(int fd, std::string_view bytes) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  if (!bytes.empty()) STASIS_RETURN_IF_ERROR(DropPrivilegesOf(*file));
+  return file->Write(AsBytes(bytes));
+}
+
+Result<size_t> VfsPosix::PWrite(int fd, int64_t offset, std::string_view bytes) {
+  MaybeSave();
+  if (offset < 0) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  if (!bytes.empty()) STASIS_RETURN_IF_ERROR(DropPrivilegesOf(*file));
+  return file->PWrite(static_cast<uint64_t>(offset), AsBytes(bytes));
+}
+
+Result<int64_t> VfsPosix::Seek(int fd, int64_t offset, int whence) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  STASIS_ASSIGN_OR_RETURN(const uint64_t now, file->Seek(offset, whence));
+  return static_cast<int64_t>(now);
+}
+
+Result<void> VfsPosix::Fsync(int fd) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  return file->Sync();
+}
+
+Result<void> VfsPosix::FTruncate(int fd, int64_t size) {
+  MaybeSave();
+  if (size < 0) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  return file->SetAttributes(creds_,
+                             {.drop_privileges = Dropped(), .size = static_cast<uint64_t>(size)});
+}
+
+Result<void> VfsPosix::Fallocate(int fd, int mode, int64_t offset, int64_t length) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  if (offset < 0 || length <= 0) return Err(EINVAL);
+  STASIS_RETURN_IF_ERROR(
+      file->Allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(length)));
+  return DropPrivilegesOf(*file);
+}
+
+Result<int64_t> VfsPosix::CopyFileRange(int from, int64_t from_offset, int to, int64_t to_offset,
+                                        size_t length) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto source, File(from));
+  STASIS_ASSIGN_OR_RETURN(auto target, File(to));
+  if (from_offset < 0 || to_offset < 0) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(const uint64_t n, FileDescription::CopyRange(
+                                                *source, static_cast<uint64_t>(from_offset),
+                                                *target, static_cast<uint64_t>(to_offset), length));
+  if (n > 0) STASIS_RETURN_IF_ERROR(DropPrivilegesOf(*target));
+  return static_cast<int64_t>(n);
+}
+
+Result<std::vector<Dirent>> VfsPosix::GetDents(int fd, size_t buffer_size) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
+  std::vector<Dirent> entries;
+  bool full = false;
+  STASIS_RETURN_IF_ERROR(file->ReadDirectory([&](const vfs::DirectoryEntry& entry) {
+    full = RecordLength(entry.name) > buffer_size;
+    if (full) return false;
+    buffer_size -= RecordLength(entry.name);
+    entries.push_back({std::string(entry.name), entry.ino, IFTODT(entry.type),
+                       static_cast<int64_t>(entry.next_position)});
+    return true;
+  }));
+  if (full && entries.empty()) return Err(EINVAL);
+  return entries;
+}
+
+Result<void> VfsPosix::Set(const At& at, const vfs::SetStat& set, int flags) {
+  MaybeSave();
+  if (at.is_file()) {
+    STASIS_ASSIGN_OR_RETURN(auto file, File(at.dir));
+    return file->SetAttributes(creds_, set);
+  }
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().SetAttributesAt(creds_, place.Follow(Follows(flags)), set);
+}
+
+Result<void> VfsPosix::Truncate(const At& at, int64_t size) {
+  if (size < 0) return Err(EINVAL);
+  return Set(at, {.drop_privileges = Dropped(), .size = static_cast<uint64_t>(size)}, 0);
+}
+
+Result<void> VfsPosix::Chmod(const At& at, uint32_t mode) { return Set(at, {.mode = mode}, 0); }
+
+Result<void> VfsPosix::Chown(const At& at, uint32_t uid, uint32_t gid, int flags) {
+  constexpr uint32_t kKeep = -1;
+  vfs::SetStat set;
+  set.drop_privileges = {.set_ids = true, .capabilities = true};
+  if (uid != kKeep) set.uid = uid;
+  if (gid != kKeep) set.gid = gid;
+  return Set(at, set, flags);
+}
+
+Result<void> VfsPosix::UTimens(const At& at, std::optional<SetTime> atime,
+                               std::optional<SetTime> mtime, int flags) {
+  if (!atime && !mtime) return {};
+  return Set(at, {.atime = atime, .mtime = mtime}, flags);
+}
+
+Result<void> VfsPosix::Mkdir(const At& at, uint32_t mode) {
+  MaybeSave();
+  if (at.path.empty()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().MkdirAt(creds_, place.Follow(false), mode);
+}
+
+Result<void> VfsPosix::Mknod(const At& at, uint32_t mode, uint64_t rdev) {
+  MaybeSave();
+  if (at.path.empty()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().MknodAt(creds_, place.Follow(false), {mode, rdev});
+}
+
+Result<void> VfsPosix::Symlink(const std::string& target, const At& at) {
+  MaybeSave();
+  STASIS_RETURN_IF_ERROR(CheckLength(target));
+  if (target.empty() || at.path.empty()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().SymlinkAt(creds_, place.Follow(false), target);
+}
+
+Result<std::string> VfsPosix::ReadLink(const At& at) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  auto target = tree_.vfs().ReadLinkAt(creds_, place.Follow(false));
+  // Of an open file that is no link the kernel says that the path is missing.
+  if (!target && at.is_file() && target.error() == Errno(EINVAL)) return Err(ENOENT);
+  return target;
+}
+
+Result<void> VfsPosix::Link(const At& from, const At& to, int flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place old_place, PlaceOf(from));
+  STASIS_ASSIGN_OR_RETURN(const Place place, NamePlaceOf(to));
+  const bool follow = (flags & AT_SYMLINK_FOLLOW) != 0;
+  return tree_.vfs().LinkAt(creds_, old_place.Follow(follow), place.Follow(false));
+}
+
+Result<void> VfsPosix::Unlink(const At& at) {
+  MaybeSave();
+  if (at.path.empty()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().UnlinkAt(creds_, place.Follow(false));
+}
+
+Result<void> VfsPosix::Rmdir(const At& at) {
+  MaybeSave();
+  if (at.path.empty()) return Err(ENOENT);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().RmdirAt(creds_, place.Follow(false));
+}
+
+Result<void> VfsPosix::Rename(const At& from, const At& to, uint32_t flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place old_place, NamePlaceOf(from));
+  STASIS_ASSIGN_OR_RETURN(const Place place, NamePlaceOf(to));
+  return tree_.vfs().RenameAt(creds_, old_place.Follow(false), place.Follow(false), flags);
+}
+
+Result<vfs::Stat> VfsPosix::Stat(const At& at, int flags) {
+  MaybeSave();
+  if (at.is_file()) {
+    STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(at.dir));
+    return file->GetStat();
+  }
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().StatAt(creds_, place.Follow(Follows(flags)));
+}
+
+Result<void> VfsPosix::SetXattr(const At& at, const std::string& name, std::string_view value,
+                                int xattr_flags, int flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
+  return tree_.vfs().SetXattrAt(creds_, place.Follow(Follows(flags)), name, value, xattr_flags);
+}
+
+Result<std::string> VfsPosix::GetXattr(const At& at, const std::string& name, int flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
+  return tree_.vfs().GetXattrAt(creds_, place.Follow(Follows(flags)), name);
+}
+
+Result<std::vector<std::string>> VfsPosix::ListXattr(const At& at, int flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
+  return tree_.vfs().ListXattrAt(creds_, place.Follow(Follows(flags)));
+}
+
+Result<void> VfsPosix::RemoveXattr(const At& at, const std::string& name, int flags) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
+  return tree_.vfs().RemoveXattrAt(creds_, place.Follow(Follows(flags)), name);
+}
+
+Result<void> VfsPosix::Access(const At& at, int mode) {
+  MaybeSave();
+  if ((mode & ~(R_OK | W_OK | X_OK)) != 0) return Err(EINVAL);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().AccessAt(creds_, place.Follow(true), static_cast<vfs::Access>(mode));
+}
+
+Result<vfs::StatFs> VfsPosix::StatFs(const At& at) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return tree_.vfs().StatFsAt(creds_, place.Follow(true));
+}
+
+Result<void> VfsPosix::Chdir(const At& at) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  STASIS_ASSIGN_OR_RETURN(auto directory, tree_.vfs().OpenAt(creds_, place.Follow(true),
+                                                             {.flags = O_PATH | O_DIRECTORY}));
+  STASIS_RETURN_IF_ERROR(
+      tree_.vfs().AccessAt(creds_, {tree_.root(), directory->at(), ""}, vfs::kExecute));
+  tree_.Hold(kCwd, std::move(directory));
+  return {};
+}
+
+uint32_t VfsPosix::Umask(uint32_t mask) { return std::exchange(creds_.umask, mask & 0777); }
+
+void VfsPosix::Become(const Identity& identity) {
+  const uint32_t umask = creds_.umask;
+  creds_ = identity.uid == 0 ? vfs::Credentials::Root()
+                             : vfs::Credentials::User(identity.uid, identity.gid);
+  creds_.gid = identity.gid;
+  creds_.groups = identity.groups;
+  creds_.umask = umask;
+}
+
+Result<void> VfsPosix::MountAnother(const std::string& directory) {
+  STASIS_RETURN_IF_ERROR(tree_.vfs().MountAt(creds_, tree_.ns(), tree_.At(directory, true),
+                                             memfs::MemFilesystem::Create(tree_.vfs(), {}), {}));
+  return {};
+}
+
+Result<void> VfsPosix::SetReadOnly(bool read_only) {
+  return tree_.root().mount().SetReadOnly(read_only);
+}
+
+void VfsPosix::Tick() { testing::TestVfs::clock().Advance(12'000'000); }
+
+}  // namespace stasis::posix

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vfs_posix.h: the system calls on the API of the VFS, with a memfs.
+//
+// What a front end adds to the API is here: a table of descriptors, the working directory, the
+// umask, and the checks that the VFS leaves to it. Between two calls it can save everything, open
+// files and working directory included, and go on with what is restored from that.
+
+#ifndef STASIS_TESTS_POSIX_VFS_POSIX_H_
+#define STASIS_TESTS_POSIX_VFS_POSIX_H_
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/posix/posix.h"
+#include "tests/testing/test_vfs.h"
+
+namespace stasis::posix {
+
+enum class Saves {
+  kNever,
+  kBeforeEveryCall,
+  kAtRandom,  // before one call in four; STASIS_SEED sets the seed, which is printed
+};
+
+class VfsPosix final : public Posix {
+ public:
+  VfsPosix(const memfs::MemfsOptions& options, Saves saves);
+
+  Result<int> Open(const At& at, int flags, uint32_t mode) override;
+  Result<void> Close(int fd) override;
+  Result<int> Dup(int fd) override;
+  Result<int> GetFlags(int fd) override;
+  Result<void> SetFlags(int fd, int flags) override;
+  Result<std::string> Read(int fd, size_t size) override;
+  Result<std::string> PRead(int fd, int64_t offset, size_t size) override;
+  Result<size_t> Write(int fd, std::string_view bytes) override;
+  Result<size_t> PWrite(int fd, int64_t offset, std::string_view bytes) override;
+  Result<int64_t> Seek(int fd, int64_t offset, int whence) override;
+  Result<void> Fsync(int fd) override;
+  Result<void> FTruncate(int fd, int64_t size) override;
+  Result<void> Fallocate(int fd, int mode, int64_t offset, int64_t length) override;
+  Result<int64_t> CopyFileRange(int from, int64_t from_offset, int to, int64_t to_offset,
+                                size_t length) override;
+  Result<std::vector<Dirent>> GetDents(int fd, size_t buffer_size) override;
+  Result<void> Truncate(const At& at, int64_t size) override;
+  Result<void> Mkdir(const At& at, uint32_t mode) override;
+  Result<void> Mknod(const At& at, uint32_t mode, uint64_t rdev) override;
+  Result<void> Symlink(const std::string& target, const At& at) override;
+  Result<std::string> ReadLink(const At& at) override;
+  Result<void> Link(const At& from, const At& to, int flags) override;
+  Result<void> Unlink(const At& at) override;
+  Result<void> Rmdir(const At& at) override;
+  Result<void> Rename(const At& from, const At& to, uint32_t flags) override;
+  Result<vfs::Stat> Stat(const At& at, int flags) override;
+  Result<void> Chmod(const At& at, uint32_t mode) override;
+  Result<void> Chown(const At& at, uint32_t uid, uint32_t gid, int flags) override;
+  Result<void> UTimens(const At& at, std::optional<SetTime> atime, std::optional<SetTime> mtime,
+                       int flags) override;
+  Result<void> SetXattr(const At& at, const std::string& name, std::string_view value,
+                        int xattr_flags, int flags) override;
+  Result<std::string> GetXattr(const At& at, const std::string& name, int flags) override;
+  Result<std::vector<std::string>> ListXattr(const At& at, int flags) override;
+  Result<void> RemoveXattr(const At& at, const std::string& name, int flags) override;
+  Result<void> Access(const At& at, int mode) override;
+  Result<vfs::StatFs> StatFs(const At& at) override;
+  Result<void> Chdir(const At& at) override;
+  uint32_t Umask(uint32_t mask) override;
+  void Become(const Identity& identity) override;
+  Result<void> MountAnother(const std::string& directory) override;
+  Result<void> SetReadOnly(bool read_only) override;
+  void Tick() override;
+
+ private:
+  // Where a path starts. Keeps it there for one call.
+  struct Place {
+    vfs::VirtualDentry root;
+    vfs::VirtualDentry start;
+    std::string_view path;
+
+    vfs::PathOperation Follow(bool follow) const { return {root, start, path, follow}; }
+  };
+
+  // Comes before every call.
+  void MaybeSave();
+  static std::string NameOf(int fd);
+  int AddFd(RefPtr<vfs::FileDescription> file);
+  // Errors: EBADF, with O_PATH too.
+  Result<RefPtr<vfs::FileDescription>> File(int fd);
+  Result<RefPtr<vfs::FileDescription>> AnyFile(int fd);
+  // Errors: EBADF, ENOENT, ENAMETOOLONG.
+  Result<Place> PlaceOf(const At& at);
+  // Of a name to be made or removed: an empty one too, which the VFS refuses in its turn.
+  Result<Place> NamePlaceOf(const At& at);
+  // The same for calls that do not take O_PATH instead of a path.
+  Result<Place> OpenedPlaceOf(const At& at);
+  Result<void> Set(const At& at, const vfs::SetStat& set, int flags);
+  vfs::DropPrivileges Dropped() const;
+  Result<void> DropPrivilegesOf(vfs::FileDescription& file);
+
+  testing::TestVfs tree_;
+  const Saves saves_;
+  std::mt19937 random_;
+  vfs::Credentials creds_ = vfs::Credentials::Root();
+  std::set<int> fds_;  // the descriptions are held by tree_, under names
+};
+
+}  // namespace stasis::posix
+
+#endif  // STASIS_TESTS_POSIX_VFS_POSIX_H_
