@@ -4,10 +4,8 @@
 #
 # One test program per file, named by its path below tests/: tests/vfs/path_test.cc is vfs.path_test.
 #
-# Labels that ./dev and CI know: `slow` (left out under sanitizers), `privileged` (needs root or
-# mounts; left out under ThreadSanitizer) and `core` (set by itself: state, vfs and fsimpl; what CI runs
-# under sanitizers, built by the target core_tests).
-add_custom_target(core_tests)
+# Labels that ./dev and CI know: `slow` (left out under sanitizers) and `privileged` (needs root or
+# mounts; left out under ThreadSanitizer).
 
 # What nearly every test includes, parsed once.
 function(_stasis_test_precompiled target)
@@ -32,10 +30,6 @@ function(stasis_test)
     string(REGEX REPLACE "\\.cc$" "" test ${relative})
     string(REPLACE "/" "." test ${test})
     stasis_test_program(${test} ${source} DEPS ${ARG_DEPS})
-    if(test MATCHES "^(state|vfs|fsimpl|sanitize)\\.")
-      add_dependencies(core_tests ${test})
-      list(APPEND ARG_LABELS core)
-    endif()
     stasis_add_test(${test} COMMAND ${test} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT})
   endforeach()
 endfunction()

@@ -12,6 +12,7 @@
 
 #include "state/load_context.h"
 #include "vfs/dentry.h"
+#include "vfs/filesystem.h"
 
 namespace stasis::vfs {
 
@@ -86,6 +87,8 @@ absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
   std::vector<RefPtr<Dentry>> refs;
   refs.reserve(children.size());
   for (Dentry* child : children) refs.push_back(RefPtr<Dentry>::Adopt(child));
+  if (disconnected() && !refs.empty())
+    return context.Invalid(*this, "directory", "has children, but was removed");
   for (RefPtr<Dentry>& child : refs) {
     if (context.RowOf(*child) <= context.RowOf(*this) || child->parent() != nullptr)
       return context.Invalid(*child, "parent", "is not one: listed twice, or above its parent");
@@ -109,6 +112,9 @@ absl::Status Dentry::AfterLoad(state::LoadContext& context) {
   if (disconnected()) {
     if (name().empty()) return context.Invalid(*this, "name", "is empty");
     if (absl::Status status = CheckParentChain(context); !status.ok()) return status;
+  } else if (parent() == nullptr && !inode_->filesystem().IsRoot(*this)) {
+    // A tree that nobody would take down.
+    return context.Invalid(*this, "parent", "is missing, but the dentry is not the root");
   }
   if (inode_->is_symlink()) SetFlag(kSymlink, true);
   if (!inode_->is_dir()) {

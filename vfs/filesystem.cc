@@ -11,6 +11,8 @@ Filesystem::Filesystem(VirtualFilesystem& vfs) : vfs_(&vfs), dev_(vfs.next_dev_.
 
 absl::Status Filesystem::AfterLoad(state::LoadContext& context) {
   if (vfs_ == nullptr) return context.Invalid(*this, "vfs", "is missing");
+  // Nobody would take its tree down.
+  if (!vfs_->Lists(*this)) return context.Invalid(*this, "vfs", "does not list it");
   return absl::OkStatus();
 }
 

@@ -54,6 +54,8 @@ class Filesystem : public state::Object {
 
   // The tree's root.
   virtual Dentry& root() const = 0;
+  // Whether it is that one. Safe to ask while a load is not finished.
+  virtual bool IsRoot(const Dentry& dentry) const = 0;
 
   // The file of the path. The pointer is valid inside the gate.
   virtual Result<Dentry*> GetDentryAt(ResolvingPath& path) = 0;

@@ -26,6 +26,7 @@ namespace stasis::vfs {
 class TreeFilesystem : public Filesystem {
  public:
   Dentry& root() const final { return *root_; }
+  bool IsRoot(const Dentry& dentry) const final { return root_ == &dentry; }
 
   Result<Dentry*> GetDentryAt(ResolvingPath& path) final;
   Result<void> StatAt(ResolvingPath& path, Stat& stat) final;

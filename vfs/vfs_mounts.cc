@@ -5,6 +5,7 @@
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "state/load_context.h"
@@ -91,6 +92,11 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   mount_table_.Disconnect(*mount);
   ns.Remove(*mount);
   return {};
+}
+
+bool VirtualFilesystem::Lists(const Filesystem& filesystem) const {
+  return std::any_of(filesystems_.begin(), filesystems_.end(),
+                     [&](const RefPtr<Filesystem>& listed) { return listed == &filesystem; });
 }
 
 absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {

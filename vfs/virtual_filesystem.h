@@ -141,6 +141,8 @@ class VirtualFilesystem final : public state::Object {
   Result<RefPtr<Mount>> Attach(MountNamespace& ns, const VirtualDentry& point,
                                RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flags)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+  // For a load, in which nobody else is.
+  bool Lists(const Filesystem& filesystem) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context);
 
   mutable VfsLocks locks_ STATE(nosave);

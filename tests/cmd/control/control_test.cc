@@ -2,6 +2,7 @@
 //
 // Client and server over a real socket, with a handler that does what the test wants.
 
+#include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
@@ -28,13 +29,34 @@
 namespace stasis::control {
 namespace {
 
+// What a checkpoint is to do. Set by the test, called by a thread of the server.
+class CheckpointFunction {
+ public:
+  using Function = std::function<absl::StatusOr<CheckpointReport>(
+      const CheckpointParams&, const ProgressCallback&, const std::atomic<bool>*)>;
+
+  CheckpointFunction& operator=(Function function) {
+    absl::MutexLock lock(&mu_);
+    function_ = std::move(function);
+    return *this;
+  }
+  Function get() {
+    absl::MutexLock lock(&mu_);
+    return function_;
+  }
+
+ private:
+  absl::Mutex mu_;
+  Function function_ ABSL_GUARDED_BY(mu_);
+};
+
 class FakeHandler : public Handler {
  public:
   absl::StatusOr<Info> GetInfo() override { return info; }
   absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
                                               const ProgressCallback& on_progress,
                                               const std::atomic<bool>* cancel) override {
-    return checkpoint(params, on_progress, cancel);
+    return checkpoint.get()(params, on_progress, cancel);
   }
   absl::Status Stop(absl::Duration grace) override {
     stop_grace = grace;
@@ -46,9 +68,7 @@ class FakeHandler : public Handler {
   absl::StatusOr<Info> info = Info{};
   std::atomic<int> errors{0};
   absl::Duration stop_grace;
-  std::function<absl::StatusOr<CheckpointReport>(const CheckpointParams&, const ProgressCallback&,
-                                                 const std::atomic<bool>*)>
-      checkpoint;
+  CheckpointFunction checkpoint;
 };
 
 class ControlTest : public testing::Test {

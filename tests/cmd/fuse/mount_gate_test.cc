@@ -137,6 +137,8 @@ TEST(MountTest, TheKernelChecksAndKeepsToOurSizes) {
   EXPECT_THAT(found, testing::HasSubstr("max_read=" + std::to_string(kMaxData)));
 }
 
+// Without a descriptor left UndefinedBehaviorSanitizer cannot look at objects.
+#ifndef __SANITIZE_ADDRESS__
 TEST(MountTest, ServesWithTheDescriptorsThereAre) {
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -147,6 +149,7 @@ TEST(MountTest, ServesWithTheDescriptorsThereAre) {
   ASSERT_TRUE(WriteFile(tree / "a", "x"));
   EXPECT_EQ(ReadFile(tree / "a"), "x");
 }
+#endif
 
 TEST(MountTest, ErrorsSayWhatToDo) {
   auto fd = OpenAndMount("/nonexistent/directory", {});
