@@ -39,7 +39,6 @@ Inode::Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t
       ctime_(now),
       btime_(now),
       xattrs_(file.xattrs.empty() ? nullptr : std::make_unique<XattrMap>(file.xattrs)) {
-  absl::MutexLock lock(&mu_);
   SetModeFlag(kHasAcl, FindXattr(kAclAccessXattr) != nullptr);
   SetModeFlag(kHasDefaultAcl, FindXattr(kAclDefaultXattr) != nullptr);
 }

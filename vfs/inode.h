@@ -190,7 +190,10 @@ class Inode : public state::Object {
 
  protected:
   Inode() = default;
-  Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink, TimeNs now);
+  // Without its own lock, as in destructors: abseil's deadlock detector would remember each inode
+  // that was locked with its directory locked.
+  Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink,
+        TimeNs now) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   // Changes the size of a regular file's data; the attributes follow in the caller.
   // Errors: EINVAL, EFBIG, ENOSPC, EIO.

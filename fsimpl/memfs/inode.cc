@@ -31,7 +31,6 @@ RefPtr<MemInode> MakeInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs n
 
 MemInode::~MemInode() {
   if (!has_filesystem() || released()) return;
-  absl::MutexLock lock(&mu());
   fs().ReleaseBytes(static_cast<uint64_t>(XattrBytes()));
   fs().ReleaseInode();
 }

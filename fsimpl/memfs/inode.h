@@ -26,7 +26,7 @@ class MemInode : public vfs::Inode {
   // Requires: charged to the filesystem already.
   MemInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now)
       : Inode(fs, fs.NextIno(), file, nlink, now) {}
-  ~MemInode() override;
+  ~MemInode() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   void ReleaseUnlinked() override;
   absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
@@ -69,7 +69,8 @@ class DirectoryInode final : public MemInode {
 
 class RegularInode final : public MemInode {
  public:
-  RegularInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now);
+  RegularInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink,
+               TimeNs now) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   ~RegularInode() override;
 
   void FillStat(vfs::Stat& stat) const override;

@@ -22,7 +22,6 @@ constexpr uint64_t kPage = 4096;
 
 RegularInode::RegularInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now)
     : MemInode(fs, file, nlink, now) {
-  absl::MutexLock lock(&mu());
   set_linkable(file.linkable);
 }
 
