@@ -36,7 +36,6 @@ MemInode::~MemInode() {
 }
 
 void MemInode::ReleaseUnlinked() {
-  absl::MutexLock lock(&mu());
   fs().ReleaseBytes(static_cast<uint64_t>(XattrBytes()));
   fs().ReleaseInode();
 }

@@ -28,7 +28,8 @@ class MemInode : public vfs::Inode {
       : Inode(fs, fs.NextIno(), file, nlink, now) {}
   ~MemInode() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
-  void ReleaseUnlinked() override;
+  // Nobody changes the file any more.
+  void ReleaseUnlinked() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
