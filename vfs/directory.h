@@ -6,9 +6,8 @@
 //   - a hash table by name, read without a lock (open addressing; a slot is a dentry pointer with
 //     16 bits of its name's hash in the upper bits, so that most misses touch no dentry);
 //   - the order in which readdir returns them: an array sorted by position, in which removed
-//   entries
-//     leave a mark until half of it is marks. Positions only grow, so one that a reader keeps stays
-//     valid whatever is added or removed, and after a restore.
+//     entries leave a mark until half of it is marks. Positions only grow, so one that a reader
+//     keeps stays valid whatever is added or removed, and after a restore.
 //
 // A lock-free miss counts only if no writer was at work meanwhile (seq_): otherwise the lookup is
 // done again under mu.

@@ -214,7 +214,6 @@ class Inode : public state::Object {
   // False only while what a failed load has made is taken down.
   bool has_filesystem() const { return static_cast<bool>(filesystem_); }
   // Whether a file without a link may get its first one (linkat(2) after O_TMPFILE).
-  bool linkable() const ABSL_SHARED_LOCKS_REQUIRED(mu_) { return linkable_; }
   void set_linkable(bool on) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { linkable_ = on; }
   static bool TakeLinkable(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu_) {
     return std::exchange(inode.linkable_, false);
