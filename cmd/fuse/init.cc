@@ -11,11 +11,11 @@ namespace stasis::fuse {
 namespace {
 
 // docs/fuse.md says why these and no others.
-constexpr uint64_t kWantedFlags = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
-                                  FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
-                                  FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 | FUSE_MAX_PAGES |
-                                  FUSE_CACHE_SYMLINKS | FUSE_POSIX_ACL | FUSE_DONT_MASK |
-                                  FUSE_SETXATTR_EXT | FUSE_INIT_EXT | kNoExportSupport;
+constexpr uint64_t kWantedFlags =
+    FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS |
+    FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 |
+    FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT |
+    FUSE_INIT_EXT | FUSE_NO_OPEN_SUPPORT | kNoExportSupport;
 
 // What images may say that older versions have written.
 constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT | kHasResend;
@@ -35,7 +35,7 @@ uint32_t PageSize() {
 
 uint32_t MaxPages() { return kMaxData / PageSize(); }
 
-Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages) {
+Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& wishes) {
   if (message.size() < kOldestInitSize) return Err(EINVAL);
   fuse_init_in in{};
   std::memcpy(&in, message.data(), std::min(message.size(), sizeof(in)));
@@ -50,7 +50,10 @@ Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pa
   uint64_t offered = in.flags;
   if ((offered & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32;
   result.flags_ = offered & kWantedFlags;
-  const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? max_pages : kPagesWithoutMaxPages;
+  if (wishes.ask_at_open) result.flags_ &= ~uint64_t{FUSE_NO_OPEN_SUPPORT};
+  // Who does not ask at open(2) must say in other words what O_TRUNC does.
+  if (result.opens_unasked()) result.flags_ &= ~uint64_t{FUSE_ATOMIC_O_TRUNC};
+  const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? wishes.max_pages : kPagesWithoutMaxPages;
   result.max_pages_ = std::clamp(pages, 1u, MaxPages());
   result.max_write_ = result.max_pages_ * PageSize();
   result.max_readahead_ = in.max_readahead;

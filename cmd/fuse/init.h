@@ -14,6 +14,12 @@
 
 namespace stasis::fuse {
 
+// What this server would like.
+struct Wishes {
+  uint32_t max_pages = 256;  // of READ and WRITE; MaxPages() at most
+  bool ask_at_open = false;  // ServerOptions::ask_at_open
+};
+
 // Of READ and WRITE, in bytes.
 inline constexpr uint32_t kMaxData = 1 << 20;
 
@@ -31,6 +37,8 @@ class Negotiated {
   // FUSE_* bits that both sides have, upper half from flags2.
   uint64_t flags() const { return flags_; }
   bool Has(uint64_t flag) const { return (flags_ & flag) != 0; }
+  // The kernel opens and closes regular files without asking; handle 0 is any of the node's.
+  bool opens_unasked() const { return Has(FUSE_NO_OPEN_SUPPORT); }
   uint32_t max_write() const { return max_write_; }          // bytes
   uint32_t max_readahead() const { return max_readahead_; }  // bytes
   uint32_t max_pages() const { return max_pages_; }
@@ -42,7 +50,7 @@ class Negotiated {
 
  private:
   STATE_SAVABLE(Negotiated);
-  friend Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages);
+  friend Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& wishes);
 
   uint32_t major_ = 0;
   uint32_t minor_ = 0;
@@ -54,7 +62,7 @@ class Negotiated {
 
 // Answers the payload of an INIT request.
 // Errors: EPROTO if the kernel's protocol is too old, EINVAL if the message is too short.
-Result<Negotiated> Negotiate(std::span<const std::byte> message, uint32_t max_pages);
+Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& wishes);
 
 }  // namespace stasis::fuse
 

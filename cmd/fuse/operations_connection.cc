@@ -6,7 +6,7 @@ namespace stasis::fuse {
 
 Result<void> Init(Call& call) {
   STASIS_ASSIGN_OR_RETURN(Negotiated negotiated,
-                          Negotiate(call.in().rest(), call.session().max_pages()));
+                          Negotiate(call.in().rest(), call.session().wishes()));
   // Without a page the kernel's version is newer than ours: it will ask again.
   if (negotiated.max_pages() != 0 && !call.state().SetNegotiated(negotiated)) return Err(EIO);
   fuse_init_out out{};

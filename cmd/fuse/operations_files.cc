@@ -20,8 +20,9 @@ constexpr uint32_t kFileReply = FOPEN_KEEP_CACHE | FOPEN_NOFLUSH;
 
 fuse_open_out AddHandle(Call& call, RefPtr<vfs::FileDescription> file, uint32_t flags) {
   fuse_open_out out{};
-  out.fh = call.state().handles().Add(std::move(file), flags);
   out.open_flags = kFileReply;
+  if (call.state().negotiated().opens_unasked()) return out;
+  out.fh = call.state().handles().Add(std::move(file), flags);
   call.reply().SetOpened(out.fh);
   return out;
 }
@@ -36,6 +37,8 @@ vfs::DropPrivileges DropOnTruncation(uint32_t open_flags) {
 Result<void> Open(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_open_in in, call.in().Take<fuse_open_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
+  // From which the kernel learns not to ask.
+  if (call.state().negotiated().opens_unasked()) return Err(ENOSYS);
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   if (node->at().inode().is_dir()) return Err(EISDIR);
   vfs::OpenOptions options;
@@ -83,9 +86,10 @@ Result<void> Tmpfile(Call& call) {
 Result<void> Read(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_read_in in, call.in().Take<fuse_read_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
-  STASIS_ASSIGN_OR_RETURN(size_t size,
-                          handle->file().PRead(in.offset, call.reply().Space(in.size)));
+  const int flags = O_RDONLY | (static_cast<int>(in.flags) & O_NOATIME);
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.GetFile(in.fh, call.header().nodeid, flags));
+  STASIS_ASSIGN_OR_RETURN(size_t size, file->PRead(in.offset, call.reply().Space(in.size)));
   call.reply().Commit(size);
   return {};
 }
@@ -94,8 +98,8 @@ Result<void> Write(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_write_in in, call.in().Take<fuse_write_in>());
   STASIS_ASSIGN_OR_RETURN(auto bytes, call.in().TakeBytes(in.size));
   STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
-  vfs::FileDescription& file = handle->file();
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.GetFile(in.fh, call.header().nodeid, O_WRONLY));
   // Pages of a shared mapping that are written back later are no write(2).
   const bool is_page_write = (in.write_flags & FUSE_WRITE_CACHE) != 0;
   if (is_page_write) {
@@ -103,11 +107,11 @@ Result<void> Write(Call& call) {
   } else {
     const vfs::DropPrivileges drop{.set_ids = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0,
                                    .capabilities = true};
-    STASIS_ASSIGN_OR_RETURN(bool changed, file.inode().Drop(call.Complete(drop, file.inode()),
-                                                            call.vfs().clock().Now()));
+    STASIS_ASSIGN_OR_RETURN(bool changed, file->inode().Drop(call.Complete(drop, file->inode()),
+                                                             call.vfs().clock().Now()));
     if (changed) call.reply().SetChanged(call.header().nodeid);
   }
-  STASIS_ASSIGN_OR_RETURN(size_t size, file.PWrite(in.offset, bytes));
+  STASIS_ASSIGN_OR_RETURN(size_t size, file->PWrite(in.offset, bytes));
   // The kernel takes written pages for clean however many bytes the reply says.
   if (is_page_write && size < bytes.size()) return Err(ENOSPC);
   fuse_write_out out{};
@@ -118,6 +122,8 @@ Result<void> Write(Call& call) {
 Result<void> Release(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_release_in in, call.in().Take<fuse_release_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
+  // Of a file that was created before the kernel had learnt not to ask.
+  if (in.fh == 0 && call.state().negotiated().opens_unasked()) return {};
   if (call.state().handles().Remove(in.fh) == nullptr) return Err(EBADF);
   return {};
 }
@@ -125,8 +131,9 @@ Result<void> Release(Call& call) {
 Result<void> Fsync(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_fsync_in in, call.in().Take<fuse_fsync_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
-  return handle->file().Sync();
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.GetFile(in.fh, call.header().nodeid, O_RDONLY));
+  return file->Sync();
 }
 
 }  // namespace stasis::fuse

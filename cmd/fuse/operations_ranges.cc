@@ -25,11 +25,12 @@ Result<uint64_t> Copy(Call& call, uint64_t most) {
   STASIS_ASSIGN_OR_RETURN(auto in, call.in().Take<fuse_copy_file_range_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
   if (in.flags != 0) return Err(EINVAL);
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> from, call.GetHandle(in.fh_in));
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> to, call.GetHandle(in.fh_out));
-  STASIS_RETURN_IF_ERROR(DropCapabilities(call, to->file().inode()));
-  return vfs::FileDescription::CopyRange(from->file(), in.off_in, to->file(), in.off_out,
-                                         std::min(in.len, most));
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> from,
+                          call.GetFile(in.fh_in, call.header().nodeid, O_RDONLY));
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> to,
+                          call.GetFile(in.fh_out, in.nodeid_out, O_WRONLY));
+  STASIS_RETURN_IF_ERROR(DropCapabilities(call, to->inode()));
+  return vfs::FileDescription::CopyRange(*from, in.off_in, *to, in.off_out, std::min(in.len, most));
 }
 
 }  // namespace
@@ -38,20 +39,22 @@ Result<uint64_t> Copy(Call& call, uint64_t most) {
 Result<void> Lseek(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_lseek_in in, call.in().Take<fuse_lseek_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.GetFile(in.fh, call.header().nodeid, O_RDONLY));
   if (in.whence != SEEK_DATA && in.whence != SEEK_HOLE) return Err(EINVAL);
   fuse_lseek_out out{};
-  STASIS_ASSIGN_OR_RETURN(
-      out.offset, handle->file().inode().SeekExtent(in.offset, static_cast<int>(in.whence)));
+  STASIS_ASSIGN_OR_RETURN(out.offset,
+                          file->inode().SeekExtent(in.offset, static_cast<int>(in.whence)));
   return call.reply().AppendStruct(out);
 }
 
 Result<void> Fallocate(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_fallocate_in in, call.in().Take<fuse_fallocate_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
-  STASIS_RETURN_IF_ERROR(handle->file().Allocate(static_cast<int>(in.mode), in.offset, in.length));
-  return DropCapabilities(call, handle->file().inode());
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          call.GetFile(in.fh, call.header().nodeid, O_WRONLY));
+  STASIS_RETURN_IF_ERROR(file->Allocate(static_cast<int>(in.mode), in.offset, in.length));
+  return DropCapabilities(call, file->inode());
 }
 
 Result<void> CopyFileRange(Call& call) {

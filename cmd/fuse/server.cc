@@ -58,7 +58,7 @@ Server::Server(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
     : options_(Checked(options)),
       state_(std::move(state)),
       session_(std::make_unique<Session>(std::move(vfs), state_, options_.cache_seconds,
-                                         options_.max_pages)),
+                                         Wishes{options_.max_pages, options_.ask_at_open})),
       parked_(std::make_unique<ParkedRequests>()) {}
 
 Server::~Server() { Stop(); }

@@ -2,6 +2,8 @@
 
 #include "cmd/fuse/session.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "cmd/fuse/attributes.h"
@@ -57,6 +59,19 @@ Result<RefPtr<Handle>> Call::GetHandle(uint64_t number) const {
   RefPtr<Handle> handle = state().handles().Find(number);
   if (handle == nullptr) return Err(EBADF);
   return handle;
+}
+
+Result<RefPtr<vfs::FileDescription>> Call::GetFile(uint64_t handle, uint64_t node,
+                                                   int flags) const {
+  if (handle != 0) {
+    STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> found, GetHandle(handle));
+    return RefPtr<vfs::FileDescription>(&found->file());
+  }
+  if (!state().negotiated().opens_unasked()) return Err(EBADF);
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> found, GetNode(node));
+  vfs::OpenOptions options;
+  options.flags = flags | O_NOFOLLOW;
+  return vfs().OpenAt(creds_, At(*found), options);
 }
 
 fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cmd/fuse/fuse_state.h"
+#include "cmd/fuse/init.h"
 #include "cmd/fuse/reply.h"
 #include "cmd/fuse/request.h"
 #include "state/base/ref_ptr.h"
@@ -23,11 +24,11 @@ namespace stasis::fuse {
 class Session {
  public:
   Session(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state, uint64_t cache_seconds,
-          uint32_t max_pages)
+          const Wishes& wishes)
       : vfs_(std::move(vfs)),
         state_(std::move(state)),
         cache_seconds_(cache_seconds),
-        max_pages_(max_pages) {}
+        wishes_(wishes) {}
 
   // Runs a request. The error is what the caller of the system call gets; EINVAL also if the
   // message is malformed, ENOSYS if nothing serves its opcode.
@@ -38,7 +39,7 @@ class Session {
 
   vfs::VirtualFilesystem& vfs() const { return *vfs_; }
   FuseState& state() const { return *state_; }
-  uint32_t max_pages() const { return max_pages_; }
+  const Wishes& wishes() const { return wishes_; }
 
   // For how long the kernel may keep names, and the attributes of a file.
   uint64_t cache_seconds() const { return cache_seconds_; }
@@ -56,7 +57,7 @@ class Session {
   const RefPtr<vfs::VirtualFilesystem> vfs_;
   const RefPtr<FuseState> state_;
   const uint64_t cache_seconds_;
-  const uint32_t max_pages_;
+  const Wishes wishes_;
   std::atomic<uint64_t> page_writes_{0};
 };
 
@@ -94,6 +95,10 @@ class Call {
   Result<RefPtr<Node>> GetNode(uint64_t number) const;
   // Errors: EBADF.
   Result<RefPtr<Handle>> GetHandle(uint64_t number) const;
+  // The open file that a request means: a handle, or 0 for the file of a node that the kernel has
+  // opened without asking, which is opened here for as long as the request takes. `flags` as for
+  // open(2): what the request needs. Errors: EBADF, ESTALE, those of OpenAt.
+  Result<RefPtr<vfs::FileDescription>> GetFile(uint64_t handle, uint64_t node, int flags) const;
 
   // Paths below a node, for the operations of vfs. Borrow their arguments.
   vfs::PathOperation At(const Node& node) const { return {state().root(), node.at(), {}}; }

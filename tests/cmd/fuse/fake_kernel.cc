@@ -75,12 +75,12 @@ void FakeKernel::Connect() {
 
 FakeKernel::~FakeKernel() { server_.reset(); }
 
-FakeReply FakeKernel::Init() {
+FakeReply FakeKernel::Init(uint32_t offered) {
   fuse_init_in in{};
   in.major = FUSE_KERNEL_VERSION;
   in.minor = kNewestMinorVersion;
   in.max_readahead = 1 << 17;
-  in.flags = ~0u;
+  in.flags = offered;
   in.flags2 = ~0u;
   return Call(FUSE_INIT, 0, Payload().Struct(in));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files through a real mount: what is in them.
+// Files through a real mount: what is in them. With a kernel that asks at open(2), and one that
+// does not.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,18 +16,54 @@
 namespace stasis::fuse {
 namespace {
 
-class MountFilesTest : public testing::Test {
+// The parameter: ServerOptions::ask_at_open.
+class MountFilesTest : public testing::TestWithParam<bool> {
  protected:
-  MountedTree tree_;
+  uint64_t Requests(uint32_t opcode) { return tree_.Count().stats.by_opcode[opcode]; }
+
+  MountedTree tree_{60, {.ask_at_open = GetParam()}};
 };
 
-TEST_F(MountFilesTest, WhatIsWrittenIsRead) {
+std::string NameOf(const testing::TestParamInfo<bool>& test) {
+  return test.param ? "AskedAtOpen" : "OpenedUnasked";
+}
+
+INSTANTIATE_TEST_SUITE_P(, MountFilesTest, testing::Bool(), NameOf);
+
+TEST_P(MountFilesTest, OpenAndCloseAskOnceAtMostIfUnasked) {
+  ASSERT_TRUE(WriteFile(tree_ / "a", "hello"));
+  const uint64_t opens = Requests(FUSE_OPEN);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(ReadFile(tree_ / "a"), "hello");
+  if (GetParam()) {
+    EXPECT_EQ(Requests(FUSE_OPEN) - opens, 10u);
+  } else {
+    EXPECT_LE(Requests(FUSE_OPEN), 1u);
+    EXPECT_LE(Requests(FUSE_RELEASE), 1u);
+    EXPECT_EQ(tree_.Count().handles, 0u);
+  }
+}
+
+TEST_P(MountFilesTest, DeletedFileThatIsOpenIsReadAndWritten) {
+  ASSERT_TRUE(WriteFile(tree_ / "a", "hello"));
+  UniqueFd fd = Open(tree_ / "a", O_RDWR);
+  ASSERT_EQ(unlink((tree_ / "a").c_str()), 0);
+  ASSERT_EQ(pwrite(fd.get(), "HE", 2, 0), 2);
+  posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  char text[6] = {};
+  ASSERT_EQ(pread(fd.get(), text, 5, 0), 5);
+  EXPECT_STREQ(text, "HEllo");
+  struct stat status;
+  ASSERT_EQ(fstat(fd.get(), &status), 0);
+  EXPECT_EQ(status.st_nlink, 0u);
+}
+
+TEST_P(MountFilesTest, WhatIsWrittenIsRead) {
   ASSERT_TRUE(WriteFile(tree_ / "a", "hello"));
   EXPECT_EQ(ReadFile(tree_ / "a"), "hello");
   EXPECT_EQ(StatOf(tree_ / "a").st_size, 5);
 }
 
-TEST_F(MountFilesTest, LargeFile) {
+TEST_P(MountFilesTest, LargeFile) {
   std::string content(5'000'000, 0);
   for (size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 + i / 1000);
   ASSERT_TRUE(WriteFile(tree_ / "a", content));
@@ -35,7 +72,7 @@ TEST_F(MountFilesTest, LargeFile) {
   EXPECT_TRUE(ReadFile(tree_ / "a") == content);
 }
 
-TEST_F(MountFilesTest, Append) {
+TEST_P(MountFilesTest, Append) {
   ASSERT_TRUE(WriteFile(tree_ / "a", "one"));
   UniqueFd fd = Open(tree_ / "a", O_WRONLY | O_APPEND);
   ASSERT_EQ(write(fd.get(), "two", 3), 3);
@@ -43,7 +80,7 @@ TEST_F(MountFilesTest, Append) {
   EXPECT_EQ(ReadFile(tree_ / "a"), "onetwothree");
 }
 
-TEST_F(MountFilesTest, OpenTruncates) {
+TEST_P(MountFilesTest, OpenTruncates) {
   ASSERT_TRUE(WriteFile(tree_ / "a", "long content"));
   UniqueFd fd = Open(tree_ / "a", O_RDWR | O_TRUNC);
   EXPECT_EQ(StatOf(tree_ / "a").st_size, 0);
@@ -51,14 +88,14 @@ TEST_F(MountFilesTest, OpenTruncates) {
   EXPECT_EQ(ReadFile(tree_ / "a"), "x");
 }
 
-TEST_F(MountFilesTest, TruncateCutsAndGrows) {
+TEST_P(MountFilesTest, TruncateCutsAndGrows) {
   ASSERT_TRUE(WriteFile(tree_ / "a", "abcdef"));
   ASSERT_EQ(truncate((tree_ / "a").c_str(), 2), 0);
   ASSERT_EQ(truncate((tree_ / "a").c_str(), 4), 0);
   EXPECT_EQ(ReadFile(tree_ / "a"), std::string("ab\0\0", 4));
 }
 
-TEST_F(MountFilesTest, DeletedOpenFile) {
+TEST_P(MountFilesTest, DeletedOpenFile) {
   ASSERT_TRUE(WriteFile(tree_ / "a", "still here"));
   UniqueFd fd = Open(tree_ / "a", O_RDWR);
   ASSERT_EQ(unlink((tree_ / "a").c_str()), 0);
@@ -77,7 +114,7 @@ TEST_F(MountFilesTest, DeletedOpenFile) {
   EXPECT_EQ(pread(again.get(), buffer, sizeof(buffer), 0), 14);
 }
 
-TEST_F(MountFilesTest, SharedMapping) {
+TEST_P(MountFilesTest, SharedMapping) {
   ASSERT_TRUE(WriteFile(tree_ / "a", std::string(8192, 'a')));
   UniqueFd fd = Open(tree_ / "a", O_RDWR);
   auto* memory =
@@ -93,7 +130,7 @@ TEST_F(MountFilesTest, SharedMapping) {
 }
 
 // Pages written back through a handle that appends go where they belong.
-TEST_F(MountFilesTest, SharedMappingOfAnAppendingDescription) {
+TEST_P(MountFilesTest, SharedMappingOfAnAppendingDescription) {
   ASSERT_TRUE(WriteFile(tree_ / "a", std::string(4096, 'a')));
   UniqueFd fd = Open(tree_ / "a", O_RDWR | O_APPEND);
   auto* memory =
@@ -106,7 +143,7 @@ TEST_F(MountFilesTest, SharedMappingOfAnAppendingDescription) {
   EXPECT_EQ(StatOf(tree_ / "a").st_size, 4096);
 }
 
-TEST_F(MountFilesTest, SparseFile) {
+TEST_P(MountFilesTest, SparseFile) {
   UniqueFd fd = Open(tree_ / "a", O_RDWR | O_CREAT);
   const off_t far = off_t{1} << 40;
   ASSERT_EQ(pwrite(fd.get(), "data", 4, far), 4);
@@ -121,14 +158,14 @@ TEST_F(MountFilesTest, SparseFile) {
   EXPECT_EQ(lseek(fd.get(), 0, SEEK_END), far + 4);
 }
 
-TEST_F(MountFilesTest, ErrorsOfFarOffsets) {
+TEST_P(MountFilesTest, ErrorsOfFarOffsets) {
   UniqueFd fd = Open(tree_ / "a", O_RDWR | O_CREAT);
   EXPECT_EQ(ErrorOf(pwrite(fd.get(), "x", 1, INT64_MAX)), EINVAL);
   EXPECT_EQ(pwrite(fd.get(), "x", 1, INT64_MAX - 1), 1) << "as on tmpfs";
   EXPECT_EQ(ErrorOf(ftruncate(fd.get(), -1)), EINVAL);
 }
 
-TEST_F(MountFilesTest, ParallelCreate) {
+TEST_P(MountFilesTest, ParallelCreate) {
   constexpr int kThreads = 8;
   constexpr int kFiles = 500;
   std::vector<std::thread> threads;
@@ -148,7 +185,7 @@ TEST_F(MountFilesTest, ParallelCreate) {
   EXPECT_EQ(tree_.Count().handles, 0u);
 }
 
-TEST_F(MountFilesTest, SystemCallsThatCopy) {
+TEST_P(MountFilesTest, SystemCallsThatCopy) {
   const std::string content(3'000'000, 'c');
   ASSERT_TRUE(WriteFile(tree_ / "a", content));
   UniqueFd from = Open(tree_ / "a", O_RDONLY);
@@ -164,7 +201,7 @@ TEST_F(MountFilesTest, SystemCallsThatCopy) {
   EXPECT_EQ(StatOf(tree_ / "b").st_size, 4'000'000);
 }
 
-TEST_F(MountFilesTest, ForgottenNodesAreFreed) {
+TEST_P(MountFilesTest, ForgottenNodesAreFreed) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(WriteFile(tree_ / std::to_string(i), "x"));
   EXPECT_EQ(tree_.Count().nodes, 100u);
   for (int i = 0; i < 100; ++i) ASSERT_EQ(unlink((tree_ / std::to_string(i)).c_str()), 0);

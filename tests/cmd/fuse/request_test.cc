@@ -94,7 +94,7 @@ fuse_init_in InitOf(uint32_t major, uint32_t minor) {
 }
 
 TEST(NegotiateTest, AgreesOnWhatBothHave) {
-  auto result = Negotiate(BytesOf(InitOf(7, 38)), 256);
+  auto result = Negotiate(BytesOf(InitOf(7, 38)), {});
   ASSERT_TRUE(result);
   EXPECT_TRUE(result->done());
   EXPECT_TRUE(result->Valid());
@@ -102,7 +102,7 @@ TEST(NegotiateTest, AgreesOnWhatBothHave) {
   EXPECT_EQ(result->max_write(), 1u << 20);
   EXPECT_EQ(result->max_readahead(), 1u << 17);
   for (uint64_t flag :
-       {FUSE_PARALLEL_DIROPS, FUSE_HANDLE_KILLPRIV_V2, FUSE_DO_READDIRPLUS, FUSE_ATOMIC_O_TRUNC,
+       {FUSE_PARALLEL_DIROPS, FUSE_HANDLE_KILLPRIV_V2, FUSE_DO_READDIRPLUS, FUSE_NO_OPEN_SUPPORT,
         FUSE_CACHE_SYMLINKS, FUSE_POSIX_ACL, FUSE_DONT_MASK, FUSE_SETXATTR_EXT}) {
     EXPECT_TRUE(result->Has(flag)) << flag;
   }
@@ -114,25 +114,41 @@ TEST(NegotiateTest, AgreesOnWhatBothHave) {
   EXPECT_FALSE(result->Has(kHasResend)) << "a request sent again would run twice";
 }
 
+TEST(NegotiateTest, EitherAskedAtOpenOrToTruncateApart) {
+  auto unasked = Negotiate(BytesOf(InitOf(7, 38)), {});
+  EXPECT_TRUE(unasked->opens_unasked());
+  EXPECT_FALSE(unasked->Has(FUSE_ATOMIC_O_TRUNC));
+
+  auto asked = Negotiate(BytesOf(InitOf(7, 38)), {.ask_at_open = true});
+  EXPECT_FALSE(asked->opens_unasked());
+  EXPECT_TRUE(asked->Has(FUSE_ATOMIC_O_TRUNC));
+
+  fuse_init_in in = InitOf(7, 38);
+  in.flags &= ~uint32_t{FUSE_NO_OPEN_SUPPORT};
+  auto not_offered = Negotiate(BytesOf(in), {});
+  EXPECT_FALSE(not_offered->opens_unasked());
+  EXPECT_TRUE(not_offered->Has(FUSE_ATOMIC_O_TRUNC));
+}
+
 TEST(NegotiateTest, NewerKernelGetsOurVersion) {
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 1000)), 256)->minor(), kNewestMinorVersion);
-  auto next_major = Negotiate(BytesOf(InitOf(8, 0)), 256);
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 1000)), {})->minor(), kNewestMinorVersion);
+  auto next_major = Negotiate(BytesOf(InitOf(8, 0)), {});
   ASSERT_TRUE(next_major);
   EXPECT_EQ(next_major->major(), 7u);
   EXPECT_EQ(next_major->max_pages(), 0u);
 }
 
 TEST(NegotiateTest, RefusesOldKernelsAndShortMessages) {
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 12)), 256).error(), Errno(EPROTO));
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(6, 40)), 256).error(), Errno(EPROTO));
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)).first(8), 256).error(), Errno(EINVAL));
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 12)), {}).error(), Errno(EPROTO));
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(6, 40)), {}).error(), Errno(EPROTO));
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)).first(8), {}).error(), Errno(EINVAL));
 }
 
 TEST(NegotiateTest, SmallRequestsWithoutMaxPages) {
   fuse_init_in in = InitOf(7, 38);
   in.flags &= ~static_cast<uint32_t>(FUSE_MAX_PAGES);
-  EXPECT_EQ(Negotiate(BytesOf(in), 256)->max_write(), std::min(32u * PageSize(), kMaxData));
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)), 100'000)->max_pages(), MaxPages());
+  EXPECT_EQ(Negotiate(BytesOf(in), {})->max_write(), std::min(32u * PageSize(), kMaxData));
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)), {.max_pages = 100'000})->max_pages(), MaxPages());
 }
 
 TEST(AttributesTest, TimesBeforeTheEpoch) {

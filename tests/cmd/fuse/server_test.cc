@@ -283,6 +283,40 @@ TEST_F(ServerTest, DeletedOpenFileLivesUntilRelease) {
   EXPECT_EQ(kernel_.server().state()->handles().size(), 0u);
 }
 
+TEST_F(ServerTest, AKernelThatOpensUnaskedNeedsNoHandle) {
+  kernel_.Init(~0u);
+  kernel_.tree().MakeFile("a");
+  const uint64_t node = NodeOf("a");
+  EXPECT_EQ(kernel_.Call(FUSE_OPEN, node, Payload().Struct(fuse_open_in{})).error, ENOSYS);
+  fuse_write_in write{};
+  write.size = 5;
+  EXPECT_EQ(kernel_.Call(FUSE_WRITE, node, Payload().Struct(write).Raw("hello", 5)).error, 0);
+  ASSERT_EQ(kernel_.Call(FUSE_UNLINK, FUSE_ROOT_ID, Payload().Text("a")).error, 0);
+  fuse_read_in read{};
+  read.size = 100;
+  EXPECT_EQ(kernel_.Call(FUSE_READ, node, Payload().Struct(read)).payload.size(), 5u);
+  EXPECT_EQ(kernel_.Call(FUSE_READ, FUSE_ROOT_ID, Payload().Struct(read)).error, EISDIR);
+  EXPECT_EQ(kernel_.Call(FUSE_READ, 12345, Payload().Struct(read)).error, ESTALE);
+  EXPECT_EQ(kernel_.Call(FUSE_FSYNC, node, Payload().Struct(fuse_fsync_in{})).error, 0);
+
+  // Created before the kernel has learnt not to ask, and released then.
+  const FakeReply created =
+      kernel_.Call(FUSE_CREATE, FUSE_ROOT_ID, Payload().Struct(fuse_create_in{}).Text("b"));
+  EXPECT_EQ(created.error, 0);
+  EXPECT_EQ(kernel_.Call(FUSE_RELEASE, node, Payload().Struct(fuse_release_in{})).error, 0);
+  EXPECT_EQ(kernel_.server().state()->handles().size(), 0u);
+}
+
+TEST_F(ServerTest, AKernelThatAsksNeedsAHandle) {
+  kernel_.Init();
+  kernel_.tree().MakeFile("a");
+  const uint64_t node = NodeOf("a");
+  fuse_read_in read{};
+  read.size = 100;
+  EXPECT_EQ(kernel_.Call(FUSE_READ, node, Payload().Struct(read)).error, EBADF);
+  EXPECT_EQ(kernel_.Call(FUSE_RELEASE, node, Payload().Struct(fuse_release_in{})).error, EBADF);
+}
+
 TEST_F(ServerTest, ReaddirOfTooLittleRoom) {
   kernel_.Init();
   fuse_read_in in{};
