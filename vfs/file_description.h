@@ -78,6 +78,10 @@ class FileDescription : public state::Object {
   // Errors: EBADF, ENOTDIR, ENOENT of a removed directory, EIO.
   Result<void> IterateDirectory(uint64_t position,
                                 absl::FunctionRef<bool(const DirectoryEntry&)> fn);
+  // Where the current listing ends, in positions; 0 before the first. To be handed on when a
+  // listing goes on with another description.
+  uint64_t listing_end() const { return listing_end_.load(std::memory_order_relaxed); }
+  void set_listing_end(uint64_t end) { listing_end_.store(end, std::memory_order_relaxed); }
   // The same at the description's own position, as getdents(2).
   Result<void> ReadDirectory(absl::FunctionRef<bool(const DirectoryEntry&)> fn)
       ABSL_LOCKS_EXCLUDED(offset_mu_);

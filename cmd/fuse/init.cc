@@ -15,7 +15,7 @@ constexpr uint64_t kWantedFlags =
     FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS |
     FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 |
     FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT |
-    FUSE_INIT_EXT | FUSE_NO_OPEN_SUPPORT | kNoExportSupport;
+    FUSE_INIT_EXT | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT | kNoExportSupport;
 
 // What images may say that older versions have written.
 constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT | kHasResend;
@@ -50,7 +50,8 @@ Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& w
   uint64_t offered = in.flags;
   if ((offered & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32;
   result.flags_ = offered & kWantedFlags;
-  if (wishes.ask_at_open) result.flags_ &= ~uint64_t{FUSE_NO_OPEN_SUPPORT};
+  if (wishes.ask_at_open)
+    result.flags_ &= ~uint64_t{FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT};
   // Who does not ask at open(2) must say in other words what O_TRUNC does.
   if (result.opens_unasked()) result.flags_ &= ~uint64_t{FUSE_ATOMIC_O_TRUNC};
   const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? wishes.max_pages : kPagesWithoutMaxPages;

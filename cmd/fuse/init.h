@@ -37,8 +37,9 @@ class Negotiated {
   // FUSE_* bits that both sides have, upper half from flags2.
   uint64_t flags() const { return flags_; }
   bool Has(uint64_t flag) const { return (flags_ & flag) != 0; }
-  // The kernel opens and closes regular files without asking; handle 0 is any of the node's.
+  // The kernel opens and closes files, or directories, without asking: handle 0 means the node's.
   bool opens_unasked() const { return Has(FUSE_NO_OPEN_SUPPORT); }
+  bool opens_directories_unasked() const { return Has(FUSE_NO_OPENDIR_SUPPORT); }
   uint32_t max_write() const { return max_write_; }          // bytes
   uint32_t max_readahead() const { return max_readahead_; }  // bytes
   uint32_t max_pages() const { return max_pages_; }

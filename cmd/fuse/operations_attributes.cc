@@ -8,7 +8,8 @@ namespace {
 
 Result<void> ReplyAttributes(Call& call, const vfs::Inode& inode) {
   fuse_attr_out out{};
-  out.attr_valid = call.session().attribute_seconds(inode);
+  call.reply().SetTold(call.header().nodeid);
+  out.attr_valid = call.session().cache_seconds();
   out.attr = ToAttr(call.session().StatOf(inode));
   return call.reply().AppendStruct(out);
 }
@@ -37,7 +38,8 @@ Result<void> Statx(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   StatxOut out{};
-  out.attr_valid = call.session().attribute_seconds(node->at().inode());
+  call.reply().SetTold(call.header().nodeid);
+  out.attr_valid = call.session().cache_seconds();
   out.stat = ToStatx(call.session().StatOf(node->at().inode()));
   return call.reply().AppendStruct(out);
 }

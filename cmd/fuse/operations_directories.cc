@@ -9,16 +9,38 @@
 namespace stasis::fuse {
 namespace {
 
+// Where the kernel is to go on with a listing. Without a handle of its own the listing's end goes
+// with the position, or a program that renames what it finds would find it again for ever. In
+// directories of ever so many names it does not fit; their listings end where they end by then.
+constexpr int kEndShift = 32;
+constexpr uint64_t kMaxEnd = uint64_t{1} << 30;
+constexpr uint64_t kWithoutEnd = uint64_t{1} << 62;
+
+uint64_t ToCookie(uint64_t position, uint64_t end) {
+  if (end >= kMaxEnd) return position | kWithoutEnd;
+  return position | end << kEndShift;
+}
+
+struct ListingPlace {
+  uint64_t position;
+  uint64_t end;  // 0: unknown
+};
+
+ListingPlace FromCookie(uint64_t cookie) {
+  if ((cookie & kWithoutEnd) != 0) return {cookie & ~kWithoutEnd, 0};
+  return {cookie & ((uint64_t{1} << kEndShift) - 1), cookie >> kEndShift};
+}
+
 constexpr size_t Aligned(size_t size) { return FUSE_DIRENT_ALIGN(size); }
 
 // Fills a READDIR or READDIRPLUS reply. The directory is locked while names are collected, so nodes
 // and attributes are put in afterwards.
 class Listing {
  public:
-  Listing(Call& call, const Handle& handle, bool plus, size_t size)
-      : call_(call), handle_(handle), plus_(plus), size_(std::min(size, call.reply().room())) {}
+  Listing(Call& call, vfs::FileDescription& dir, bool plus, size_t size)
+      : call_(call), dir_(dir), plus_(plus), size_(std::min(size, call.reply().room())) {}
 
-  Result<void> Fill(uint64_t position);
+  Result<void> Fill(ListingPlace from);
 
  private:
   struct Found {
@@ -33,17 +55,18 @@ class Listing {
   Result<vfs::VirtualDentry> Resolve(const Found& found);
 
   Call& call_;
-  const Handle& handle_;
+  vfs::FileDescription& dir_;
   const bool plus_;
   const size_t size_;
   bool too_small_ = false;
   std::vector<Found> found_;
 };
 
-Result<void> Listing::Fill(uint64_t position) {
+Result<void> Listing::Fill(ListingPlace from) {
   if (plus_) found_.reserve(size_ / Aligned(sizeof(fuse_direntplus) + 16) + 1);
-  STASIS_RETURN_IF_ERROR(handle_.file().IterateDirectory(
-      position, [this](const vfs::DirectoryEntry& entry) { return Add(entry); }));
+  if (from.end != 0) dir_.set_listing_end(from.end);
+  STASIS_RETURN_IF_ERROR(dir_.IterateDirectory(
+      from.position, [this](const vfs::DirectoryEntry& entry) { return Add(entry); }));
   if (too_small_) return Err(EINVAL);
   for (const Found& found : found_) FillEntry(found);
   return {};
@@ -59,8 +82,8 @@ bool Listing::Add(const vfs::DirectoryEntry& entry) {
     return false;
   }
   fuse_dirent dirent{};
-  dirent.ino = call_.session().InoOf(handle_.file().inode().filesystem(), entry.ino);
-  dirent.off = entry.next_position;
+  dirent.ino = call_.session().InoOf(dir_.inode().filesystem(), entry.ino);
+  dirent.off = ToCookie(entry.next_position, dir_.listing_end());
   dirent.namelen = static_cast<uint32_t>(entry.name.size());
   dirent.type = entry.type >> 12;  // DT_*
   std::span<std::byte> space = reply.Space(size);
@@ -77,7 +100,7 @@ bool Listing::Add(const vfs::DirectoryEntry& entry) {
 }
 
 Result<vfs::VirtualDentry> Listing::Resolve(const Found& found) {
-  const vfs::VirtualDentry& dir = handle_.file().at();
+  const vfs::VirtualDentry& dir = dir_.at();
   if (found.dentry->is_mountpoint()) {
     return call_.vfs().GetDentryAt(call_.creds(), {call_.state().root(), dir, found.name});
   }
@@ -96,8 +119,9 @@ void Listing::FillEntry(const Found& found) {
 Result<void> List(Call& call, bool plus) {
   STASIS_ASSIGN_OR_RETURN(fuse_read_in in, call.in().Take<fuse_read_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> handle, call.GetHandle(in.fh));
-  return Listing(call, *handle, plus, in.size).Fill(in.offset);
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> dir,
+                          call.GetFile(in.fh, call.header().nodeid, O_RDONLY | O_DIRECTORY));
+  return Listing(call, *dir, plus, in.size).Fill(FromCookie(in.offset));
 }
 
 }  // namespace
@@ -105,6 +129,8 @@ Result<void> List(Call& call, bool plus) {
 Result<void> OpenDir(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_open_in in, call.in().Take<fuse_open_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
+  // From which the kernel learns not to ask.
+  if (call.state().negotiated().opens_directories_unasked()) return Err(ENOSYS);
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   if (!node->at().inode().is_dir()) return Err(ENOTDIR);
   vfs::OpenOptions options;

@@ -61,6 +61,8 @@ class Reply {
     looked_up_.clear();
     opened_ = 0;
     changed_ = 0;
+    told_ = 0;
+    changes_seen_ = 0;
     malformed_ = false;
   }
 
@@ -74,6 +76,13 @@ class Reply {
   void SetChanged(uint64_t node) { changed_ = node; }
   uint64_t changed() const { return changed_; }  // 0: none
 
+  // A node whose attributes it tells, besides those looked up.
+  void SetTold(uint64_t node) { told_ = node; }
+  uint64_t told() const { return told_; }  // 0: none
+  // Session's count of changes before the attributes were read.
+  void SetChangesSeen(uint64_t count) { changes_seen_ = count; }
+  uint64_t changes_seen() const { return changes_seen_; }
+
   // The message was wrong, not what it asked for.
   void SetMalformed() { malformed_ = true; }
   bool malformed() const { return malformed_; }
@@ -84,6 +93,8 @@ class Reply {
   absl::InlinedVector<uint64_t, 2> looked_up_;
   uint64_t opened_ = 0;
   uint64_t changed_ = 0;
+  uint64_t told_ = 0;
+  uint64_t changes_seen_ = 0;
   bool malformed_ = false;
 };
 

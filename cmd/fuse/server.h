@@ -54,8 +54,8 @@ struct ServerOptions {
   // For how long the kernel may keep names, attributes and missing names without asking. The
   // default says for ever, which is right while nobody else changes the tree.
   uint64_t cache_seconds = 1'000'000'000;
-  // Whether the kernel asks at each open and close of a regular file. It costs a round trip per
-  // open; needed where the tree must know what is open, or parts of it are mounted read-only.
+  // Whether the kernel asks at each open and close. It costs a round trip per open; needed where
+  // the tree must know what is open, or parts of it are mounted read-only.
   bool ask_at_open = false;
   // Largest READ and WRITE, in pages; MaxPages() at most.
   uint32_t max_pages = 256;

@@ -4,12 +4,38 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
-
 #include "cmd/fuse/attributes.h"
 #include "cmd/fuse/operations.h"
+#include "cmd/fuse/protocol.h"
 
 namespace stasis::fuse {
+namespace {
+
+// Whether the operation changes attributes of files that its reply does not tell. The kernel then
+// forgets them: those of the directories, of a file that has got or lost a name, and so on.
+bool ChangesAttributesUntold(uint32_t opcode) {
+  switch (opcode) {
+    case FUSE_MKNOD:
+    case FUSE_MKDIR:
+    case FUSE_SYMLINK:
+    case FUSE_CREATE:
+    case FUSE_LINK:
+    case FUSE_UNLINK:
+    case FUSE_RMDIR:
+    case FUSE_RENAME:
+    case FUSE_RENAME2:
+    case FUSE_SETXATTR:
+    case FUSE_REMOVEXATTR:
+    case FUSE_FALLOCATE:
+    case FUSE_COPY_FILE_RANGE:
+    case kOpCopyFileRange64:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 Result<void> Session::Run(const Request& request, Reply& reply) {
   const uint32_t opcode = request.header.opcode;
@@ -17,17 +43,15 @@ Result<void> Session::Run(const Request& request, Reply& reply) {
   if (operation == nullptr) return Err(ENOSYS);
   // Nothing is agreed upon before INIT.
   if (opcode != FUSE_INIT && !state_->initialized()) return Err(EIO);
+  reply.SetChangesSeen(changes_.load());
   Call call(*this, request, reply);
   Result<void> result = operation(call);
   if (call.in().malformed()) reply.SetMalformed();
+  if (result && ChangesAttributesUntold(opcode)) {
+    changes_.fetch_add(1);
+    reply.SetChangesSeen(reply.changes_seen() + 1);
+  }
   return result;
-}
-
-// A lookup and a change of the same directory may overtake each other on their way to the kernel,
-// which then has old attributes: not for ever.
-uint64_t Session::attribute_seconds(const vfs::Inode& inode) const {
-  constexpr uint64_t kOfDirectories = 1;
-  return inode.is_dir() ? std::min(kOfDirectories, cache_seconds_) : cache_seconds_;
 }
 
 vfs::Stat Session::StatOf(const vfs::Inode& inode) const {
@@ -67,8 +91,11 @@ Result<RefPtr<vfs::FileDescription>> Call::GetFile(uint64_t handle, uint64_t nod
     STASIS_ASSIGN_OR_RETURN(RefPtr<Handle> found, GetHandle(handle));
     return RefPtr<vfs::FileDescription>(&found->file());
   }
-  if (!state().negotiated().opens_unasked()) return Err(EBADF);
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> found, GetNode(node));
+  const Negotiated& negotiated = state().negotiated();
+  const bool unasked = found->at().inode().is_dir() ? negotiated.opens_directories_unasked()
+                                                    : negotiated.opens_unasked();
+  if (!unasked) return Err(EBADF);
   vfs::OpenOptions options;
   options.flags = flags | O_NOFOLLOW;
   return vfs().OpenAt(creds_, At(*found), options);
@@ -81,7 +108,7 @@ fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
   entry.nodeid = node->number();
   entry.generation = node->generation();
   entry.entry_valid = session_.cache_seconds();
-  entry.attr_valid = session_.attribute_seconds(file.inode());
+  entry.attr_valid = session_.cache_seconds();
   entry.attr = ToAttr(session_.StatOf(file.inode()));
   return entry;
 }

@@ -41,9 +41,12 @@ class Session {
   FuseState& state() const { return *state_; }
   const Wishes& wishes() const { return wishes_; }
 
-  // For how long the kernel may keep names, and the attributes of a file.
+  // For how long the kernel may keep names and attributes.
   uint64_t cache_seconds() const { return cache_seconds_; }
-  uint64_t attribute_seconds(const vfs::Inode& inode) const;
+
+  // Whether attributes that a reply told may have been changed since they were read, by an
+  // operation whose reply has overtaken it: then the kernel has kept old ones.
+  bool ChangedSince(const Reply& reply) const { return changes_.load() != reply.changes_seen(); }
 
   // What the kernel sees of a file.
   vfs::Stat StatOf(const vfs::Inode& inode) const;
@@ -59,6 +62,7 @@ class Session {
   const uint64_t cache_seconds_;
   const Wishes wishes_;
   std::atomic<uint64_t> page_writes_{0};
+  std::atomic<uint64_t> changes_{0};  // operations that have changed attributes untold
 };
 
 // One request on its way through a handler (operations.h).

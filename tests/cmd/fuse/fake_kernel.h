@@ -94,7 +94,7 @@ class FakeKernel {
   Server& server() { return *server_; }
 
   // Says INIT. Most requests are refused before. Offers everything but to open files unasked.
-  FakeReply Init(uint32_t offered = ~uint32_t{FUSE_NO_OPEN_SUPPORT});
+  FakeReply Init(uint32_t offered = ~uint32_t{FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT});
 
   // Sends a request and returns its id. The header's length is right.
   uint64_t Send(uint32_t opcode, uint64_t node, const Bytes& payload);

@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+#include <atomic>
 #include <ctime>
 #include <functional>
+#include <thread>
 
 #include "tests/cmd/fuse/file_system_calls.h"
 #include "tests/cmd/fuse/mounted_tree.h"
@@ -42,6 +44,32 @@ class MountAttributesTest : public testing::Test {
 
   MountedTree tree_;
 };
+
+// Replies may overtake each other on their way into the kernel, which keeps attributes for ever.
+TEST_F(MountAttributesTest, AreNeverOldOnesWhenReadDuringChanges) {
+  constexpr int kRounds = 300;
+  std::atomic<bool> done = false;
+  const auto read_forced = [&] {
+    struct statx status;
+    while (!done) {
+      for (const char* name : {"", "file"}) {
+        statx(AT_FDCWD, (tree_ / name).c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status);
+      }
+    }
+  };
+  std::thread readers[] = {std::thread(read_forced), std::thread(read_forced)};
+  for (int i = 0; i < kRounds; ++i) {
+    const std::string name = std::to_string(i);
+    ASSERT_TRUE(i != 0 || WriteFile(tree_ / "file", ""));
+    ASSERT_EQ(mkdir((tree_ / name).c_str(), 0755), 0);
+    ASSERT_EQ(link((tree_ / "file").c_str(), (tree_ / (name + "/link")).c_str()), 0);
+    usleep(i % 3 == 0 ? 200 : 0);
+    ASSERT_EQ(StatOf(tree_.path()).st_nlink, static_cast<nlink_t>(i + 3)) << i;
+    ASSERT_EQ(StatOf(tree_ / "file").st_nlink, static_cast<nlink_t>(i + 2)) << i;
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+}
 
 TEST_F(MountAttributesTest, NewFilesBelongToTheCaller) {
   ASSERT_EQ(AsUser([&] {

@@ -429,18 +429,36 @@ TEST(ServerNotificationTest, ASlowPeerDoesNotHoldTheGate) {
   }
 }
 
-TEST_F(ServerTest, DirectoriesAreNotRememberedForLong) {
+TEST_F(ServerTest, NamesAndAttributesAreRememberedForEver) {
   kernel_.Init();
-  kernel_.tree().MakeFile("a");
   kernel_.tree().MakeDirectory("d");
-  const auto file = kernel_.Lookup(FUSE_ROOT_ID, "a").As<fuse_entry_out>();
   const auto dir = kernel_.Lookup(FUSE_ROOT_ID, "d").As<fuse_entry_out>();
-  EXPECT_EQ(file.attr_valid, ServerOptions().cache_seconds);
   EXPECT_EQ(dir.entry_valid, ServerOptions().cache_seconds);
-  EXPECT_EQ(dir.attr_valid, 1u);
+  EXPECT_EQ(dir.attr_valid, ServerOptions().cache_seconds);
   const FakeReply reply =
       kernel_.Call(FUSE_GETATTR, dir.nodeid, Payload().Struct(fuse_getattr_in{}));
-  EXPECT_EQ(reply.As<fuse_attr_out>().attr_valid, 1u);
+  EXPECT_EQ(reply.As<fuse_attr_out>().attr_valid, ServerOptions().cache_seconds);
+}
+
+TEST_F(ServerTest, AListingGoesOnWithoutAHandleAndEndsWhereItBegan) {
+  kernel_.Init(~0u);
+  for (const char* name : {"a", "b", "c"}) kernel_.tree().MakeFile(name);
+  EXPECT_EQ(kernel_.Call(FUSE_OPENDIR, FUSE_ROOT_ID, Payload().Struct(fuse_open_in{})).error,
+            ENOSYS);
+  std::vector<std::string> names;
+  fuse_read_in in{};
+  in.size = 40;  // one entry
+  for (int i = 0; i < 10; ++i) {
+    const FakeReply reply = kernel_.Call(FUSE_READDIR, FUSE_ROOT_ID, Payload().Struct(in));
+    ASSERT_EQ(reply.error, 0);
+    if (reply.payload.empty()) break;
+    const auto entry = reply.As<fuse_dirent>();
+    names.emplace_back(reinterpret_cast<const char*>(reply.payload.data()) + FUSE_NAME_OFFSET,
+                       entry.namelen);
+    in.offset = entry.off;
+    kernel_.tree().MakeFile("new" + std::to_string(i));
+  }
+  EXPECT_THAT(names, testing::ElementsAre(".", "..", "a", "b", "c"));
 }
 
 TEST_F(ServerTest, FilesystemsBelowTheRootHaveNumbersOfTheirOwn) {
