@@ -76,7 +76,7 @@ absl::Status ServeUntilEnd(fuse::Server& server, const MountOptions& options,
     break;
   }
   server.Stop();
-  return unmounted;
+  return unmounted.ok() ? server.failure() : unmounted;
 }
 
 absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interrupted,
