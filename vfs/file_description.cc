@@ -3,6 +3,7 @@
 #include "vfs/file_description.h"
 
 #include <linux/falloc.h>
+#include <sys/inotify.h>
 
 #include <limits>
 #include <string>
@@ -21,17 +22,33 @@ constexpr int kCreationFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 
 constexpr uint64_t kMaxOffset = std::numeric_limits<int64_t>::max();
 
-VirtualFilesystem& VfsOf(const VirtualDentry& at) { return at.mount().filesystem().vfs(); }
-
 }  // namespace
 
-FileDescription::FileDescription(VirtualDentry at, const OpenOptions& options)
+FileDescription::FileDescription(VirtualDentry at, const OpenOptions& options, bool counted)
     : at_(std::move(at)),
       readable_(options.readable()),
       writable_(options.writable()),
+      executing_(options.execute),
+      counted_(counted),
       flags_(options.flags & ~kCreationFlags) {}
 
-FileDescription::~FileDescription() = default;
+FileDescription::~FileDescription() {
+  // Not of a load that failed: that one has let go of its file.
+  if (!at_.complete()) return;
+  const Filesystem& filesystem = at_.mount().filesystem();
+  if ((status_flags() & O_PATH) == 0 && filesystem.watches()->active())
+    filesystem.watches()->OnClose(at_.dentry(), writable_);
+  if (counted_) executing_ ? inode().EndExecuting() : inode().EndWriting();
+  if (locks_.load(std::memory_order_relaxed)) filesystem.file_locks()->Release(inode(), *this);
+}
+
+VirtualFilesystem& FileDescription::VfsOf(const VirtualDentry& at) {
+  return at.mount().filesystem().vfs();
+}
+
+void FileDescription::Report(uint32_t events) const {
+  at_.mount().filesystem().watches()->OnFile(at_.dentry(), events);
+}
 
 void FileDescription::SetStatusFlags(int flags) {
   int old = flags_.load(std::memory_order_relaxed);
@@ -54,7 +71,9 @@ Result<void> FileDescription::SetAttributes(const Credentials& creds, const SetS
   if (set.size && !writable_) return Err(EINVAL);
   MountWriter writer(at_.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
-  return inode().SetAttributes(creds, set, VfsOf(at_).clock().Now());
+  STASIS_RETURN_IF_ERROR(inode().SetAttributes(creds, set, VfsOf(at_).clock().Now()));
+  Report(EventsOf(set));
+  return {};
 }
 
 void FileDescription::TouchAtime() {
@@ -69,6 +88,7 @@ Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out)
   if (offset > kMaxOffset || out.size() > kMaxOffset - offset) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(const size_t done, inode().Read(offset, out));
   TouchAtime();
+  if (done != 0) Report(IN_ACCESS);
   return done;
 }
 
@@ -84,8 +104,10 @@ Result<size_t> FileDescription::DoWrite(std::span<const std::byte> bytes, uint64
   MountWriter writer(at_.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   const TimeNs now = VfsOf(at_).clock().Now();
-  if ((status_flags() & O_APPEND) != 0) return inode().Append(bytes, now, offset);
-  return inode().Write(*offset, bytes, now);
+  const bool append = (status_flags() & O_APPEND) != 0;
+  auto done = append ? inode().Append(bytes, now, offset) : inode().Write(*offset, bytes, now);
+  if (done && *done != 0) Report(IN_MODIFY);
+  return done;
 }
 
 Result<void> FileDescription::Allocate(int mode, uint64_t offset, uint64_t length) {
@@ -103,7 +125,9 @@ Result<void> FileDescription::Allocate(int mode, uint64_t offset, uint64_t lengt
   if ((mode & ~kModes) != 0) return Err(EOPNOTSUPP);
   MountWriter writer(at_.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
-  return inode().Allocate(mode, offset, length, VfsOf(at_).clock().Now());
+  STASIS_RETURN_IF_ERROR(inode().Allocate(mode, offset, length, VfsOf(at_).clock().Now()));
+  Report(IN_MODIFY);
+  return {};
 }
 
 Result<uint64_t> FileDescription::CopyRange(FileDescription& from, uint64_t from_offset,
@@ -125,6 +149,10 @@ Result<uint64_t> FileDescription::CopyRange(FileDescription& from, uint64_t from
   STASIS_ASSIGN_OR_RETURN(const uint64_t copied,
                           to.inode().CopyRange(from.inode(), from_offset, to_offset, length, now));
   from.TouchAtime();
+  if (copied != 0) {
+    from.Report(IN_ACCESS);
+    to.Report(IN_MODIFY);
+  }
   return copied;
 }
 
@@ -219,6 +247,7 @@ Result<void> FileDescription::IterateDirectory(uint64_t position,
   Operation operation(VfsOf(at_).gate());
   STASIS_RETURN_IF_ERROR(DoIterate(position, fn));
   TouchAtime();
+  Report(IN_ACCESS);
   return {};
 }
 
@@ -244,6 +273,13 @@ Result<void> FileDescription::Sync() {
 absl::Status FileDescription::AfterLoad(state::LoadContext& context) {
   if (!at_.complete()) return context.Invalid(*this, "at", "has no mount or no dentry");
   if (!at_.IsConsistent()) return context.Invalid(*this, "at", "is not in its mount's filesystem");
+  if (executing_ && (writable_ || !inode().is_regular()))
+    return context.Invalid(*this, "executing", "is for reading regular files only");
+  if (inode().is_regular() && (writable_ || executing_)) {
+    if (!(executing_ ? inode().BeginExecuting() : inode().BeginWriting()))
+      return context.Invalid(*this, "executing", "is of a file that is written and executed");
+    counted_ = true;
+  }
   return absl::OkStatus();
 }
 

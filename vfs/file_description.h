@@ -14,20 +14,25 @@
 
 #include <absl/functional/function_ref.h>
 #include <absl/synchronization/mutex.h>
+#include <fcntl.h>
 
 #include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "state/annotations.h"
 #include "state/base/result.h"
 #include "state/object.h"
+#include "vfs/file_locks.h"
 #include "vfs/options.h"
 #include "vfs/path_operation.h"
 #include "vfs/stat.h"
 
 namespace stasis::vfs {
+
+class VirtualFilesystem;
 
 // One entry of a directory, as the callback of IterateDirectory sees it.
 struct DirectoryEntry {
@@ -41,13 +46,17 @@ struct DirectoryEntry {
 // Thread-safe.
 class FileDescription : public state::Object {
  public:
-  FileDescription(VirtualDentry at, const OpenOptions& options);
+  // `counted`: the inode has been told that it is written or executed (Inode::BeginWriting), and
+  // will be told of the end.
+  FileDescription(VirtualDentry at, const OpenOptions& options, bool counted = false);
   ~FileDescription() override;
 
   const VirtualDentry& at() const { return at_; }
   Inode& inode() const { return at_.inode(); }
   bool readable() const { return readable_; }
   bool writable() const { return writable_; }
+  // Opened to run the file.
+  bool executing() const { return executing_; }
   // As F_GETFL and F_SETFL.
   int status_flags() const { return flags_.load(std::memory_order_relaxed); }
   void SetStatusFlags(int flags);
@@ -89,28 +98,66 @@ class FileDescription : public state::Object {
   // As fsync(2). Errors: EIO.
   Result<void> Sync();
 
+  // Locks (file_locks.h). `lock` is as for fcntl(2): its range by l_whence, l_start and l_len, its
+  // type F_RDLCK, F_WRLCK or F_UNLCK. Without a waiter as F_SETLK and F_OFD_SETLK; with one as
+  // F_SETLKW and F_OFD_SETLKW, called outside the gate.
+  // Errors: EBADF without the access that the type needs, EINVAL, EOVERFLOW, EAGAIN, EINTR; EDEADLK
+  // of POSIX locks.
+  Result<void> SetPosixLock(const LockOwner& owner, const struct flock& lock,
+                            Waiter* waiter = nullptr) ABSL_LOCKS_EXCLUDED(offset_mu_);
+  Result<void> SetOpenFileLock(const struct flock& lock, Waiter* waiter = nullptr)
+      ABSL_LOCKS_EXCLUDED(offset_mu_);
+  // As F_GETLK and F_OFD_GETLK: the first lock that is in the way, or `lock` with F_UNLCK.
+  // Errors: EBADF, EINVAL, EOVERFLOW.
+  Result<struct flock> GetPosixLock(const LockOwner& owner, const struct flock& lock) const
+      ABSL_LOCKS_EXCLUDED(offset_mu_);
+  Result<struct flock> GetOpenFileLock(const struct flock& lock) const
+      ABSL_LOCKS_EXCLUDED(offset_mu_);
+  // As flock(2); waits without LOCK_NB if there is a waiter. Errors: EBADF, EINVAL, EAGAIN, EINTR.
+  Result<void> Flock(int operation, Waiter* waiter = nullptr);
+  // What close(2) does whenever `owner` closes a descriptor, the last one or not: his POSIX locks
+  // of the file end.
+  void Flush(const LockOwner& owner);
+
  protected:
   FileDescription() = default;
 
  private:
   STATE_SAVABLE(FileDescription);
 
+  static VirtualFilesystem& VfsOf(const VirtualDentry& at);
+
   // Writes at `*offset`, or at the end with O_APPEND; `*offset` gets where.
   Result<size_t> DoWrite(std::span<const std::byte> bytes, uint64_t* offset);
   void TouchAtime();
+  // Tells those that watch the file.
+  void Report(uint32_t events) const;
   Result<void> DoIterate(uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn);
+  // What `lock` asks for. Errors: EBADF, EINVAL, EOVERFLOW.
+  Result<FileLock> ParseLock(LockKind kind, const struct flock& lock) const
+      ABSL_LOCKS_EXCLUDED(offset_mu_);
+  Result<void> SetLock(FileLock lock, const struct flock& asked, Waiter* waiter);
+  Result<struct flock> GetLock(const FileLock& lock, const struct flock& asked) const;
+  std::vector<FileLock> SaveLocks() const;
+  absl::Status LoadLocks(const std::vector<FileLock>& locks, state::LoadContext& context);
   absl::Status AfterLoad(state::LoadContext& context);
+  void LoadFailed() { locks_.store(false, std::memory_order_relaxed); }
 
   // Immutable after construction.
   VirtualDentry at_;
   bool readable_ = false;
   bool writable_ = false;
+  bool executing_ = false;
+  bool counted_ STATE(nosave) = false;
 
   std::atomic<int> flags_{0};
   // Of a directory: where the current listing ends; 0 before the first.
   std::atomic<uint64_t> listing_end_{0};
 
-  absl::Mutex offset_mu_ STATE(nosave);
+  // Whether the FileLockTable may have locks of this description: they are what is saved.
+  std::atomic<bool> locks_ STATE(manual){false};
+
+  mutable absl::Mutex offset_mu_ STATE(nosave);
   uint64_t offset_ ABSL_GUARDED_BY(offset_mu_) = 0;
 };
 

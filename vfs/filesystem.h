@@ -23,8 +23,10 @@
 #include "state/base/result.h"
 #include "state/object.h"
 #include "vfs/dentry.h"
+#include "vfs/file_locks.h"
 #include "vfs/options.h"
 #include "vfs/stat.h"
+#include "vfs/watches.h"
 
 namespace stasis::vfs {
 
@@ -51,6 +53,12 @@ class Filesystem : public state::Object {
   // Number of this filesystem in its VirtualFilesystem: st_dev.
   uint32_t dev() const { return dev_; }
   VirtualFilesystem& vfs() const { return *vfs_; }
+
+  // Those of vfs(), kept here for files that end after it. Null only while a load is not finished.
+  FileLockTable* file_locks() const { return file_locks_.get(); }
+  WatchTable* watches() const { return watches_.get(); }
+  // The same while a load is not finished; null if the image names no vfs.
+  FileLockTable* FileLocksInLoad() const;
 
   // The tree's root.
   virtual Dentry& root() const = 0;
@@ -110,6 +118,9 @@ class Filesystem : public state::Object {
 
   VirtualFilesystem* vfs_ = nullptr;  // borrowed
   uint32_t dev_ = 0;                  // immutable
+  // Immutable; set again by AfterLoad.
+  RefPtr<FileLockTable> file_locks_ STATE(nosave);
+  RefPtr<WatchTable> watches_ STATE(nosave);
 };
 
 }  // namespace stasis::vfs

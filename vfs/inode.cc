@@ -43,7 +43,9 @@ Inode::Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t
   SetModeFlag(kHasDefaultAcl, FindXattr(kAclDefaultXattr) != nullptr);
 }
 
-Inode::~Inode() = default;
+Inode::~Inode() {
+  if (has_locks() && filesystem_) filesystem_->file_locks()->Forget(*this);
+}
 
 void Inode::FillStat(Stat& stat) const {
   constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -67,6 +69,11 @@ void Inode::SetModeFlag(uint32_t flag, bool on) {
   mode_.store(on ? mode | flag : mode & ~flag, std::memory_order_relaxed);
 }
 
+void Inode::SetWatched(bool on) {
+  absl::MutexLock lock(&mu_);
+  SetModeFlag(kWatched, on);
+}
+
 void Inode::StoreMode(uint32_t mode) {
   const uint32_t flags = mode_.load(std::memory_order_relaxed) & ~kModeBits;
   mode_.store(mode | flags, std::memory_order_relaxed);
@@ -86,6 +93,7 @@ void Inode::DropDentry() {
   if (dentries_.fetch_sub(1, std::memory_order_acq_rel) != 1 || nlink() != 0) return;
   // Without a link it cannot get another dentry.
   dentries_.fetch_or(kReleased, std::memory_order_relaxed);
+  if (watched() && filesystem_) filesystem_->watches()->OnDeleted(*this);
   ReleaseUnlinked();
 }
 
@@ -191,8 +199,21 @@ void Inode::ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs
 Result<void> Inode::SetAttributes(const Credentials& creds, const SetStat& set, TimeNs now) {
   absl::MutexLock lock(&mu_);
   STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
-  if (set.size) STASIS_RETURN_IF_ERROR(DoTruncate(*set.size));
+  if (set.size) {
+    STASIS_RETURN_IF_ERROR(BeginWriting());
+    const Result<void> cut = DoTruncate(*set.size);
+    EndWriting();
+    STASIS_RETURN_IF_ERROR(cut);
+  }
   ApplyAttributes(creds, set, now);
+  return {};
+}
+
+Result<void> Inode::Join(int32_t one) {
+  int32_t now = writers_.load(std::memory_order_relaxed);
+  do {
+    if (now != 0 && (now < 0) != (one < 0)) return Err(ETXTBSY);
+  } while (!writers_.compare_exchange_weak(now, now + one, std::memory_order_relaxed));
   return {};
 }
 
@@ -203,7 +224,9 @@ Result<RefPtr<FileDescription>> Inode::Open(const VirtualDentry& at, const OpenO
     if (is_symlink()) return Err(ELOOP);
     if (S_ISSOCK(mode())) return Err(ENXIO);
   }
-  return MakeRef<FileDescription>(at, options);
+  const bool counted = is_regular() && (options.writable() || options.execute);
+  if (counted) STASIS_RETURN_IF_ERROR(options.execute ? BeginExecuting() : BeginWriting());
+  return MakeRef<FileDescription>(at, options, counted);
 }
 
 Result<size_t> Inode::Read(uint64_t, std::span<std::byte>) { return Err(EINVAL); }
@@ -356,6 +379,29 @@ absl::Status Inode::LoadXattrs(XattrMap xattrs, state::LoadContext& context) {
       return context.Invalid(*this, "xattrs", "has a value over 64 KiB");
   }
   if (!xattrs.empty()) xattrs_ = std::make_unique<XattrMap>(std::move(xattrs));
+  return absl::OkStatus();
+}
+
+FileLockTable* Inode::FileLocksInLoad() const {
+  return filesystem_ ? filesystem_->FileLocksInLoad() : nullptr;
+}
+
+std::vector<FileLock> Inode::SaveLocks() const {
+  if (!has_locks() || !filesystem_) return {};
+  return filesystem_->file_locks()->PosixLocks(*this);
+}
+
+absl::Status Inode::LoadLocks(const std::vector<FileLock>& locks, state::LoadContext& context) {
+  if (locks.empty()) return absl::OkStatus();
+  FileLockTable* table = FileLocksInLoad();
+  if (table == nullptr) return context.Invalid(*this, "locks", "are of a file without filesystem");
+  for (const FileLock& lock : locks) {
+    if (lock.kind != LockKind::kPosix)
+      return context.Invalid(*this, "locks", "has one that is no POSIX lock");
+    if (!table->Restore(*this, lock))
+      return context.Invalid(*this, "locks", "has one without a valid range, or with a conflict");
+  }
+  set_has_locks();
   return absl::OkStatus();
 }
 

@@ -36,6 +36,7 @@
 #include "state/object.h"
 #include "vfs/acl.h"
 #include "vfs/credentials.h"
+#include "vfs/file_locks.h"
 #include "vfs/permissions.h"
 #include "vfs/stat.h"
 
@@ -97,6 +98,22 @@ class Inode : public state::Object {
   bool everybody_may_search() const {
     return (mode_.load(std::memory_order_relaxed) & (0111 | kHasAcl)) == 0111;
   }
+
+  // Whether somebody watches this file, or what happens in it (watches.h).
+  bool watched() const { return HasModeFlag(kWatched); }
+  void SetWatched(bool on) ABSL_LOCKS_EXCLUDED(mu_);
+  // Notes that the FileLockTable has, or will have, POSIX locks of this file.
+  void set_has_locks() { locks_.store(true, std::memory_order_relaxed); }
+  bool has_locks() const { return locks_.load(std::memory_order_relaxed); }
+  // Filesystem::FileLocksInLoad of its filesystem, or null without one.
+  FileLockTable* FileLocksInLoad() const;
+
+  // Those who have it open for writing, or to run it: one kind keeps the other out. Each is undone
+  // by the opposite. Errors: ETXTBSY.
+  Result<void> BeginWriting() { return Join(1); }
+  void EndWriting() { writers_.fetch_sub(1, std::memory_order_relaxed); }
+  Result<void> BeginExecuting() { return Join(-1); }
+  void EndExecuting() { writers_.fetch_add(1, std::memory_order_relaxed); }
 
   // All attributes but dev and mount_id, which the caller knows.
   virtual void FillStat(Stat& stat) const;
@@ -250,16 +267,22 @@ class Inode : public state::Object {
   XattrMap SaveXattrs() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status LoadXattrs(XattrMap xattrs,
                           state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // Adds one to those of this sign, unless there are some of the other.
+  Result<void> Join(int32_t one);
+  std::vector<FileLock> SaveLocks() const;
+  absl::Status LoadLocks(const std::vector<FileLock>& locks, state::LoadContext& context);
   absl::Status AfterLoad(state::LoadContext& context);
+  void LoadFailed() { locks_.store(false, std::memory_order_relaxed); }
 
   static constexpr uint32_t kReleased = uint32_t{1} << 31;
   // In mode_, where a path walk finds them without another load.
   static constexpr uint32_t kModeBits = S_IFMT | kPermissionBits;
   static constexpr uint32_t kHasAcl = uint32_t{1} << 31;
   static constexpr uint32_t kHasDefaultAcl = uint32_t{1} << 30;
+  static constexpr uint32_t kWatched = uint32_t{1} << 29;
 
   // Written under mu_, read without.
-  // Type and permission bits, kHasAcl, kHasDefaultAcl; the type never changes.
+  // Type and permission bits, kHasAcl, kHasDefaultAcl, kWatched; the type never changes.
   std::atomic<uint32_t> mode_ STATE(manual){0};
   std::atomic<uint32_t> uid_{0};
   std::atomic<uint32_t> gid_{0};
@@ -278,6 +301,10 @@ class Inode : public state::Object {
 
   mutable absl::Mutex mu_ STATE(nosave);
   bool linkable_ ABSL_GUARDED_BY(mu_) = false;
+  // Whether the FileLockTable may have POSIX locks of this file: they are what is saved.
+  std::atomic<bool> locks_ STATE(manual){false};
+  // Descriptions that write, or minus those that execute. Counted again by their AfterLoad.
+  std::atomic<int32_t> writers_ STATE(nosave){0};
   std::unique_ptr<XattrMap> xattrs_ STATE(manual) ABSL_GUARDED_BY(mu_);  // null if none
 };
 

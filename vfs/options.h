@@ -19,6 +19,10 @@ struct OpenOptions {
   int flags = O_RDONLY;
   // Permission bits of a file that O_CREAT makes, to which the umask still applies.
   uint32_t mode = 0;
+  // To run it, as execve(2) opens a program: a regular file that the caller may execute, on a mount
+  // that allows it. Reading it takes no permission; writing is refused as long as it is open.
+  // Requires: O_RDONLY, no creation flags.
+  bool execute = false;
   // What the file loses with O_TRUNC.
   DropPrivileges drop_privileges;
 

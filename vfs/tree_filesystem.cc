@@ -5,6 +5,7 @@
 #include "vfs/tree_filesystem.h"
 
 #include <absl/strings/str_cat.h>
+#include <sys/inotify.h>
 
 #include <utility>
 
@@ -18,7 +19,9 @@ namespace {
 Result<RefPtr<FileDescription>> OpenFound(ResolvingPath& path, Dentry& dentry,
                                           const OpenOptions& options) {
   STASIS_ASSIGN_OR_RETURN(const VirtualDentry at, VirtualDentry::Hold(path.mount(), dentry));
-  return dentry.inode().Open(at, options);
+  STASIS_ASSIGN_OR_RETURN(auto file, dentry.inode().Open(at, options));
+  if ((options.flags & O_PATH) == 0) path.mount().filesystem().watches()->OnFile(dentry, IN_OPEN);
+  return file;
 }
 
 void TouchAtime(ResolvingPath& path, Inode& inode) {
@@ -178,7 +181,9 @@ Result<void> TreeFilesystem::SetAttributesAt(ResolvingPath& path, const SetStat&
   if (set.size) STASIS_RETURN_IF_ERROR(dentry->inode().CheckAccess(path.creds(), kWrite));
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
-  return dentry->inode().SetAttributes(path.creds(), set, path.clock().Now());
+  STASIS_RETURN_IF_ERROR(dentry->inode().SetAttributes(path.creds(), set, path.clock().Now()));
+  watches()->OnFile(*dentry, EventsOf(set));
+  return {};
 }
 
 Result<StatFs> TreeFilesystem::StatFsAt(ResolvingPath& path) {
@@ -196,7 +201,9 @@ Result<void> TreeFilesystem::CheckOpen(ResolvingPath& path, const Inode& inode,
   if (inode.is_regular() && (flags & O_TRUNC) != 0 && path.mount().read_only()) return Err(EROFS);
   if ((S_ISCHR(inode.mode()) || S_ISBLK(inode.mode())) && path.mount().flags().no_dev)
     return Err(EACCES);
-  const Access want = (options.readable() ? kRead : 0) | (write ? kWrite : 0);
+  if (options.execute && (!inode.is_regular() || path.mount().flags().no_exec)) return Err(EACCES);
+  const Access want =
+      options.execute ? kExecute : (options.readable() ? kRead : 0) | (write ? kWrite : 0);
   STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));
   if ((flags & O_NOATIME) != 0 && !IsOwnerOrCapable(path.creds(), inode.uid())) return Err(EPERM);
   return {};
@@ -216,9 +223,11 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenExisting(ResolvingPath& path
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_ASSIGN_OR_RETURN(auto file, OpenFound(path, dentry, options));
-  if (truncate)
+  if (truncate) {
     STASIS_RETURN_IF_ERROR(inode.SetAttributes(
         path.creds(), {.drop_privileges = options.drop_privileges, .size = 0}, path.clock().Now()));
+    watches()->OnFile(dentry, IN_MODIFY);
+  }
   return file;
 }
 

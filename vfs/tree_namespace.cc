@@ -3,6 +3,7 @@
 // tree_namespace.cc: the operations that make, remove and rename files.
 
 #include <linux/fs.h>
+#include <sys/inotify.h>
 
 #include <tuple>
 #include <utility>
@@ -78,7 +79,28 @@ Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& paren
   STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, path.clock().Now()));
   RefPtr<Dentry> dentry = Dentry::Make(name, std::move(inode));
   directory.Insert(dentry);
+  watches()->OnEntry(dir, name, dentry->inode(), IN_CREATE);
   return dentry;
+}
+
+// A file that goes with its last name says so before its directory does.
+void TreeFilesystem::ReportRemoved(const Dentry& parent, std::string_view name,
+                                   RefPtr<Dentry>& removed) const {
+  if (!watches()->active()) return;
+  const Inode& inode = removed->inode();  // there until the gate is left
+  removed.reset();
+  watches()->OnEntry(parent.inode(), name, inode, IN_DELETE);
+}
+
+void TreeFilesystem::ReportMoved(const Inode& old_dir, std::string_view old_name,
+                                 const Inode& new_dir, std::string_view new_name,
+                                 const Inode& moved, const Inode* replaced) const {
+  if (!watches()->active()) return;
+  const uint32_t cookie = vfs().NextRenameCookie();
+  watches()->OnEntry(old_dir, old_name, moved, IN_MOVED_FROM, cookie);
+  watches()->OnEntry(new_dir, new_name, moved, IN_MOVED_TO, cookie);
+  if (replaced != nullptr) watches()->OnInode(*replaced, IN_ATTRIB);
+  watches()->OnInode(moved, IN_MOVE_SELF);
 }
 
 Result<void> TreeFilesystem::MkdirAt(ResolvingPath& path, uint32_t mode) {
@@ -131,6 +153,8 @@ Result<void> TreeFilesystem::LinkAt(ResolvingPath& path, Mount& old_mount, Dentr
   if (old.is_dir()) return Err(EPERM);
   STASIS_RETURN_IF_ERROR(dir.LinkChild(name, old.inode(), path.clock().Now()));
   directory.Insert(Dentry::Make(name, RefPtr<Inode>(&old.inode())));
+  watches()->OnInode(old.inode(), IN_ATTRIB);
+  watches()->OnEntry(dir, name, old.inode(), IN_CREATE);
   return {};
 }
 
@@ -159,6 +183,8 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   if (child->is_mountpoint()) return Err(EBUSY);
   STASIS_RETURN_IF_ERROR(parent->inode().UnlinkChild(name, child->inode(), path.clock().Now()));
   removed = directory.Remove(*child);
+  watches()->OnInode(child->inode(), IN_ATTRIB);
+  ReportRemoved(*parent, name, removed);
   return {};
 }
 
@@ -184,6 +210,7 @@ Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
   STASIS_RETURN_IF_ERROR(parent->inode().RmdirChild(name, child->inode(), path.clock().Now()));
   victim.set_dead();
   removed = directory.Remove(*child);
+  ReportRemoved(*parent, name, removed);
   return {};
 }
 
@@ -266,6 +293,8 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
     STASIS_RETURN_IF_ERROR(old_dir.ExchangeChildren(old_name, moved->inode(), new_dir, new_name,
                                                     replaced->inode(), now));
     Directory::Exchange(from, *moved, to, *replaced);
+    ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(), nullptr);
+    ReportMoved(new_dir, new_name, old_dir, old_name, replaced->inode(), nullptr);
     return {};
   }
   if (replaced != nullptr && replaced->is_dir()) {
@@ -292,6 +321,8 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
     return renamed;
   }
   removed = Directory::Move(from, *moved, to, new_name, replaced, std::move(whiteout));
+  ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(),
+              replaced == nullptr ? nullptr : &replaced->inode());
   return {};
 }
 

@@ -2,6 +2,7 @@
 //
 // tree_xattr.cc: extended attributes: who may see and change which, as in xattr(7).
 
+#include <sys/inotify.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -70,9 +71,13 @@ Result<void> TreeFilesystem::SetXattrAt(ResolvingPath& path, std::string_view na
   STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kWrite));
   if (IsAclXattr(name)) {
     STASIS_ASSIGN_OR_RETURN(Acl acl, Acl::Parse(value));
-    return dentry->inode().SetAcl(path.creds(), name, std::move(acl), path.clock().Now());
+    STASIS_RETURN_IF_ERROR(
+        dentry->inode().SetAcl(path.creds(), name, std::move(acl), path.clock().Now()));
+  } else {
+    STASIS_RETURN_IF_ERROR(dentry->inode().SetXattr(name, value, flags, path.clock().Now()));
   }
-  return dentry->inode().SetXattr(name, value, flags, path.clock().Now());
+  watches()->OnFile(*dentry, IN_ATTRIB);
+  return {};
 }
 
 Result<std::vector<std::string>> TreeFilesystem::ListXattrAt(ResolvingPath& path) {
@@ -89,8 +94,11 @@ Result<void> TreeFilesystem::RemoveXattrAt(ResolvingPath& path, std::string_view
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_RETURN_IF_ERROR(CheckXattr(path.creds(), dentry->inode(), name, kWrite));
-  if (IsAclXattr(name)) return dentry->inode().SetAcl(path.creds(), name, {}, path.clock().Now());
-  return dentry->inode().RemoveXattr(name, path.clock().Now());
+  const TimeNs now = path.clock().Now();
+  STASIS_RETURN_IF_ERROR(IsAclXattr(name) ? dentry->inode().SetAcl(path.creds(), name, {}, now)
+                                          : dentry->inode().RemoveXattr(name, now));
+  watches()->OnFile(*dentry, IN_ATTRIB);
+  return {};
 }
 
 }  // namespace stasis::vfs

@@ -91,7 +91,18 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   if (mount_table_.HasChildren(*mount) || mount->RefsRacy() > 2) return Err(EBUSY);
   mount_table_.Disconnect(*mount);
   ns.Remove(*mount);
+  if (!IsMounted(mount->filesystem())) watches_->OnUnmount(mount->filesystem());
   return {};
+}
+
+bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
+  const auto of_it = [&](const RefPtr<Mount>& mount) {
+    return &mount->filesystem() == &filesystem;
+  };
+  return std::any_of(namespaces_.begin(), namespaces_.end(), [&](const RefPtr<MountNamespace>& ns) {
+    return &ns->root_mount().filesystem() == &filesystem ||
+           std::any_of(ns->mounts().begin(), ns->mounts().end(), of_it);
+  });
 }
 
 bool VirtualFilesystem::Lists(const Filesystem& filesystem) const {

@@ -29,6 +29,7 @@ void VirtualFilesystem::Teardown() {
     namespaces_.clear();
     doomed = std::move(filesystems_);
   }
+  watches_->Clear();
   for (const RefPtr<Filesystem>& filesystem : doomed) filesystem->Teardown();
   rcu::Barrier();
 }

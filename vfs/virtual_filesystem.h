@@ -33,6 +33,7 @@
 #include "state/object.h"
 #include "vfs/credentials.h"
 #include "vfs/file_description.h"
+#include "vfs/file_locks.h"
 #include "vfs/filesystem.h"
 #include "vfs/internal/locks.h"
 #include "vfs/mount.h"
@@ -42,6 +43,7 @@
 #include "vfs/options.h"
 #include "vfs/path_operation.h"
 #include "vfs/stat.h"
+#include "vfs/watches.h"
 
 namespace stasis::vfs {
 
@@ -56,6 +58,10 @@ class VirtualFilesystem final : public state::Object {
 
   OperationGate& gate() { return gate_; }
   const Clock& clock() const { return *clock_; }
+  FileLockTable& file_locks() const { return *file_locks_; }
+  WatchTable& watches() const { return *watches_; }
+  // Connects the two events of a rename (inotify(7)); never 0 but when it comes round.
+  uint32_t NextRenameCookie() { return last_cookie_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
   // Takes every tree down. Call once, when no operation runs and none will: trees hold themselves
   // together (dentries and their parents), so without it nothing is freed.
@@ -141,6 +147,8 @@ class VirtualFilesystem final : public state::Object {
   Result<RefPtr<Mount>> Attach(MountNamespace& ns, const VirtualDentry& point,
                                RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flags)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+  // Whether any namespace has a mount of it.
+  bool IsMounted(const Filesystem& filesystem) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
   // For a load, in which nobody else is.
   bool Lists(const Filesystem& filesystem) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context);
@@ -149,12 +157,15 @@ class VirtualFilesystem final : public state::Object {
   OperationGate gate_ STATE(nosave);
   const Clock* clock_ STATE(nosave);  // borrowed
   MountTable mount_table_ STATE(nosave){locks_};
+  const RefPtr<FileLockTable> file_locks_ STATE(nosave) = MakeRef<FileLockTable>();
+  const RefPtr<WatchTable> watches_ STATE(nosave) = MakeRef<WatchTable>(gate_);
 
   // Saved in this order, so that trees come before what points into them.
   std::vector<RefPtr<Filesystem>> filesystems_ STATE(wait) ABSL_GUARDED_BY(locks_.mount_mu);
   std::vector<RefPtr<MountNamespace>> namespaces_ STATE(wait) ABSL_GUARDED_BY(locks_.mount_mu);
   std::atomic<uint64_t> next_mount_id_{1};
   std::atomic<uint32_t> next_dev_{1};
+  std::atomic<uint32_t> last_cookie_{0};
 };
 
 }  // namespace stasis::vfs

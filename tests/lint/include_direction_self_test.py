@@ -44,6 +44,7 @@ ALLOWED = [
     ("vfs/gen/vfs.state.capnp", 'using Table = import "/state/table.capnp";'),
     ("vfs/table.capnp", 'using Cxx = import "/capnp/c++.capnp";'),
     ("state/base/slab.cc", "#include <sys/mman.h>"),
+    ("vfs/watches.cc", "#include <sys/inotify.h>"),
 ]
 
 

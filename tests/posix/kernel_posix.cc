@@ -2,9 +2,12 @@
 
 #include "tests/posix/kernel_posix.h"
 
+#include <absl/synchronization/mutex.h>
 #include <dirent.h>
 #include <limits.h>
 #include <sched.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -16,7 +19,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <thread>
+#include <type_traits>
 
 namespace stasis::posix {
 namespace {
@@ -60,6 +65,78 @@ timespec ToTimespec(const std::optional<SetTime>& time) {
   const TimeNs ns = (time->value % kSecond + kSecond) % kSecond;
   return {(time->value - ns) / kSecond, ns};
 }
+
+Result<void> SetLockOf(int fd, int command, const struct flock& lock) {
+  return Done(fcntl(fd, command, &lock));
+}
+
+Result<struct flock> GetLockOf(int fd, int command, struct flock lock) {
+  if (fcntl(fd, command, &lock) < 0) return Err(errno);
+  return lock;
+}
+
+// What tells processes apart here is the table of descriptors: a thread with one of its own.
+class KernelProcess final : public Process {
+ public:
+  KernelProcess() : thread_([this] { Run(); }) {
+    Do([] {
+      Require(unshare(CLONE_FILES) == 0, "unshare");
+      return true;
+    });
+  }
+  ~KernelProcess() override {
+    // The kernel itself would do it only after the thread was joined.
+    Do([] { return close_range(0, UINT_MAX, 0); });
+    Give(nullptr);
+    thread_.join();
+  }
+  KernelProcess(const KernelProcess&) = delete;
+  KernelProcess& operator=(const KernelProcess&) = delete;
+
+  Result<void> Close(int fd) override {
+    return Do([=] { return Done(close(fd)); });
+  }
+  Result<void> SetLock(int fd, int command, const struct flock& lock) override {
+    return Do([=] { return SetLockOf(fd, command, lock); });
+  }
+  Result<struct flock> GetLock(int fd, int command, const struct flock& lock) override {
+    return Do([=] { return GetLockOf(fd, command, lock); });
+  }
+  Result<void> Flock(int fd, int operation) override {
+    return Do([=] { return Done(flock(fd, operation)); });
+  }
+
+ private:
+  // Runs `call` on the thread.
+  template <typename Call>
+  std::invoke_result_t<Call> Do(Call call) {
+    std::optional<decltype(call())> result;
+    Give([&] { result = call(); });
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(
+        +[](bool* given) { return !*given; }, &given_));
+    return *std::move(result);
+  }
+  void Give(std::function<void()> task) {
+    absl::MutexLock lock(&mu_);
+    task_ = std::move(task);
+    given_ = true;
+  }
+  void Run() {
+    absl::MutexLock lock(&mu_);
+    for (;;) {
+      mu_.Await(absl::Condition(&given_));
+      if (!task_) return;
+      task_();
+      given_ = false;
+    }
+  }
+
+  absl::Mutex mu_;
+  std::function<void()> task_ ABSL_GUARDED_BY(mu_);  // none: the end
+  bool given_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
 
 int EmptyPathFlag(const At& at) { return at.is_file() ? AT_EMPTY_PATH : 0; }
 
@@ -313,6 +390,40 @@ Result<vfs::StatFs> KernelPosix::StatFs(const At& at) {
   stat.files_free = st.f_ffree;
   stat.name_max = static_cast<uint64_t>(st.f_namelen);
   return stat;
+}
+
+Result<void> KernelPosix::SetLock(int fd, int command, const struct flock& lock) {
+  return SetLockOf(fd, command, lock);
+}
+
+Result<struct flock> KernelPosix::GetLock(int fd, int command, const struct flock& lock) {
+  return GetLockOf(fd, command, lock);
+}
+
+Result<void> KernelPosix::Flock(int fd, int operation) { return Done(flock(fd, operation)); }
+
+std::unique_ptr<Process> KernelPosix::Fork() { return std::make_unique<KernelProcess>(); }
+
+Result<int> KernelPosix::InotifyInit() { return Opened(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)); }
+
+Result<int> KernelPosix::InotifyAddWatch(int fd, const std::string& path, uint32_t mask) {
+  return Value<int>(inotify_add_watch(fd, path.c_str(), mask));
+}
+
+Result<void> KernelPosix::InotifyRmWatch(int fd, int wd) { return Done(inotify_rm_watch(fd, wd)); }
+
+Result<std::vector<InotifyEvent>> KernelPosix::ReadEvents(int fd, size_t buffer_size) {
+  STASIS_ASSIGN_OR_RETURN(const std::string bytes, Read(fd, buffer_size));
+  std::vector<InotifyEvent> events;
+  for (size_t at = 0; at < bytes.size();) {
+    struct inotify_event event;
+    memcpy(&event, &bytes[at], sizeof(event));
+    at += sizeof(event);
+    events.push_back({event.wd, event.mask, event.cookie, ""});
+    if (event.len != 0) events.back().name = &bytes[at];
+    at += event.len;
+  }
+  return events;
 }
 
 Result<void> KernelPosix::Chdir(const At& at) {

@@ -60,6 +60,14 @@ class KernelPosix : public Posix {
   Result<void> RemoveXattr(const At& at, const std::string& name, int flags) override;
   Result<void> Access(const At& at, int mode) override;
   Result<vfs::StatFs> StatFs(const At& at) override;
+  Result<void> SetLock(int fd, int command, const struct flock& lock) override;
+  Result<struct flock> GetLock(int fd, int command, const struct flock& lock) override;
+  Result<void> Flock(int fd, int operation) override;
+  Result<int> InotifyInit() override;
+  Result<int> InotifyAddWatch(int fd, const std::string& path, uint32_t mask) override;
+  Result<void> InotifyRmWatch(int fd, int wd) override;
+  Result<std::vector<InotifyEvent>> ReadEvents(int fd, size_t buffer_size) override;
+  std::unique_ptr<Process> Fork() override;
   Result<void> Chdir(const At& at) override;
   uint32_t Umask(uint32_t mask) override;
   void Become(const Identity& identity) override;

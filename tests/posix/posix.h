@@ -8,6 +8,8 @@
 //   EXPECT_THAT(sys.Rmdir("/d"), IsErrno(ENOTEMPTY));
 //   sys.Become({.uid = 1000, .gid = 1000});
 //   EXPECT_THAT(sys.Unlink({dir_fd, "f"}), IsErrno(EACCES));
+//   const auto child = sys.Fork();
+//   EXPECT_THAT(child->SetLock(fd, F_SETLK, lock), IsErrno(EAGAIN));
 //
 // Each verb is the system call of that name, with its errors. "/" is the root of the filesystem,
 // which belongs to root and has the mode 0755; it is where a new Posix starts, as root, with a
@@ -22,6 +24,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +33,7 @@
 
 #include "state/base/clock.h"
 #include "state/base/result.h"
+#include "vfs/inotify.h"
 #include "vfs/stat.h"
 
 namespace stasis::posix {
@@ -61,16 +65,26 @@ struct Dirent {
   int64_t position = 0;  // d_off: where lseek(2) leads to the entry after this one
 };
 
+using vfs::InotifyEvent;
 using vfs::SetTime;
 using vfs::Stat;
 using vfs::StatFs;
 
-class Posix {
+// The calls whose effect is one process's: POSIX locks, and what ends them.
+class Process {
  public:
-  virtual ~Posix() = default;
+  virtual ~Process() = default;  // as exit(2)
 
-  virtual Result<int> Open(const At& at, int flags, uint32_t mode = 0) = 0;
   virtual Result<void> Close(int fd) = 0;
+  // `command`: F_SETLK, F_OFD_SETLK, F_GETLK, F_OFD_GETLK of fcntl(2).
+  virtual Result<void> SetLock(int fd, int command, const struct flock& lock) = 0;
+  virtual Result<struct flock> GetLock(int fd, int command, const struct flock& lock) = 0;
+  virtual Result<void> Flock(int fd, int operation) = 0;
+};
+
+class Posix : public Process {
+ public:
+  virtual Result<int> Open(const At& at, int flags, uint32_t mode = 0) = 0;
   virtual Result<int> Dup(int fd) = 0;
   // F_GETFL, without O_LARGEFILE; F_SETFL.
   virtual Result<int> GetFlags(int fd) = 0;
@@ -115,6 +129,16 @@ class Posix {
   // With the effective identity (AT_EACCES).
   virtual Result<void> Access(const At& at, int mode) = 0;
   virtual Result<vfs::StatFs> StatFs(const At& at) = 0;
+
+  // Without IN_CLOEXEC or IN_NONBLOCK; reads never wait.
+  virtual Result<int> InotifyInit() = 0;
+  virtual Result<int> InotifyAddWatch(int fd, const std::string& path, uint32_t mask) = 0;
+  virtual Result<void> InotifyRmWatch(int fd, int wd) = 0;
+  // read(2) with a buffer of that size.
+  virtual Result<std::vector<InotifyEvent>> ReadEvents(int fd, size_t buffer_size = 65536) = 0;
+
+  // Another process, with the descriptors that there are now.
+  virtual std::unique_ptr<Process> Fork() = 0;
 
   // Of the caller. A umask or an identity holds until the next one.
   virtual Result<void> Chdir(const At& at) = 0;

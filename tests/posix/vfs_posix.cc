@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <gtest/gtest.h>
 #include <limits.h>
+#include <sys/inotify.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -55,23 +56,37 @@ void VfsPosix::MaybeSave() {
   if (save) tree_.SaveAndRestore();
 }
 
-std::string VfsPosix::NameOf(int fd) { return "fd" + std::to_string(fd); }
+std::string VfsPosix::FdTable::NameOf(int fd) const {
+  return "process" + std::to_string(process) + "fd" + std::to_string(fd);
+}
 
-int VfsPosix::AddFd(RefPtr<FileDescription> file) {
+// As in the kernel's implementation, where processes are threads, all have the same number.
+vfs::LockOwner VfsPosix::FdTable::owner() const { return {.id = process, .pid = getpid()}; }
+
+int VfsPosix::AddFd(RefPtr<state::Object> file) {
   int fd = 0;
-  while (fds_.contains(fd)) ++fd;
-  fds_.insert(fd);
-  tree_.Hold(NameOf(fd), std::move(file));
+  while (table_.fds.contains(fd)) ++fd;
+  table_.fds.insert(fd);
+  tree_.Hold(table_.NameOf(fd), std::move(file));
   return fd;
 }
 
-Result<RefPtr<FileDescription>> VfsPosix::AnyFile(int fd) {
-  if (!fds_.contains(fd)) return Err(EBADF);
-  return tree_.Held<FileDescription>(NameOf(fd));
+Result<RefPtr<FileDescription>> VfsPosix::AnyFileOf(const FdTable& table, int fd) {
+  if (!table.fds.contains(fd)) return Err(EBADF);
+  auto file = tree_.Held<FileDescription>(table.NameOf(fd));
+  if (!file) return Err(EINVAL);  // an Inotify
+  return file;
 }
 
-Result<RefPtr<FileDescription>> VfsPosix::File(int fd) {
-  STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(fd));
+Result<RefPtr<vfs::Inotify>> VfsPosix::InotifyOf(int fd) {
+  if (!table_.fds.contains(fd)) return Err(EBADF);
+  auto inotify = tree_.Held<vfs::Inotify>(table_.NameOf(fd));
+  if (!inotify) return Err(EINVAL);
+  return inotify;
+}
+
+Result<RefPtr<FileDescription>> VfsPosix::FileOf(const FdTable& table, int fd) {
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
   if ((file->status_flags() & O_PATH) != 0) return Err(EBADF);
   return file;
 }
@@ -104,10 +119,13 @@ Result<int> VfsPosix::Open(const At& at, int flags, uint32_t mode) {
   return AddFd(std::move(file));
 }
 
-Result<void> VfsPosix::Close(int fd) {
+Result<void> VfsPosix::Close(int fd) { return CloseIn(table_, fd); }
+
+Result<void> VfsPosix::CloseIn(FdTable& table, int fd) {
   MaybeSave();
-  if (fds_.erase(fd) == 0) return Err(EBADF);
-  tree_.Release(NameOf(fd));
+  if (table.fds.erase(fd) == 0) return Err(EBADF);
+  if (const auto file = tree_.Held<FileDescription>(table.NameOf(fd))) file->Flush(table.owner());
+  tree_.Release(table.NameOf(fd));
   return {};
 }
 
@@ -386,6 +404,96 @@ Result<void> VfsPosix::Chdir(const At& at) {
       tree_.vfs().AccessAt(creds_, {tree_.root(), directory->at(), ""}, vfs::kExecute));
   tree_.Hold(kCwd, std::move(directory));
   return {};
+}
+
+Result<void> VfsPosix::SetLock(int fd, int command, const struct flock& lock) {
+  return SetLockIn(table_, fd, command, lock);
+}
+
+Result<void> VfsPosix::SetLockIn(const FdTable& table, int fd, int command,
+                                 const struct flock& lock) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
+  return command == F_OFD_SETLK ? file->SetOpenFileLock(lock)
+                                : file->SetPosixLock(table.owner(), lock);
+}
+
+Result<struct flock> VfsPosix::GetLock(int fd, int command, const struct flock& lock) {
+  return GetLockIn(table_, fd, command, lock);
+}
+
+Result<struct flock> VfsPosix::GetLockIn(const FdTable& table, int fd, int command,
+                                         const struct flock& lock) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
+  return command == F_OFD_GETLK ? file->GetOpenFileLock(lock)
+                                : file->GetPosixLock(table.owner(), lock);
+}
+
+Result<void> VfsPosix::Flock(int fd, int operation) { return FlockIn(table_, fd, operation); }
+
+Result<void> VfsPosix::FlockIn(const FdTable& table, int fd, int operation) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
+  return file->Flock(operation);
+}
+
+class VfsPosix::ForkedProcess final : public Process {
+ public:
+  ForkedProcess(VfsPosix& parent, FdTable table) : parent_(parent), table_(std::move(table)) {}
+  ~ForkedProcess() override {
+    while (!table_.fds.empty()) EXPECT_TRUE(parent_.CloseIn(table_, *table_.fds.begin()));
+  }
+  ForkedProcess(const ForkedProcess&) = delete;
+  ForkedProcess& operator=(const ForkedProcess&) = delete;
+
+  Result<void> Close(int fd) override { return parent_.CloseIn(table_, fd); }
+  Result<void> SetLock(int fd, int command, const struct flock& lock) override {
+    return parent_.SetLockIn(table_, fd, command, lock);
+  }
+  Result<struct flock> GetLock(int fd, int command, const struct flock& lock) override {
+    return parent_.GetLockIn(table_, fd, command, lock);
+  }
+  Result<void> Flock(int fd, int operation) override {
+    return parent_.FlockIn(table_, fd, operation);
+  }
+
+ private:
+  VfsPosix& parent_;
+  FdTable table_;
+};
+
+std::unique_ptr<Process> VfsPosix::Fork() {
+  MaybeSave();
+  FdTable copy{.process = ++last_process_, .fds = table_.fds};
+  for (const int fd : copy.fds)
+    tree_.Hold(copy.NameOf(fd), tree_.Held<state::Object>(table_.NameOf(fd)));
+  return std::make_unique<ForkedProcess>(*this, std::move(copy));
+}
+
+Result<int> VfsPosix::InotifyInit() {
+  MaybeSave();
+  return AddFd(MakeRef<vfs::Inotify>(RefPtr<vfs::VirtualFilesystem>(&tree_.vfs())));
+}
+
+Result<int> VfsPosix::InotifyAddWatch(int fd, const std::string& path, uint32_t mask) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const auto inotify, InotifyOf(fd));
+  const At at(path);
+  STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
+  return inotify->AddWatch(creds_, place.Follow(true), mask);
+}
+
+Result<void> VfsPosix::InotifyRmWatch(int fd, int wd) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const auto inotify, InotifyOf(fd));
+  return inotify->RemoveWatch(wd);
+}
+
+Result<std::vector<InotifyEvent>> VfsPosix::ReadEvents(int fd, size_t buffer_size) {
+  MaybeSave();
+  STASIS_ASSIGN_OR_RETURN(const auto inotify, InotifyOf(fd));
+  return inotify->Read(buffer_size);
 }
 
 uint32_t VfsPosix::Umask(uint32_t mask) { return std::exchange(creds_.umask, mask & 0777); }

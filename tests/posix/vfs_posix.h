@@ -68,6 +68,14 @@ class VfsPosix final : public Posix {
   Result<void> RemoveXattr(const At& at, const std::string& name, int flags) override;
   Result<void> Access(const At& at, int mode) override;
   Result<vfs::StatFs> StatFs(const At& at) override;
+  Result<void> SetLock(int fd, int command, const struct flock& lock) override;
+  Result<struct flock> GetLock(int fd, int command, const struct flock& lock) override;
+  Result<void> Flock(int fd, int operation) override;
+  Result<int> InotifyInit() override;
+  Result<int> InotifyAddWatch(int fd, const std::string& path, uint32_t mask) override;
+  Result<void> InotifyRmWatch(int fd, int wd) override;
+  Result<std::vector<InotifyEvent>> ReadEvents(int fd, size_t buffer_size) override;
+  std::unique_ptr<Process> Fork() override;
   Result<void> Chdir(const At& at) override;
   uint32_t Umask(uint32_t mask) override;
   void Become(const Identity& identity) override;
@@ -76,6 +84,16 @@ class VfsPosix final : public Posix {
   void Tick() override;
 
  private:
+  // The descriptors of a process. The descriptions are held by tree_, under names.
+  struct FdTable {
+    uint64_t process = 1;  // whose they are: the owner of POSIX locks
+    std::set<int> fds = {};
+
+    std::string NameOf(int fd) const;
+    vfs::LockOwner owner() const;
+  };
+  class ForkedProcess;
+
   // Where a path starts. Keeps it there for one call.
   struct Place {
     vfs::VirtualDentry root;
@@ -87,11 +105,20 @@ class VfsPosix final : public Posix {
 
   // Comes before every call.
   void MaybeSave();
-  static std::string NameOf(int fd);
-  int AddFd(RefPtr<vfs::FileDescription> file);
+  int AddFd(RefPtr<state::Object> file);
   // Errors: EBADF, with O_PATH too.
-  Result<RefPtr<vfs::FileDescription>> File(int fd);
-  Result<RefPtr<vfs::FileDescription>> AnyFile(int fd);
+  Result<RefPtr<vfs::FileDescription>> File(int fd) { return FileOf(table_, fd); }
+  Result<RefPtr<vfs::FileDescription>> FileOf(const FdTable& table, int fd);
+  Result<RefPtr<vfs::FileDescription>> AnyFile(int fd) { return AnyFileOf(table_, fd); }
+  Result<RefPtr<vfs::FileDescription>> AnyFileOf(const FdTable& table, int fd);
+  // Errors: EBADF, EINVAL of another file.
+  Result<RefPtr<vfs::Inotify>> InotifyOf(int fd);
+  // The calls of a process.
+  Result<void> CloseIn(FdTable& table, int fd);
+  Result<void> SetLockIn(const FdTable& table, int fd, int command, const struct flock& lock);
+  Result<struct flock> GetLockIn(const FdTable& table, int fd, int command,
+                                 const struct flock& lock);
+  Result<void> FlockIn(const FdTable& table, int fd, int operation);
   // Errors: EBADF, ENOENT, ENAMETOOLONG.
   Result<Place> PlaceOf(const At& at);
   // Of a name to be made or removed: an empty one too, which the VFS refuses in its turn.
@@ -106,7 +133,8 @@ class VfsPosix final : public Posix {
   const Saves saves_;
   std::mt19937 random_;
   vfs::Credentials creds_ = vfs::Credentials::Root();
-  std::set<int> fds_;  // the descriptions are held by tree_, under names
+  FdTable table_;
+  uint64_t last_process_ = 1;
 };
 
 }  // namespace stasis::posix

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 
 #include <cstring>
 #include <functional>
@@ -18,6 +20,7 @@
 #include "state/graph_reader.h"
 #include "tests/testing/test_vfs.h"
 #include "vfs/dentry.h"
+#include "vfs/inotify.h"
 
 namespace stasis::testing {
 struct Intruder {};  // see Access::Type<Intruder>
@@ -32,6 +35,16 @@ struct Access::Type<::stasis::testing::Intruder> {
   static void SetMode(vfs::Inode& inode, uint32_t mode) { inode.mode_ = mode; }
   static void SetSize(vfs::Inode& inode, uint64_t size) { inode.size_ = size; }
   static void SetIno(vfs::Inode& inode, uint64_t ino) { inode.ino_ = ino; }
+  static void SetLimits(vfs::Inotify& inotify, const vfs::InotifyLimits& limits) {
+    inotify.limits_ = limits;
+  }
+  static void SetExecuting(vfs::FileDescription& file) { file.executing_ = true; }
+  static auto& Watches(vfs::Inotify& inotify) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return inotify.watches_;
+  }
+  static auto& Events(vfs::Inotify& inotify) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return inotify.events_;
+  }
   // Returns what was there. The dentry must not be used until it is put back.
   static RefPtr<Object> ExchangeInode(vfs::Dentry& dentry, RefPtr<Object> object) {
     auto old = RefPtr<Object>::Adopt(dentry.inode_.release());
@@ -73,6 +86,25 @@ class HostileImageTest : public ::testing::Test {
     t_.Write("/small", "s");
     t_.Symlink("/link", "target");
     t_.Mknod("/null", S_IFCHR | 0600, 0x103);
+    t_.Hold("file", t_.Open("/small", O_RDWR));
+    t_.Hold("inotify", MakeRef<vfs::Inotify>(RefPtr<vfs::VirtualFilesystem>(&t_.vfs())));
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    lock.l_len = 2;
+    EXPECT_TRUE(File().SetPosixLock({.id = 1, .pid = 2}, lock));
+    lock.l_start = 2;
+    EXPECT_TRUE(File().SetOpenFileLock(lock));
+    EXPECT_TRUE(File().Flock(LOCK_EX));
+    EXPECT_TRUE(Queue().AddWatch(t_.creds(), t_.At("/d"), IN_ALL_EVENTS));
+    EXPECT_TRUE(Queue().AddWatch(t_.creds(), t_.At("/small"), IN_ATTRIB | IN_ONESHOT));
+    t_.Mkdir("/d/sub");
+  }
+
+  vfs::FileDescription& File() { return *t_.Held<vfs::FileDescription>("file"); }
+  vfs::Inotify& Queue() { return *t_.Held<vfs::Inotify>("inotify"); }
+  // Gets a lock of /small that no operation would ask for.
+  void PlantLock(const vfs::FileLock& lock) {
+    EXPECT_TRUE(t_.vfs().file_locks().Lock(t_.vfs().gate(), File().inode(), lock, nullptr));
   }
 
   vfs::Dentry& DentryAt(const char* path) {
@@ -86,7 +118,10 @@ class HostileImageTest : public ::testing::Test {
     dir.directory().Insert(vfs::Dentry::Make(name, RefPtr<vfs::Inode>(&InodeOf(dir, "small"))));
   }
   state::SavedGraph Graph() {
-    auto rows = SaveRows(t_.vfs(), TestVfs::registry());
+    std::vector<ExtraRoot> roots = extra_roots_;
+    roots.push_back({"file", &File()});
+    roots.push_back({"inotify", &Queue()});
+    auto rows = SaveRows(t_.vfs(), TestVfs::registry(), roots);
     EXPECT_TRUE(rows.ok()) << rows.status();
     return std::move(rows->graph);
   }
@@ -100,6 +135,7 @@ class HostileImageTest : public ::testing::Test {
   }
 
   TestVfs t_;
+  std::vector<ExtraRoot> extra_roots_;
 
  private:
   vfs::Inode& InodeOf(vfs::Dentry&, const char* name) {
@@ -204,6 +240,70 @@ TEST_F(HostileImageTest, SizeLargerThanAFileCanBeIsRefused) {
 TEST_F(HostileImageTest, SizeOfExabytesCostsNothing) {
   Intruder::SetSize(InodeAt("/small"), (uint64_t{1} << 63) - 1);
   EXPECT_TRUE(RestoreAsIs().ok());
+}
+
+TEST_F(HostileImageTest, LockWithoutBytesIsRefused) {
+  PlantLock({.start = 20, .last = 19, .owner = 1});
+  ExpectRefused(RestoreAsIs(), {"memfs.RegularInode", "locks", "range"});
+}
+
+TEST_F(HostileImageTest, LockPastTheLargestOffsetIsRefused) {
+  PlantLock({.start = 20, .last = UINT64_MAX, .owner = 1});
+  ExpectRefused(RestoreAsIs(), {"memfs.RegularInode", "locks", "range"});
+}
+
+TEST_F(HostileImageTest, FlockOfAPartOfAFileIsRefused) {
+  ASSERT_TRUE(File().Flock(LOCK_UN));
+  PlantLock({.kind = vfs::LockKind::kFlock, .start = 20, .description = &File()});
+  ExpectRefused(RestoreAsIs(), {"vfs.FileDescription", "locks", "range"});
+}
+
+TEST_F(HostileImageTest, PosixLockOfADescriptionIsRefused) {
+  PlantLock({.start = 20, .description = &File()});
+  ExpectRefused(RestoreAsIs(), {"vfs.FileDescription", "locks", "not the description's"});
+}
+
+TEST_F(HostileImageTest, WriterThatExecutesIsRefused) {
+  Intruder::SetExecuting(File());
+  ExpectRefused(RestoreAsIs(), {"vfs.FileDescription", "executing", "reading"});
+}
+
+TEST_F(HostileImageTest, FileThatIsWrittenAndExecutedIsRefused) {
+  const auto program = t_.Open("/small", O_RDONLY);
+  Intruder::SetExecuting(*program);
+  extra_roots_.push_back({"program", program.get()});
+  ExpectRefused(RestoreAsIs(), {"vfs.FileDescription", "executing", "written and executed"});
+}
+
+TEST_F(HostileImageTest, WatchesThatCannotBeAreRefused) {
+  auto& watches = Intruder::Watches(Queue());
+  const auto good = watches;
+  watches[0] = good.at(1);
+  watches.erase(1);
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "watches", "number"});
+  watches = good;
+  watches[1].mask |= IN_ISDIR;
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "watches", "events"});
+  watches = good;
+  watches[7] = good.at(1);
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "watches", "two of one file"});
+  watches = good;
+  watches[1].inode.reset();
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "watches", "file"});
+  watches = good;
+  Intruder::SetLimits(Queue(), {.max_user_watches = 1});
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "watches", "limit"});
+}
+
+TEST_F(HostileImageTest, EventsThatCannotBeAreRefused) {
+  auto& events = Intruder::Events(Queue());
+  ASSERT_FALSE(events.empty());
+  events[0].name = "a/b";
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "events", "name"});
+  events[0].name = "sub";
+  events.resize(3, events[0]);
+  Intruder::SetLimits(Queue(), {.max_queued_events = 1});
+  ExpectRefused(RestoreAsIs(), {"vfs.Inotify", "events", "limit"});
 }
 
 TEST_F(HostileImageTest, ReferenceToAnotherTypeIsRefused) {

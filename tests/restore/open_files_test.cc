@@ -54,6 +54,21 @@ TEST_F(OpenFilesTest, HalfWrittenFileGoesOnWhereItWas) {
   EXPECT_EQ(t_.Read("/f"), "one two");
 }
 
+TEST_F(OpenFilesTest, ProgramThatRunsIsNotWritten) {
+  t_.Write("/f", "#!");
+  t_.Set("/f", {.mode = 0755});
+  const auto open = [this](const vfs::OpenOptions& options) {
+    return t_.vfs().OpenAt(t_.creds(), t_.At("/f"), options);
+  };
+  auto program = Through(*open({.execute = true}));
+  EXPECT_TRUE(program->executing());
+  EXPECT_EQ(open({.flags = O_WRONLY}).error(), Errno(ETXTBSY));
+  t_.Release("file");
+  program.reset();
+  program = Through(*open({.flags = O_WRONLY}));
+  EXPECT_EQ(open({.execute = true}).error(), Errno(ETXTBSY));
+}
+
 TEST_F(OpenFilesTest, AppendStaysAppend) {
   t_.Write("/f", "start");
   auto file = Through(t_.Open("/f", O_WRONLY | O_APPEND));

@@ -30,11 +30,14 @@ struct FileDescriptionRow {
   flags @3 :Int32;  # i32
   offset @4 :UInt64;  # u64
   listingEnd @5 :UInt64;  # u64
+  locks @6 :UInt32;  # bytes of its column
+  executing @7 :Bool;  # bool
 }
 struct FileDescriptionColumns {
   rows @0 :List(FileDescriptionRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
   atColumn @2 :Data;  # struct<vfs.VirtualDentry>
+  locksColumn @3 :Data;  # list<struct<vfs.FileLock>>
 }
 
 # vfs.Filesystem
@@ -62,11 +65,29 @@ struct InodeRow {
   btime @10 :Int64;  # i64
   xattrs @11 :UInt32;  # bytes of its column
   linkable @12 :Bool;  # bool
+  locks @13 :UInt32;  # bytes of its column
 }
 struct InodeColumns {
   rows @0 :List(InodeRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
   xattrsColumn @2 :Data;  # map<string,string>
+  locksColumn @3 :Data;  # list<struct<vfs.FileLock>>
+}
+
+# vfs.Inotify
+struct InotifyRow {
+  vfs @0 :UInt32;  # ref<vfs.VirtualFilesystem>
+  limits @1 :UInt32;  # bytes of its column
+  watches @2 :UInt32;  # bytes of its column
+  events @3 :UInt32;  # bytes of its column
+  lastWd @4 :Int32;  # i32
+}
+struct InotifyColumns {
+  rows @0 :List(InotifyRow);
+  fieldCount @1 :UInt32;  # the writer's, retired ones included
+  limitsColumn @2 :Data;  # struct<vfs.InotifyLimits>
+  watchesColumn @3 :Data;  # map<i32,struct<vfs.Inotify.Watch>>
+  eventsColumn @4 :Data;  # list<struct<vfs.InotifyEvent>>
 }
 
 # vfs.Mount
@@ -113,6 +134,7 @@ struct VirtualFilesystemRow {
   namespaces @1 :UInt32;  # bytes of its column
   nextMountId @2 :UInt64;  # u64
   nextDev @3 :UInt32;  # u32
+  lastCookie @4 :UInt32;  # u32
 }
 struct VirtualFilesystemColumns {
   rows @0 :List(VirtualFilesystemRow);

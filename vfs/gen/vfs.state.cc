@@ -141,10 +141,11 @@ constinit const TypeDescriptor Access::Type<::stasis::vfs::Dentry>::kType = {
 
 void Access::Type<::stasis::vfs::FileDescription>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::FileDescriptionColumns>();
-  columns.setFieldCount(6);
+  columns.setFieldCount(8);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
+  Encoder& c6 = batch.Column(1);
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::vfs::FileDescription&>(batch[i]);
     auto row = rows[i];
@@ -154,14 +155,17 @@ void Access::Type<::stasis::vfs::FileDescription>::Save(SaveBatch& batch, capnp:
     row.setFlags(ScalarOf(o.flags_));
     row.setOffset(ScalarOf(o.offset_));
     row.setListingEnd(ScalarOf(o.listing_end_));
+    row.setLocks(SaveSlice(c6, o.SaveLocks()));
+    row.setExecuting(ScalarOf(o.executing_));
   }
   columns.setAtColumn(batch.Content(c0));
+  columns.setLocksColumn(batch.Content(c6));
 }
 
 absl::Status Access::Type<::stasis::vfs::FileDescription>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::FileDescriptionColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 6);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 8);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getAtColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -174,8 +178,30 @@ absl::Status Access::Type<::stasis::vfs::FileDescription>::Load(LoadBatch& batch
     if (batch.Has(3)) SetScalar(o.flags_, row.getFlags());
     if (batch.Has(4)) SetScalar(o.offset_, row.getOffset());
     if (batch.Has(5)) SetScalar(o.listing_end_, row.getListingEnd());
+    if (batch.Has(7)) SetScalar(o.executing_, row.getExecuting());
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("at", d0);
+  return absl::OkStatus();
+}
+
+absl::Status Access::Type<::stasis::vfs::FileDescription>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::FileDescriptionColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 8);
+  if (!shape.ok()) return shape;
+  Decoder d6 = batch.Column(columns.getLocksColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::FileDescription&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(6)) {
+      std::remove_cvref_t<decltype(o.SaveLocks())> value{};
+      if (!LoadSlice(d6, row.getLocks(), value))
+        return batch.FieldError(i, "locks", d6);
+      absl::Status s = o.LoadLocks(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+  }
+  if (!d6.ColumnUsedUp()) return batch.ColumnError("locks", d6);
   return absl::OkStatus();
 }
 
@@ -184,6 +210,7 @@ void Access::Type<::stasis::vfs::FileDescription>::VisitOwn(GraphWriter& w, ::st
 }
 
 void Access::Type<::stasis::vfs::FileDescription>::ClearOwn(::stasis::vfs::FileDescription& o) {
+  o.::stasis::vfs::FileDescription::LoadFailed();
   ClearField(o.at_);
 }
 
@@ -209,13 +236,71 @@ absl::Status Access::Type<::stasis::vfs::FileDescription>::AfterLoad(Object& obj
   return absl::OkStatus();
 }
 
-constinit const LevelDescriptor Access::Type<::stasis::vfs::FileDescription>::kLevel = {kName, &Save, &Load, nullptr};
+constinit const LevelDescriptor Access::Type<::stasis::vfs::FileDescription>::kLevel = {kName, &Save, &Load, &LoadManual};
 constinit const LevelDescriptor* const Access::Type<::stasis::vfs::FileDescription>::kLevels[] = {
     &Access::Type<::stasis::vfs::FileDescription>::kLevel,
 };
 constinit const TypeDescriptor Access::Type<::stasis::vfs::FileDescription>::kType = {
     kName, &typeid(::stasis::vfs::FileDescription), kLevels, &Create, &Visit, &ClearReferences,
     &AfterLoad, nullptr, {}};
+
+// vfs.FileLock
+
+void Access::Type<::stasis::vfs::FileLock>::Encode(Encoder& e, const ::stasis::vfs::FileLock& o) {
+  StructEncoder s(e);
+  s.Field(0, o.kind);
+  s.Field(1, o.type);
+  s.Field(2, o.start);
+  s.Field(3, o.last);
+  s.Field(4, o.owner);
+  s.Field(5, o.pid);
+  (void)o;
+  s.Finish();
+}
+
+bool Access::Type<::stasis::vfs::FileLock>::Decode(Decoder& d, ::stasis::vfs::FileLock& o) {
+  StructDecoder s(d, kName, kFieldCount);
+  (void)o;
+  while (s.Next()) {
+    switch (s.number()) {
+      case 0:
+        s.Field("kind", o.kind);
+        break;
+      case 1:
+        s.Field("type", o.type);
+        break;
+      case 2:
+        s.Field("start", o.start);
+        break;
+      case 3:
+        s.Field("last", o.last);
+        break;
+      case 4:
+        s.Field("owner", o.owner);
+        break;
+      case 5:
+        s.Field("pid", o.pid);
+        break;
+      default:
+        s.Skip();
+    }
+  }
+  return s.Done();
+}
+
+void Access::Type<::stasis::vfs::FileLock>::Visit(GraphWriter& w, const ::stasis::vfs::FileLock& o) {
+  (void)w;
+  (void)o;
+}
+
+void Access::Type<::stasis::vfs::FileLock>::Visit(WaitList& w, const ::stasis::vfs::FileLock& o) {
+  (void)w;
+  (void)o;
+}
+
+void Access::Type<::stasis::vfs::FileLock>::ClearReferences(::stasis::vfs::FileLock& o) {
+  (void)o;
+}
 
 // vfs.Filesystem
 
@@ -267,10 +352,11 @@ constinit const LevelDescriptor Access::Type<::stasis::vfs::Filesystem>::kLevel 
 
 void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::InodeColumns>();
-  columns.setFieldCount(13);
+  columns.setFieldCount(14);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c11 = batch.Column(0);
+  Encoder& c13 = batch.Column(1);
   const GraphWriter& graph = batch.graph();
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::vfs::Inode&>(batch[i]);
@@ -288,14 +374,16 @@ void Access::Type<::stasis::vfs::Inode>::Save(SaveBatch& batch, capnp::AnyPointe
     row.setBtime(ScalarOf(o.btime_));
     row.setXattrs(SaveSlice(c11, o.SaveXattrs()));
     row.setLinkable(ScalarOf(o.linkable_));
+    row.setLocks(SaveSlice(c13, o.SaveLocks()));
   }
   columns.setXattrsColumn(batch.Content(c11));
+  columns.setLocksColumn(batch.Content(c13));
 }
 
 absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::InodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 13);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 14);
   if (!shape.ok()) return shape;
   Decoder d5 = batch.Column({});
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -320,9 +408,10 @@ absl::Status Access::Type<::stasis::vfs::Inode>::Load(LoadBatch& batch, capnp::A
 absl::Status Access::Type<::stasis::vfs::Inode>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::InodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 13);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 14);
   if (!shape.ok()) return shape;
   Decoder d11 = batch.Column(columns.getXattrsColumn());
+  Decoder d13 = batch.Column(columns.getLocksColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::vfs::Inode&>(batch[i]);
     auto row = rows[i];
@@ -339,8 +428,16 @@ absl::Status Access::Type<::stasis::vfs::Inode>::LoadManual(LoadBatch& batch, ca
       absl::Status s = o.LoadXattrs(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
+    if (batch.Has(13)) {
+      std::remove_cvref_t<decltype(o.SaveLocks())> value{};
+      if (!LoadSlice(d13, row.getLocks(), value))
+        return batch.FieldError(i, "locks", d13);
+      absl::Status s = o.LoadLocks(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
   }
   if (!d11.ColumnUsedUp()) return batch.ColumnError("xattrs", d11);
+  if (!d13.ColumnUsedUp()) return batch.ColumnError("locks", d13);
   return absl::OkStatus();
 }
 
@@ -349,6 +446,7 @@ void Access::Type<::stasis::vfs::Inode>::VisitOwn(GraphWriter& w, ::stasis::vfs:
 }
 
 void Access::Type<::stasis::vfs::Inode>::ClearOwn(::stasis::vfs::Inode& o) {
+  o.::stasis::vfs::Inode::LoadFailed();
   ClearField(o.filesystem_);
 }
 
@@ -382,210 +480,101 @@ constinit const TypeDescriptor Access::Type<::stasis::vfs::Inode>::kType = {
     kName, &typeid(::stasis::vfs::Inode), kLevels, &Create, &Visit, &ClearReferences,
     &AfterLoad, nullptr, {}};
 
-// vfs.Mount
+// vfs.Inotify
 
-void Access::Type<::stasis::vfs::Mount>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
-  auto columns = part.initAs<::stasis::vfs::schema::MountColumns>();
-  columns.setFieldCount(10);
-  const uint32_t n = batch.size();
-  [[maybe_unused]] auto rows = columns.initRows(n);
-  const GraphWriter& graph = batch.graph();
-  for (uint32_t i = 0; i < n; ++i) {
-    const auto& o = static_cast<const ::stasis::vfs::Mount&>(batch[i]);
-    auto row = rows[i];
-    row.setFilesystem(graph.AnyId(TargetOf(o.filesystem_)));
-    row.setRoot(graph.ExactId(TargetOf(o.root_)));
-    row.setId(ScalarOf(o.id_));
-    row.setNoExec(ScalarOf(o.no_exec_));
-    row.setNoSuid(ScalarOf(o.no_suid_));
-    row.setNoDev(ScalarOf(o.no_dev_));
-    row.setNoAtime(ScalarOf(o.no_atime_));
-    row.setWriters(ScalarOf(o.SaveWriters()));
-    row.setParent(graph.ExactId(TargetOf(o.SaveParent())));
-    row.setPoint(graph.ExactId(TargetOf(o.SavePoint())));
-  }
-}
-
-absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
-  auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
-  auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 10);
-  if (!shape.ok()) return shape;
-  Decoder d0 = batch.Column({});
-  Decoder d1 = batch.Column({});
-  for (uint32_t i = 0; i < batch.size(); ++i) {
-    auto& o = static_cast<::stasis::vfs::Mount&>(batch[i]);
-    auto row = rows[i];
-    if (batch.Has(0) && !SetAny(d0, o.filesystem_, row.getFilesystem()))
-      return batch.FieldError(i, "filesystem", d0);
-    if (batch.Has(1) && !SetExact(d1, o.root_, row.getRoot()))
-      return batch.FieldError(i, "root", d1);
-    if (batch.Has(2)) SetScalar(o.id_, row.getId());
-    if (batch.Has(3)) SetScalar(o.no_exec_, row.getNoExec());
-    if (batch.Has(4)) SetScalar(o.no_suid_, row.getNoSuid());
-    if (batch.Has(5)) SetScalar(o.no_dev_, row.getNoDev());
-    if (batch.Has(6)) SetScalar(o.no_atime_, row.getNoAtime());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Access::Type<::stasis::vfs::Mount>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
-  auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
-  auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 10);
-  if (!shape.ok()) return shape;
-  Decoder d8 = batch.Column({});
-  Decoder d9 = batch.Column({});
-  for (uint32_t i = 0; i < batch.size(); ++i) {
-    auto& o = static_cast<::stasis::vfs::Mount&>(batch[i]);
-    auto row = rows[i];
-    if (batch.Has(7)) {
-      std::remove_cvref_t<decltype(o.SaveWriters())> value{};
-      SetScalar(value, row.getWriters());
-      absl::Status s = o.LoadWriters(std::move(value), batch.context());
-      if (!s.ok()) return s;
-    }
-    if (batch.Has(8)) {
-      std::remove_cvref_t<decltype(o.SaveParent())> value{};
-      if (!SetExact(d8, value, row.getParent()))
-        return batch.FieldError(i, "parent", d8);
-      absl::Status s = o.LoadParent(std::move(value), batch.context());
-      if (!s.ok()) return s;
-    }
-    if (batch.Has(9)) {
-      std::remove_cvref_t<decltype(o.SavePoint())> value{};
-      if (!SetExact(d9, value, row.getPoint()))
-        return batch.FieldError(i, "point", d9);
-      absl::Status s = o.LoadPoint(std::move(value), batch.context());
-      if (!s.ok()) return s;
-    }
-  }
-  return absl::OkStatus();
-}
-
-void Access::Type<::stasis::vfs::Mount>::VisitOwn(GraphWriter& w, ::stasis::vfs::Mount& o) {
-  VisitField(w, o.filesystem_);
-  VisitField(w, o.root_);
-  VisitField(w, o.SaveParent());
-  VisitField(w, o.SavePoint());
-}
-
-void Access::Type<::stasis::vfs::Mount>::ClearOwn(::stasis::vfs::Mount& o) {
-  ClearField(o.filesystem_);
-  ClearField(o.root_);
-}
-
-absl::Status Access::Type<::stasis::vfs::Mount>::AfterLoadOwn(::stasis::vfs::Mount& o, LoadContext& context) {
-  return o.::stasis::vfs::Mount::AfterLoad(context);
-}
-
-Object* Access::Type<::stasis::vfs::Mount>::Create() { return new ::stasis::vfs::Mount(); }
-
-void Access::Type<::stasis::vfs::Mount>::Visit(GraphWriter& w, Object& object) {
-  auto& o = static_cast<::stasis::vfs::Mount&>(object);
-  Access::Type<::stasis::vfs::Mount>::VisitOwn(w, o);
-}
-
-void Access::Type<::stasis::vfs::Mount>::ClearReferences(Object& object) {
-  auto& o = static_cast<::stasis::vfs::Mount&>(object);
-  Access::Type<::stasis::vfs::Mount>::ClearOwn(o);
-}
-
-absl::Status Access::Type<::stasis::vfs::Mount>::AfterLoad(Object& object, LoadContext& context) {
-  auto& o = static_cast<::stasis::vfs::Mount&>(object);
-  if (absl::Status s = Access::Type<::stasis::vfs::Mount>::AfterLoadOwn(o, context); !s.ok()) return s;
-  return absl::OkStatus();
-}
-
-constinit const LevelDescriptor Access::Type<::stasis::vfs::Mount>::kLevel = {kName, &Save, &Load, &LoadManual};
-constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Mount>::kLevels[] = {
-    &Access::Type<::stasis::vfs::Mount>::kLevel,
-};
-constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Mount>::kWaits[] = {
-    &Access::Type<::stasis::vfs::Dentry>::kLevel,
-};
-constinit const TypeDescriptor Access::Type<::stasis::vfs::Mount>::kType = {
-    kName, &typeid(::stasis::vfs::Mount), kLevels, &Create, &Visit, &ClearReferences,
-    &AfterLoad, nullptr, kWaits};
-
-// vfs.MountNamespace
-
-void Access::Type<::stasis::vfs::MountNamespace>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
-  auto columns = part.initAs<::stasis::vfs::schema::MountNamespaceColumns>();
-  columns.setFieldCount(2);
+void Access::Type<::stasis::vfs::Inotify>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::vfs::schema::InotifyColumns>();
+  columns.setFieldCount(5);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c1 = batch.Column(0);
+  Encoder& c2 = batch.Column(1);
+  Encoder& c3 = batch.Column(2);
   const GraphWriter& graph = batch.graph();
   for (uint32_t i = 0; i < n; ++i) {
-    const auto& o = static_cast<const ::stasis::vfs::MountNamespace&>(batch[i]);
+    const auto& o = static_cast<const ::stasis::vfs::Inotify&>(batch[i]);
     auto row = rows[i];
-    row.setRoot(graph.ExactId(TargetOf(o.root_)));
-    row.setMounts(SaveSlice(c1, o.mounts_));
+    row.setVfs(graph.ExactId(TargetOf(o.vfs_)));
+    row.setLimits(SaveSlice(c1, o.limits_));
+    row.setWatches(SaveSlice(c2, o.watches_));
+    row.setEvents(SaveSlice(c3, o.events_));
+    row.setLastWd(ScalarOf(o.last_wd_));
   }
-  columns.setMountsColumn(batch.Content(c1));
+  columns.setLimitsColumn(batch.Content(c1));
+  columns.setWatchesColumn(batch.Content(c2));
+  columns.setEventsColumn(batch.Content(c3));
 }
 
-absl::Status Access::Type<::stasis::vfs::MountNamespace>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
-  auto columns = part.getAs<::stasis::vfs::schema::MountNamespaceColumns>();
+absl::Status Access::Type<::stasis::vfs::Inotify>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::InotifyColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column({});
-  Decoder d1 = batch.Column(columns.getMountsColumn());
+  Decoder d1 = batch.Column(columns.getLimitsColumn());
+  Decoder d2 = batch.Column(columns.getWatchesColumn());
+  Decoder d3 = batch.Column(columns.getEventsColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
-    auto& o = static_cast<::stasis::vfs::MountNamespace&>(batch[i]);
+    auto& o = static_cast<::stasis::vfs::Inotify&>(batch[i]);
     auto row = rows[i];
-    if (batch.Has(0) && !SetExact(d0, o.root_, row.getRoot()))
-      return batch.FieldError(i, "root", d0);
-    if (batch.Has(1) && !LoadSlice(d1, row.getMounts(), o.mounts_))
-      return batch.FieldError(i, "mounts", d1);
+    if (batch.Has(0) && !SetExact(d0, o.vfs_, row.getVfs()))
+      return batch.FieldError(i, "vfs", d0);
+    if (batch.Has(1) && !LoadSlice(d1, row.getLimits(), o.limits_))
+      return batch.FieldError(i, "limits", d1);
+    if (batch.Has(2) && !LoadSlice(d2, row.getWatches(), o.watches_))
+      return batch.FieldError(i, "watches", d2);
+    if (batch.Has(3) && !LoadSlice(d3, row.getEvents(), o.events_))
+      return batch.FieldError(i, "events", d3);
+    if (batch.Has(4)) SetScalar(o.last_wd_, row.getLastWd());
   }
-  if (!d1.ColumnUsedUp()) return batch.ColumnError("mounts", d1);
+  if (!d1.ColumnUsedUp()) return batch.ColumnError("limits", d1);
+  if (!d2.ColumnUsedUp()) return batch.ColumnError("watches", d2);
+  if (!d3.ColumnUsedUp()) return batch.ColumnError("events", d3);
   return absl::OkStatus();
 }
 
-void Access::Type<::stasis::vfs::MountNamespace>::VisitOwn(GraphWriter& w, ::stasis::vfs::MountNamespace& o) {
-  VisitField(w, o.root_);
-  VisitField(w, o.mounts_);
+void Access::Type<::stasis::vfs::Inotify>::VisitOwn(GraphWriter& w, ::stasis::vfs::Inotify& o) {
+  VisitField(w, o.vfs_);
+  VisitField(w, o.watches_);
 }
 
-void Access::Type<::stasis::vfs::MountNamespace>::ClearOwn(::stasis::vfs::MountNamespace& o) {
-  ClearField(o.root_);
-  ClearField(o.mounts_);
+void Access::Type<::stasis::vfs::Inotify>::ClearOwn(::stasis::vfs::Inotify& o) {
+  o.::stasis::vfs::Inotify::LoadFailed();
+  ClearField(o.vfs_);
+  ClearField(o.watches_);
 }
 
-absl::Status Access::Type<::stasis::vfs::MountNamespace>::AfterLoadOwn(::stasis::vfs::MountNamespace& o, LoadContext& context) {
-  return o.::stasis::vfs::MountNamespace::AfterLoad(context);
+absl::Status Access::Type<::stasis::vfs::Inotify>::AfterLoadOwn(::stasis::vfs::Inotify& o, LoadContext& context) {
+  return o.::stasis::vfs::Inotify::AfterLoad(context);
 }
 
-Object* Access::Type<::stasis::vfs::MountNamespace>::Create() { return new ::stasis::vfs::MountNamespace(); }
+Object* Access::Type<::stasis::vfs::Inotify>::Create() { return new ::stasis::vfs::Inotify(); }
 
-void Access::Type<::stasis::vfs::MountNamespace>::Visit(GraphWriter& w, Object& object) {
-  auto& o = static_cast<::stasis::vfs::MountNamespace&>(object);
-  Access::Type<::stasis::vfs::MountNamespace>::VisitOwn(w, o);
+void Access::Type<::stasis::vfs::Inotify>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::vfs::Inotify&>(object);
+  Access::Type<::stasis::vfs::Inotify>::VisitOwn(w, o);
 }
 
-void Access::Type<::stasis::vfs::MountNamespace>::ClearReferences(Object& object) {
-  auto& o = static_cast<::stasis::vfs::MountNamespace&>(object);
-  Access::Type<::stasis::vfs::MountNamespace>::ClearOwn(o);
+void Access::Type<::stasis::vfs::Inotify>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::vfs::Inotify&>(object);
+  Access::Type<::stasis::vfs::Inotify>::ClearOwn(o);
 }
 
-absl::Status Access::Type<::stasis::vfs::MountNamespace>::AfterLoad(Object& object, LoadContext& context) {
-  auto& o = static_cast<::stasis::vfs::MountNamespace&>(object);
-  if (absl::Status s = Access::Type<::stasis::vfs::MountNamespace>::AfterLoadOwn(o, context); !s.ok()) return s;
+absl::Status Access::Type<::stasis::vfs::Inotify>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::vfs::Inotify&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::Inotify>::AfterLoadOwn(o, context); !s.ok()) return s;
   return absl::OkStatus();
 }
 
-constinit const LevelDescriptor Access::Type<::stasis::vfs::MountNamespace>::kLevel = {kName, &Save, &Load, nullptr};
-constinit const LevelDescriptor* const Access::Type<::stasis::vfs::MountNamespace>::kLevels[] = {
-    &Access::Type<::stasis::vfs::MountNamespace>::kLevel,
+constinit const LevelDescriptor Access::Type<::stasis::vfs::Inotify>::kLevel = {kName, &Save, &Load, nullptr};
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Inotify>::kLevels[] = {
+    &Access::Type<::stasis::vfs::Inotify>::kLevel,
 };
-constinit const LevelDescriptor* const Access::Type<::stasis::vfs::MountNamespace>::kWaits[] = {
-    &Access::Type<::stasis::vfs::Mount>::kLevel,
+constinit const LevelDescriptor* const Access::Type<::stasis::vfs::Inotify>::kWaits[] = {
+    &Access::Type<::stasis::vfs::VirtualFilesystem>::kLevel,
 };
-constinit const TypeDescriptor Access::Type<::stasis::vfs::MountNamespace>::kType = {
-    kName, &typeid(::stasis::vfs::MountNamespace), kLevels, &Create, &Visit, &ClearReferences,
+constinit const TypeDescriptor Access::Type<::stasis::vfs::Inotify>::kType = {
+    kName, &typeid(::stasis::vfs::Inotify), kLevels, &Create, &Visit, &ClearReferences,
     &AfterLoad, nullptr, kWaits};
 
 }  // namespace stasis::state

@@ -8,8 +8,12 @@
 //     VfsLocks::mount_mu
 //       TreeFilesystem::rename_mu_
 //         Directory::mu, a parent's before its child's
-//           Inode::mu()
-//             locks inside filesystems
+//           WatchTable::mu_
+//             Inotify::mu_
+//             Inode::mu()
+//               locks inside filesystems
+//                 FileLockTable::mu_
+//                   Waiter::mu_
 //     FileDescription::offset_mu_ comes before Directory::mu and Inode::mu()
 
 #ifndef STASIS_VFS_INTERNAL_LOCKS_H_

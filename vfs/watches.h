@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// watches.h: who is told what happens to which file.
+//
+// The operations report events here once they have succeeded; the table passes them to the Inotify
+// objects that watch the file, or the directory that it is in. Without any watch an operation pays
+// one load (active()); with some, one more for the file and one for its directory, whose modes say
+// whether they are watched.
+//
+// Lock order: mu_ comes after Directory::mu and before Inotify::mu_ and Inode::mu().
+
+#ifndef STASIS_VFS_WATCHES_H_
+#define STASIS_VFS_WATCHES_H_
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "state/base/ref_ptr.h"
+#include "vfs/operation_gate.h"
+
+namespace stasis::vfs {
+
+class Dentry;
+class Filesystem;
+class Inode;
+class Inotify;
+struct SetStat;
+
+// What is reported of a change of attributes.
+uint32_t EventsOf(const SetStat& set);
+
+// The watches of a VirtualFilesystem. Thread-safe.
+//
+// `events` are IN_... bits of inotify(7); IN_ISDIR is added where it belongs.
+class WatchTable final : public RefCounted {
+ public:
+  explicit WatchTable(OperationGate& gate) : gate_(gate) {}
+  ~WatchTable() override;
+
+  // Whether there is any watch.
+  bool active() const { return count_.load(std::memory_order_relaxed) != 0; }
+
+  // Something happened to an open or named file: its directory hears of it by name, it itself
+  // without.
+  void OnFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_) {
+    if (active()) [[unlikely]]
+      ReportFile(dentry, events);
+  }
+  // To a file, whatever its name.
+  void OnInode(const Inode& inode, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_) {
+    if (active()) [[unlikely]]
+      ReportInode(inode, events);
+  }
+  // To an entry of a directory. `cookie` connects the two sides of a rename.
+  void OnEntry(const Inode& dir, std::string_view name, const Inode& child, uint32_t events,
+               uint32_t cookie = 0) ABSL_LOCKS_EXCLUDED(mu_) {
+    if (active()) [[unlikely]]
+      ReportEntry(dir, name, child, events, cookie);
+  }
+
+  // A description of the file ends. May be outside of the gate, and then enters it.
+  void OnClose(const Dentry& dentry, bool writable) ABSL_LOCKS_EXCLUDED(mu_);
+  // The file has neither links nor users any more; its watches end. As OnClose.
+  void OnDeleted(const Inode& inode) ABSL_LOCKS_EXCLUDED(mu_);
+  // The filesystem is mounted nowhere any more; the watches of its files end.
+  void OnUnmount(const Filesystem& filesystem) ABSL_LOCKS_EXCLUDED(mu_);
+  // The tree ends. Nobody is told.
+  void Clear() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  friend class Inotify;
+
+  struct Watch {
+    Inotify* inotify;
+    int32_t wd;
+  };
+  struct Event {
+    uint32_t mask;
+    uint32_t cookie;
+    std::string_view name;  // empty: of the file itself
+    bool unlinked;          // what happened was to a file that has lost that name
+  };
+
+  void ReportFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReportInode(const Inode& inode, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReportEntry(const Inode& dir, std::string_view name, const Inode& child, uint32_t events,
+                   uint32_t cookie) ABSL_LOCKS_EXCLUDED(mu_);
+  // Passes an event to the watches of a file, and ends those that wanted just one.
+  void Deliver(const Inode& inode, const Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends all watches of a file, with IN_IGNORED.
+  void EndWatches(const Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // For Inotify, who keeps the watch itself.
+  void Add(Inode& inode, Watch watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Remove(Inode& inode, Watch watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The watch that `inotify` has on a file; 0 if none.
+  int32_t Find(const Inode& inode, const Inotify& inotify) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  OperationGate& gate_;  // borrowed; of use as long as there are watches
+  std::atomic<uint32_t> count_{0};
+  absl::Mutex mu_;
+  absl::flat_hash_map<const Inode*, std::vector<Watch>> watches_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_WATCHES_H_
