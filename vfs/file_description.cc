@@ -30,13 +30,14 @@ FileDescription::FileDescription(VirtualDentry at, const OpenOptions& options, b
       writable_(options.writable()),
       executing_(options.execute),
       counted_(counted),
+      unreported_(options.unreported),
       flags_(options.flags & ~kCreationFlags) {}
 
 FileDescription::~FileDescription() {
   // Not of a load that failed: that one has let go of its file.
   if (!at_.complete()) return;
   const Filesystem& filesystem = at_.mount().filesystem();
-  if ((status_flags() & O_PATH) == 0 && filesystem.watches()->active())
+  if ((status_flags() & O_PATH) == 0 && !unreported_ && filesystem.watches()->active())
     filesystem.watches()->OnClose(at_.dentry(), writable_);
   if (counted_) executing_ ? inode().EndExecuting() : inode().EndWriting();
   if (locks_.load(std::memory_order_relaxed)) filesystem.file_locks()->Release(inode(), *this);

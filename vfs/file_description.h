@@ -149,6 +149,7 @@ class FileDescription : public state::Object {
   bool writable_ = false;
   bool executing_ = false;
   bool counted_ STATE(nosave) = false;
+  bool unreported_ STATE(nosave) = false;
 
   std::atomic<int> flags_{0};
   // Of a directory: where the current listing ends; 0 before the first.

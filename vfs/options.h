@@ -23,6 +23,9 @@ struct OpenOptions {
   // that allows it. Reading it takes no permission; writing is refused as long as it is open.
   // Requires: O_RDONLY, no creation flags.
   bool execute = false;
+  // Nobody who watches the file hears that it is opened and closed: for a front end that opens it
+  // once more for a program that has it open already.
+  bool unreported = false;
   // What the file loses with O_TRUNC.
   DropPrivileges drop_privileges;
 

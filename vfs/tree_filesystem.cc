@@ -20,7 +20,8 @@ Result<RefPtr<FileDescription>> OpenFound(ResolvingPath& path, Dentry& dentry,
                                           const OpenOptions& options) {
   STASIS_ASSIGN_OR_RETURN(const VirtualDentry at, VirtualDentry::Hold(path.mount(), dentry));
   STASIS_ASSIGN_OR_RETURN(auto file, dentry.inode().Open(at, options));
-  if ((options.flags & O_PATH) == 0) path.mount().filesystem().watches()->OnFile(dentry, IN_OPEN);
+  if ((options.flags & O_PATH) == 0 && !options.unreported)
+    path.mount().filesystem().watches()->OnFile(dentry, IN_OPEN);
   return file;
 }
 

@@ -98,6 +98,7 @@ Result<RefPtr<vfs::FileDescription>> Call::GetFile(uint64_t handle, uint64_t nod
   if (!unasked) return Err(EBADF);
   vfs::OpenOptions options;
   options.flags = flags | O_NOFOLLOW;
+  options.unreported = true;
   return vfs().OpenAt(creds_, At(*found), options);
 }
 
