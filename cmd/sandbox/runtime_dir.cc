@@ -214,7 +214,9 @@ absl::StatusOr<Record> RuntimeDir::ReadRecord() const {
 
 absl::Status RuntimeDir::SignalDaemon(int signal) const {
   // Another user's record could name anything that we may kill.
-  if (!CheckPrivate(path(), /*root_sees_all=*/false).ok())
+  const absl::Status ours = CheckPrivate(path(), /*root_sees_all=*/false);
+  if (absl::IsNotFound(ours)) return ours;
+  if (!ours.ok())
     return absl::PermissionDeniedError(
         absl::StrCat("sandbox '", name_, "' does not answer, and belongs to somebody else"));
   absl::StatusOr<Record> record = ReadRecord();

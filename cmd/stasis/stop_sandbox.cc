@@ -59,6 +59,9 @@ absl::Status AskToStop(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   absl::Status asked;
   while (dir.Alive()) {
     asked = AskOnce(dir, grace);
+    if (asked.ok()) return asked;
+    // It may have ended while it was asked.
+    if (!dir.Alive()) break;
     if (!absl::IsNotFound(asked) || absl::Now() > deadline) return asked;
     absl::SleepFor(kInterval);
   }
@@ -67,7 +70,8 @@ absl::Status AskToStop(const sandbox::RuntimeDir& dir, absl::Duration grace) {
 
 absl::Status AwaitEnd(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   if (!dir.WaitUntilDead(static_cast<int>(absl::ToInt64Milliseconds(grace + kEndTimeout)))) {
-    if (absl::Status killed = dir.SignalDaemon(SIGKILL); !killed.ok()) return killed;
+    if (absl::Status killed = dir.SignalDaemon(SIGKILL); !killed.ok() && !absl::IsNotFound(killed))
+      return killed;
     if (!dir.WaitUntilDead(5000))
       return absl::DeadlineExceededError(
           absl::StrCat("sandbox '", dir.name(), "' does not end; look into ", dir.log_path()));

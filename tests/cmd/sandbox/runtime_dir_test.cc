@@ -151,6 +151,13 @@ TEST_F(RuntimeDirTest, OnlyTheDaemonItselfIsSignalled) {
   EXPECT_EQ(waitpid(child, nullptr, 0), child);
 }
 
+TEST_F(RuntimeDirTest, ADaemonThatHasGoneIsNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(Dir("box").SignalDaemon(SIGTERM)));
+  auto lock = Dir("box").Claim();
+  ASSERT_TRUE(lock.ok());
+  EXPECT_TRUE(absl::IsNotFound(Dir("box").SignalDaemon(SIGTERM))) << "no record yet";
+}
+
 TEST_F(RuntimeDirTest, ARootThatOthersMayWriteToIsRefused) {
   std::filesystem::create_directory(root());
   chmod(root().c_str(), 0777);
