@@ -100,13 +100,17 @@ Outcome CliTest::Stasis(const Strings& arguments, std::chrono::seconds timeout) 
   return Wait(Start(arguments), timeout);
 }
 
-Outcome CliTest::Host(const Strings& arguments, std::chrono::seconds timeout) {
+pid_t CliTest::StartHost(const Strings& arguments) {
   const Strings prefix = std::exchange(prefix_, {});
   const std::string binary = std::exchange(binary_, arguments[0]);
-  const Outcome outcome = Stasis({arguments.begin() + 1, arguments.end()}, timeout);
+  const pid_t pid = Start({arguments.begin() + 1, arguments.end()});
   prefix_ = prefix;
   binary_ = binary;
-  return outcome;
+  return pid;
+}
+
+Outcome CliTest::Host(const Strings& arguments, std::chrono::seconds timeout) {
+  return Wait(StartHost(arguments), timeout);
 }
 
 Outcome CliTest::In(const std::string& name, const std::string& script) {

@@ -58,6 +58,7 @@ class CliTest : public testing::Test {
 
   // The same in the background, and its end.
   pid_t Start(const Strings& arguments);
+  pid_t StartHost(const Strings& arguments);
   Outcome Wait(pid_t pid, std::chrono::seconds timeout = std::chrono::seconds(60));
 
   // Starts a sandbox with options, detached, and expects success.
