@@ -10,9 +10,9 @@ namespace stasis::fuse {
 namespace {
 
 // What the tree is to know of open(2)'s flags. Not O_APPEND: the kernel says where each write goes,
-// and pages written back through such a handle must not be appended. Not O_NOATIME, O_DIRECT and
-// what else the kernel does.
-constexpr int kOpenFlags = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC;
+// and pages written back through such a handle must not be appended. Not O_DIRECT and what else the
+// kernel does.
+constexpr int kOpenFlags = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | O_NOATIME;
 constexpr int kCreateFlags = kOpenFlags | O_EXCL;
 
 // The page cache stays from one open to the next, and nothing needs to be sent at close.

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include <thread>
 
 #include "tests/cmd/fuse/fake_kernel.h"
+#include "vfs/inotify.h"
 
 namespace stasis::fuse {
 namespace {
@@ -305,6 +307,43 @@ TEST_F(ServerTest, AKernelThatOpensUnaskedNeedsNoHandle) {
   EXPECT_EQ(created.error, 0);
   EXPECT_EQ(kernel_.Call(FUSE_RELEASE, node, Payload().Struct(fuse_release_in{})).error, 0);
   EXPECT_EQ(kernel_.server().state()->handles().size(), 0u);
+}
+
+TEST_F(ServerTest, WhatIsReadUnaskedIsNotSeenToBeOpened) {
+  kernel_.Init(~0u);
+  kernel_.tree().MakeFile("a");
+  const uint64_t node = NodeOf("a");
+  const vfs::VirtualDentry root = kernel_.tree().root();
+  auto inotify = MakeRef<vfs::Inotify>(kernel_.tree().vfs());
+  ASSERT_TRUE(inotify->AddWatch(kernel_.tree().creds(), {root, root, "a"}, IN_ALL_EVENTS));
+  fuse_write_in write{};
+  write.size = 5;
+  EXPECT_EQ(kernel_.Call(FUSE_WRITE, node, Payload().Struct(write).Raw("hello", 5)).error, 0);
+  fuse_read_in read{};
+  read.size = 100;
+  EXPECT_EQ(kernel_.Call(FUSE_READ, node, Payload().Struct(read)).payload.size(), 5u);
+  std::vector<uint32_t> seen;
+  const auto events = inotify->Read(4096);
+  for (const vfs::InotifyEvent& event : *events) seen.push_back(event.mask);
+  EXPECT_THAT(seen, testing::ElementsAre(IN_MODIFY, IN_ACCESS));
+}
+
+TEST_F(ServerTest, ReadingWithoutAccessTimesLeavesThem) {
+  kernel_.Init();
+  kernel_.tree().MakeFile("a");
+  const uint64_t node = NodeOf("a");
+  const vfs::VirtualDentry root = kernel_.tree().root();
+  const auto atime = [&] {
+    return kernel_.tree().vfs()->StatAt(kernel_.tree().creds(), {root, root, "a"})->atime;
+  };
+  const TimeNs before = atime();
+  fuse_open_in open{};
+  open.flags = O_RDONLY | O_NOATIME;
+  fuse_read_in read{};
+  read.fh = kernel_.Call(FUSE_OPEN, node, Payload().Struct(open)).As<fuse_open_out>().fh;
+  read.size = 1;
+  EXPECT_EQ(kernel_.Call(FUSE_READ, node, Payload().Struct(read)).error, 0);
+  EXPECT_EQ(atime(), before);
 }
 
 TEST_F(ServerTest, AKernelThatAsksNeedsAHandle) {
