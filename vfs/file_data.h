@@ -6,6 +6,11 @@
 // kChunkSize reads as zeros past its end, so a small file costs about its size. A file of at most
 // one chunk at position 0 needs no table.
 //
+// Space is counted, and holes are found, in pages, as a tmpfs does: a page is a hole, reserved (it
+// takes space and reads as zeros, but is no data), or written. Nearly always the pages of a chunk
+// are written up to its end, and no others; only chunks that are unlike that have a PageMask. A
+// chunk ends within its last written page; the bytes of pages that are not written are zeros.
+//
 // FileData knows nothing of the file's size: callers cut reads at it and call Truncate when it
 // shrinks. Not thread-safe: the inode's lock guards it, shared for readers.
 
@@ -26,7 +31,14 @@
 
 namespace stasis::vfs {
 
+// Granularity of st_blocks and of holes.
+inline constexpr uint32_t kPageSize = 4096;
+
 using ChunkMap = absl::btree_map<uint64_t, RefPtr<state::Chunk>>;
+// Of a chunk's pages: those that take space in the lower four bits, of those the written ones in
+// the upper four.
+using PageMask = uint8_t;
+using PageMap = absl::btree_map<uint64_t, PageMask>;
 
 class FileData {
  public:
@@ -43,35 +55,35 @@ class FileData {
   // Drops everything from `size` on; later reads there give zeros. Errors: EIO.
   Result<void> Truncate(uint64_t size);
 
-  // Turns [offset, offset + length) into a hole, as far as whole chunks go, and zeros elsewhere.
+  // Turns the whole pages in [offset, offset + length) into holes, and the rest of it into zeros.
   // Errors: EIO.
   Result<void> PunchHole(uint64_t offset, uint64_t length);
 
-  // Fills the holes of [offset, offset + length) with zeros. Errors: EIO.
-  Result<void> Reserve(uint64_t offset, uint64_t length);
+  // Reserves the holes among the pages that [offset, offset + length) touches.
+  void Reserve(uint64_t offset, uint64_t length);
 
   // Makes `length` bytes at `offset` those of `from` at `from_offset`, sharing whole chunks where
-  // the two positions allow it. Both may be the same file if the ranges do not overlap.
-  // Errors: EIO.
+  // the two positions allow it; what was allocated there stays reserved at least. Both may be the
+  // same file if the ranges do not overlap. Errors: EIO.
   Result<void> CopyFrom(const FileData& from, uint64_t from_offset, uint64_t offset,
                         uint64_t length);
 
-  // The first position from `offset` on, below `size`, that is in a chunk (data) or in a hole; the
+  // The first position from `offset` on, below `size`, that is in a written page (data) or not; the
   // end of the file counts as a hole. Errors: ENXIO if there is none, or `offset` >= `size`.
   Result<uint64_t> SeekData(uint64_t offset, uint64_t size) const;
   Result<uint64_t> SeekHole(uint64_t offset, uint64_t size) const;
 
-  // Bytes of chunks that exist, loaded or not, in whole pages: what st_blocks counts. May be read
+  // Bytes of pages that are written or reserved, loaded or not: what st_blocks counts. May be read
   // without the lock.
   uint64_t allocated() const { return allocated_.load(std::memory_order_relaxed); }
 
-  // Drops every chunk.
+  // Drops every chunk and reservation.
   void Clear() { Erase(0, UINT64_MAX); }
 
   // Where the last byte of the last chunk ends; 0 without chunks.
   uint64_t EndOfLastChunk() const;
 
-  // What Write would add to allocated(), at most.
+  // What Write or Reserve would add to allocated(), at most.
   uint64_t GrowthOfWrite(uint64_t offset, uint64_t length) const;
 
   // The chunks by position, and back: the saved form.
@@ -79,24 +91,41 @@ class FileData {
   // Requires: empty. Errors: EINVAL if a position is past the largest file offset.
   Result<void> FromMap(ChunkMap chunks);
 
+  // The pages of chunks whose pages are not just written up to the chunk's end, and back.
+  PageMap ToPageMap() const;
+  // Requires: after FromMap; no page was changed. Errors: EINVAL for a position past the largest
+  // file offset, and for pages that contradict the chunk.
+  Result<void> FromPageMap(const PageMap& pages);
+
  private:
+  struct Others {
+    ChunkMap chunks;  // from 1 on
+    PageMap pages;    // of any chunk, also of one that has no bytes
+  };
+
   const RefPtr<state::Chunk>* Find(uint64_t index) const;
   RefPtr<state::Chunk>* FindMutable(uint64_t index);
   RefPtr<state::Chunk>& Slot(uint64_t index);
-  void Erase(uint64_t first, uint64_t end);  // the chunks [first, end)
-  uint64_t AllocatedAt(uint64_t index) const;
-  void Account(uint64_t before, uint64_t after) {
-    allocated_.store(allocated() + after - before, std::memory_order_relaxed);
-  }
+  Others& MakeOthers();
+  void DropOthersIfEmpty();
+  void EraseBytes(uint64_t index);
+  void Erase(uint64_t first, uint64_t end);  // the chunks and reservations [first, end)
+  // `chunk` is the one at `index`, or null.
+  PageMask PagesOf(uint64_t index, const state::Chunk* chunk) const;
+  PageMask PagesAt(uint64_t index) const;
+  void SetPages(uint64_t index, const state::Chunk* chunk, PageMask before, PageMask after);
   Result<void> WriteChunk(uint64_t index, uint32_t offset, std::span<const std::byte> bytes);
-  Result<void> CutChunk(uint64_t index, uint32_t size);
-  // Takes over a whole chunk of another file, or its hole (null).
-  void ShareChunk(uint64_t index, const RefPtr<state::Chunk>* chunk);
-  Result<void> ZeroInChunk(uint64_t index, uint32_t offset, uint32_t length);
+  // Leaves only `pages` of a chunk (as they are), and no bytes from `end` on.
+  Result<void> ShrinkChunk(uint64_t index, PageMask pages, uint32_t end);
+  Result<void> PunchChunk(uint64_t index, uint32_t offset, uint32_t end);
+  Result<void> ZeroInPage(uint64_t index, uint32_t offset, uint32_t end);
+  // Takes over the written pages of another chunk, which has no bytes (null) if there are none.
+  void ShareChunk(uint64_t index, RefPtr<state::Chunk> chunk, PageMask from);
+  uint64_t SkipWrittenChunks(uint64_t index) const;
 
   std::atomic<uint64_t> allocated_{0};
-  RefPtr<state::Chunk> first_;        // chunk 0
-  std::unique_ptr<ChunkMap> others_;  // chunks from 1 on; null if none
+  RefPtr<state::Chunk> first_;      // chunk 0
+  std::unique_ptr<Others> others_;  // null if all of it is empty
 };
 
 }  // namespace stasis::vfs

@@ -22,6 +22,25 @@ constexpr int kCreationFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 
 constexpr uint64_t kMaxOffset = std::numeric_limits<int64_t>::max();
 
+// Whether some filesystem may have this mode of fallocate(2). What no filesystem has is refused
+// before all else.
+bool IsAllocationMode(int mode) {
+  const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+    case FALLOC_FL_UNSHARE_RANGE:
+    case FALLOC_FL_ZERO_RANGE:
+      return true;
+    case FALLOC_FL_PUNCH_HOLE:
+      return keep_size;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+      return !keep_size;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 FileDescription::FileDescription(VirtualDentry at, const OpenOptions& options, bool counted)
@@ -78,8 +97,7 @@ Result<void> FileDescription::SetAttributes(const Credentials& creds, const SetS
 }
 
 void FileDescription::TouchAtime() {
-  if ((status_flags() & O_NOATIME) == 0 && !at_.mount().no_atime() && !at_.mount().read_only())
-    inode().TouchAtime(VfsOf(at_).clock().Now());
+  if ((status_flags() & O_NOATIME) == 0) at_.mount().TouchAtime(inode(), VfsOf(at_).clock());
 }
 
 Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out) {
@@ -116,8 +134,7 @@ Result<void> FileDescription::Allocate(int mode, uint64_t offset, uint64_t lengt
   Operation operation(VfsOf(at_).gate());
   if ((status_flags() & O_PATH) != 0) return Err(EBADF);
   if (length == 0 || offset > kMaxOffset || length > kMaxOffset) return Err(EINVAL);
-  if ((mode & FALLOC_FL_PUNCH_HOLE) != 0 && (mode & FALLOC_FL_KEEP_SIZE) == 0)
-    return Err(EOPNOTSUPP);
+  if (!IsAllocationMode(mode)) return Err(EOPNOTSUPP);
   if (!writable_) return Err(EBADF);
   if (S_ISFIFO(inode().mode())) return Err(ESPIPE);
   if (inode().is_dir()) return Err(EISDIR);

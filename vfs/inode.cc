@@ -17,7 +17,13 @@
 namespace stasis::vfs {
 namespace {
 
-constexpr TimeNs kDay = TimeNs{24} * 3600 * 1'000'000'000;
+constexpr int64_t kDay = 24 * 3600;  // seconds
+
+// Whole seconds since 1970, rounded down, as Linux compares them.
+constexpr int64_t Seconds(TimeNs time) {
+  constexpr TimeNs kSecond = 1'000'000'000;
+  return time / kSecond - (time % kSecond < 0 ? 1 : 0);
+}
 
 }  // namespace
 
@@ -97,10 +103,10 @@ void Inode::DropDentry() {
   ReleaseUnlinked();
 }
 
-void Inode::TouchAtime(TimeNs now) {
+void Inode::TouchAtime(TimeNs now, AtimeRule rule) {
   const TimeNs atime = atime_.load(std::memory_order_relaxed);
-  if (atime > mtime_.load(std::memory_order_relaxed) &&
-      atime > ctime_.load(std::memory_order_relaxed) && now - atime < kDay) {
+  if (rule == AtimeRule::kRelative && atime > mtime_.load(std::memory_order_relaxed) &&
+      atime > ctime_.load(std::memory_order_relaxed) && Seconds(now) - Seconds(atime) < kDay) {
     return;
   }
   atime_.store(now, std::memory_order_relaxed);

@@ -68,6 +68,8 @@ struct NewFile {
   std::string_view symlink_target;
 };
 
+enum class AtimeRule : uint8_t { kRelative, kStrict };
+
 // Thread-safe.
 class Inode : public state::Object {
  public:
@@ -141,7 +143,7 @@ class Inode : public state::Object {
   // Writes at the end of the file, wherever that is by now; `*offset` gets where it was.
   virtual Result<size_t> Append(std::span<const std::byte> bytes, TimeNs now, uint64_t* offset);
   // As fallocate(2), with the modes that a tmpfs has: 0, FALLOC_FL_KEEP_SIZE, and that with
-  // FALLOC_FL_PUNCH_HOLE. Nothing is reserved past the end of the file.
+  // FALLOC_FL_PUNCH_HOLE.
   // Errors: EFBIG, ENOSPC, EIO, EOPNOTSUPP.
   virtual Result<void> Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now);
   // As copy_file_range(2): makes bytes of this file those of `from`, which may be this file if the
@@ -193,8 +195,9 @@ class Inode : public state::Object {
   virtual Result<void> ExchangeChildren(std::string_view name, Inode& child, Inode& other_dir,
                                         std::string_view other_name, Inode& other, TimeNs now);
 
-  // Notes an access as relatime does: if the last one is not after the last change, or a day old.
-  void TouchAtime(TimeNs now);
+  // Notes an access. For kRelative only if the last one is not after the last change of content or
+  // attributes, or a day ago (mount(8): relatime).
+  void TouchAtime(TimeNs now, AtimeRule rule);
   // Notes a change of content (mtime and ctime) or of attributes (ctime).
   void TouchModified(TimeNs now);
   void TouchChanged(TimeNs now);

@@ -7,6 +7,7 @@
 
 #include "state/base/rcu.h"
 #include "state/load_context.h"
+#include "vfs/inode.h"
 
 namespace stasis::vfs {
 namespace {
@@ -22,7 +23,9 @@ Mount::Mount(RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flag
       no_exec_(flags.no_exec),
       no_suid_(flags.no_suid),
       no_dev_(flags.no_dev),
-      no_atime_(flags.no_atime),
+      no_atime_(flags.no_atime && !flags.strict_atime),
+      no_dir_atime_(flags.no_dir_atime),
+      strict_atime_(flags.strict_atime),
       writers_(flags.read_only ? kReadOnlyBit : 0) {}
 
 Mount::~Mount() { Detach(); }
@@ -34,7 +37,15 @@ MountFlags Mount::flags() const {
           .no_exec = no_exec_,
           .no_suid = no_suid_,
           .no_dev = no_dev_,
-          .no_atime = no_atime_};
+          .no_atime = no_atime_,
+          .no_dir_atime = no_dir_atime_,
+          .strict_atime = strict_atime_};
+}
+
+// As atime_needs_update() of Linux.
+void Mount::TouchAtime(Inode& inode, const Clock& clock) const {
+  if (no_atime_ || read_only() || (no_dir_atime_ && inode.is_dir())) return;
+  inode.TouchAtime(clock.Now(), strict_atime_ ? AtimeRule::kStrict : AtimeRule::kRelative);
 }
 
 Result<void> Mount::BeginWrite() {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "state/annotations.h"
+#include "state/base/clock.h"
 #include "state/base/result.h"
 #include "state/object.h"
 #include "vfs/dentry.h"
@@ -34,7 +35,10 @@ struct MountFlags {
   bool no_exec = false;
   bool no_suid = false;
   bool no_dev = false;
+  // When reads set access times; with none of these, as relatime does (Inode::TouchAtime).
   bool no_atime = false;
+  bool no_dir_atime = false;  // not those of directories, whatever else is set
+  bool strict_atime = false;  // each time; overrides no_atime, as in mount(2)
 };
 
 // Thread-safe.
@@ -49,7 +53,8 @@ class Mount final : public state::Object {
   Dentry& root() const { return *root_; }
   MountFlags flags() const;
   bool read_only() const { return writers_.load(std::memory_order_relaxed) < 0; }
-  bool no_atime() const { return no_atime_; }
+  // Notes that `inode` was read through this mount, if its flags say so.
+  void TouchAtime(Inode& inode, const Clock& clock) const;
 
   // What it is attached to; null if nothing. Valid in a read-copy-update section.
   Mount* parent() const { return parent_.load(std::memory_order_acquire); }
@@ -87,6 +92,8 @@ class Mount final : public state::Object {
   bool no_suid_ = false;
   bool no_dev_ = false;
   bool no_atime_ = false;
+  bool no_dir_atime_ = false;
+  bool strict_atime_ = false;
 
   // Number of writers that are inside; the sign bit says read-only.
   std::atomic<int64_t> writers_ STATE(manual){0};

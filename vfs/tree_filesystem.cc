@@ -25,9 +25,7 @@ Result<RefPtr<FileDescription>> OpenFound(ResolvingPath& path, Dentry& dentry,
   return file;
 }
 
-void TouchAtime(ResolvingPath& path, Inode& inode) {
-  if (!path.mount().no_atime() && !path.mount().read_only()) inode.TouchAtime(path.clock().Now());
-}
+void TouchAtime(ResolvingPath& path, Inode& inode) { path.mount().TouchAtime(inode, path.clock()); }
 
 // Whether `creds` may pass through a directory. Errors: ENOTDIR, EACCES.
 Result<void> CheckSearch(const Credentials& creds, const Dentry& dir) {

@@ -63,7 +63,7 @@ Result<void> MemFilesystem::ChargeInodes(uint64_t count) {
 
 Result<void> MemFilesystem::ChargeNew(const vfs::NewFile& file) {
   STASIS_RETURN_IF_ERROR(ChargeInode());
-  auto charged = ChargeBytes(file.XattrBytes());
+  auto charged = ChargeBytes(file.XattrBytes() + SymlinkInode::BytesFor(file.symlink_target));
   if (!charged) ReleaseInode();
   return charged;
 }

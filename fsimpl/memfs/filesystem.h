@@ -42,7 +42,7 @@ class MemFilesystem final : public vfs::TreeFilesystem {
   void ReleaseBytes(uint64_t bytes) { bytes_used_.fetch_sub(bytes, std::memory_order_relaxed); }
   Result<void> ChargeInode() { return ChargeInodes(1); }
   Result<void> ChargeInodes(uint64_t count);
-  // An inode, and the attributes that it starts with.
+  // An inode, the attributes that it starts with, and the target of a long link.
   Result<void> ChargeNew(const vfs::NewFile& file);
   void ReleaseInode() { inodes_used_.fetch_sub(1, std::memory_order_relaxed); }
   uint64_t NextIno() { return next_ino_.fetch_add(1, std::memory_order_relaxed); }

@@ -13,6 +13,8 @@ namespace {
 
 // As of tmpfs: a directory's size is 20 bytes an entry, "." and ".." included.
 constexpr uint64_t kEntrySize = 20;
+// As of tmpfs: shorter targets are kept in the inode.
+constexpr size_t kLongTarget = 128;
 
 RefPtr<MemInode> MakeInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs now) {
   switch (file.mode & S_IFMT) {
@@ -157,10 +159,30 @@ SymlinkInode::SymlinkInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs n
   set_size(target_.size());
 }
 
+SymlinkInode::~SymlinkInode() {
+  if (has_filesystem() && !released()) fs().ReleaseBytes(BytesFor(target_));
+}
+
+void SymlinkInode::ReleaseUnlinked() {
+  fs().ReleaseBytes(BytesFor(target_));
+  MemInode::ReleaseUnlinked();
+}
+
+uint64_t SymlinkInode::BytesFor(std::string_view target) {
+  return target.size() < kLongTarget ? 0 : vfs::kPageSize;
+}
+
+void SymlinkInode::FillStat(vfs::Stat& stat) const {
+  MemInode::FillStat(stat);
+  stat.blocks = BytesFor(target_) / 512;
+}
+
 absl::Status SymlinkInode::AfterLoad(state::LoadContext& context) {
   if (!is_symlink()) return context.Invalid(*this, "mode", "is not that of a symbolic link");
   if (target_.empty() || target_.size() != size() || target_.find('\0') != target_.npos)
     return context.Invalid(*this, "target", "is empty, has a NUL or is not as long as the size");
+  if (!fs().ChargeBytes(BytesFor(target_)))
+    return context.Invalid(*this, "target", "is more than the filesystem's limit allows");
   return absl::OkStatus();
 }
 

@@ -111,15 +111,27 @@ class RegularInode final : public MemInode {
   vfs::ChunkMap SaveData() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.ToMap(); }
   absl::Status LoadData(vfs::ChunkMap chunks,
                         state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  vfs::PageMap SavePages() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.ToPageMap(); }
+  absl::Status LoadPages(const vfs::PageMap& pages,
+                         state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
+  // Names the second saved form of data_: pages that are not as the chunks alone say.
+  struct Pages {};
+
   vfs::FileData data_ STATE(manual) ABSL_GUARDED_BY(mu());  // what it allocates is charged to fs()
+  [[no_unique_address, maybe_unused]] Pages pages_ STATE(manual);  // loaded after data_
 };
 
 class SymlinkInode final : public MemInode {
  public:
   SymlinkInode(MemFilesystem& fs, const vfs::NewFile& file, TimeNs now);
+  ~SymlinkInode() override;
 
+  // What a link to `target` takes up. As of tmpfs: a page if it is long.
+  static uint64_t BytesFor(std::string_view target);
+
+  void FillStat(vfs::Stat& stat) const override;
   Result<std::string_view> ReadLink() const override { return std::string_view(target_); }
 
   STASIS_SLAB_ALLOCATED(SymlinkInode);
@@ -127,6 +139,7 @@ class SymlinkInode final : public MemInode {
  private:
   STATE_SAVABLE(SymlinkInode);
   SymlinkInode() = default;
+  void ReleaseUnlinked() override;
   absl::Status AfterLoad(state::LoadContext& context);
 
   std::string target_;  // immutable

@@ -16,7 +16,6 @@ namespace stasis::memfs {
 namespace {
 
 constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
-constexpr uint64_t kPage = 4096;
 
 }  // namespace
 
@@ -56,18 +55,12 @@ Result<uint64_t> RegularInode::ChargeWrite(uint64_t offset, uint64_t length, uin
   if (fs().ChargeBytes(*charged)) return length;
   // Not all fits: as many whole pages as do.
   uint64_t fits = 0;
-  uint64_t start = 0;  // of the part in the current chunk
-  uint64_t charged_here = 0;
   *charged = 0;
   while (fits < length) {
-    if ((offset + fits) % state::kChunkSize == 0) {
-      start = fits;
-      charged_here = 0;
-    }
-    const uint64_t step = std::min(kPage - (offset + fits) % kPage, length - fits);
-    const uint64_t growth = data_.GrowthOfWrite(offset + start, fits + step - start) - charged_here;
+    const uint64_t step =
+        std::min(vfs::kPageSize - (offset + fits) % vfs::kPageSize, length - fits);
+    const uint64_t growth = data_.GrowthOfWrite(offset + fits, step);
     if (!fs().ChargeBytes(growth)) break;
-    charged_here += growth;
     *charged += growth;
     fits += step;
   }
@@ -106,10 +99,9 @@ Result<size_t> RegularInode::Append(std::span<const std::byte> bytes, TimeNs now
 // All of it, or nothing.
 Result<void> RegularInode::Reserve(uint64_t offset, uint64_t length) {
   if (length > fs().byte_limit()) return Err(ENOSPC);
-  const uint64_t charged = data_.GrowthOfWrite(offset, length);
-  STASIS_RETURN_IF_ERROR(fs().ChargeBytes(charged));
-  const uint64_t before = data_.allocated();
-  return Settle(charged, before, data_.Reserve(offset, length));
+  STASIS_RETURN_IF_ERROR(fs().ChargeBytes(data_.GrowthOfWrite(offset, length)));
+  data_.Reserve(offset, length);
+  return {};
 }
 
 // After a change of the data: gives back what it was charged for and did not take.
@@ -128,10 +120,8 @@ Result<void> RegularInode::Allocate(int mode, uint64_t offset, uint64_t length, 
     fs().ReleaseBytes(before - data_.allocated());
     STASIS_RETURN_IF_ERROR(punched);
   } else {
-    const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
-    const uint64_t end = keep_size ? std::min(offset + length, size()) : offset + length;
-    if (offset < end) STASIS_RETURN_IF_ERROR(Reserve(offset, end - offset));
-    set_size(std::max(size(), end));
+    STASIS_RETURN_IF_ERROR(Reserve(offset, length));
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0) set_size(std::max(size(), offset + length));
   }
   TouchModified(now);
   return {};
@@ -175,7 +165,7 @@ Result<uint64_t> RegularInode::SeekExtent(uint64_t offset, int whence) const {
 }
 
 Result<void> RegularInode::DoTruncate(uint64_t new_size) {
-  if (new_size < size()) {
+  if (new_size <= size()) {  // to the same size: gives back what is reserved past it
     const uint64_t before = data_.allocated();
     auto cut = data_.Truncate(new_size);
     fs().ReleaseBytes(before - data_.allocated());
@@ -188,6 +178,12 @@ Result<void> RegularInode::DoTruncate(uint64_t new_size) {
 absl::Status RegularInode::LoadData(vfs::ChunkMap chunks, state::LoadContext& context) {
   if (!data_.FromMap(std::move(chunks)))
     return context.Invalid(*this, "data", "has a missing chunk or one past the largest offset");
+  return absl::OkStatus();
+}
+
+absl::Status RegularInode::LoadPages(const vfs::PageMap& pages, state::LoadContext& context) {
+  if (!data_.FromPageMap(pages))
+    return context.Invalid(*this, "pages", "contradicts the chunks or is past the largest offset");
   return absl::OkStatus();
 }
 

@@ -62,7 +62,8 @@ void Synchronize();
 // Calls `fn(arg)` on a background thread once every reader that is inside now has left.
 void Defer(void (*fn)(void*), void* arg);
 
-// Waits until everything deferred before has run. Requires: the caller is not a reader.
+// Waits until everything deferred before has run. Requires: the caller is not a reader, and not
+// what was deferred.
 void Barrier();
 
 // Deletes `object` once no reader can see it.

@@ -8,11 +8,13 @@
 // measurement. `peer_ns` is `tar | zstd -1 -T2` from a tmpfs to the disk and back, and `ratio` ours
 // against theirs; `holds` compares with the figures that are to be held on a machine of two cores.
 
+#include <absl/synchronization/mutex.h>
 #include <malloc.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +23,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/checkpoint.h"
@@ -287,6 +290,85 @@ class Case {
   int64_t peer_load_ = 0;
 };
 
+// A few names, saved, restored and taken down again and again: medians, on the disk and in memory.
+class TinyTree {
+ public:
+  TinyTree(std::string name, std::string directory)
+      : name_(std::move(name)), directory_(std::move(directory)) {
+    RegisterTypes(registry_);
+    vfs_ = MakeRef<vfs::VirtualFilesystem>(clock_);
+    const auto root = vfs_->NewMountNamespace(memfs::MemFilesystem::Create(*vfs_, {}), {})->root();
+    const vfs::Credentials creds = vfs::Credentials::Root();
+    for (const char* dir : {"/a", "/b", "/b/c"})
+      if (!vfs_->MkdirAt(creds, {root, root, dir}, 0755)) Die("mkdir");
+  }
+  ~TinyTree() {
+    vfs_->Teardown();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Run() {
+    constexpr int kRounds = 101;
+    std::vector<int64_t> save;
+    std::vector<int64_t> load;
+    std::vector<int64_t> teardown;
+    for (int i = 0; i < kRounds; ++i) {
+      // A new layout now and then, so that the index stays as small as the tree.
+      if (i % 8 == 0) std::filesystem::remove_all(directory_);
+      save.push_back(Timed([&] { Save(); }));
+      RefPtr<vfs::VirtualFilesystem> restored;
+      load.push_back(Timed([&] { restored = Load(); }));
+      std::swap(vfs_, restored);
+      teardown.push_back(Timed([&] { restored->Teardown(); }));
+    }
+    Print({{"bench", "tiny"},
+           {"case", name_},
+           {"save_ns", Median(save)},
+           {"load_ns", Median(load)},
+           {"teardown_ns", Median(teardown)}});
+  }
+
+ private:
+  static int64_t Timed(const std::function<void()>& what) {
+    Stopwatch watch;
+    what();
+    return watch.Total();
+  }
+  static int64_t Median(std::vector<int64_t>& values) {
+    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+    return values[values.size() / 2];
+  }
+  void Save() {
+    CheckpointRequest request;
+    request.vfs = vfs_.get();
+    request.registry = &registry_;
+    request.clock = &clock_;
+    request.directory = directory_;
+    request.tag = "tiny";
+    Check(Checkpoint(request).status());
+  }
+  RefPtr<vfs::VirtualFilesystem> Load() {
+    RestoreRequest request;
+    request.registry = &registry_;
+    request.clock = &clock_;
+    request.directory = directory_;
+    request.tag = "tiny";
+    auto image = Restore(request);
+    Check(image.status());
+    return image->TakeVfs();
+  }
+
+  const std::string name_;
+  const std::string directory_;
+  RealClock clock_;
+  state::Registry registry_;
+  RefPtr<vfs::VirtualFilesystem> vfs_;
+};
+
+void MeasureTiny(const std::string& name, const std::string& where) {
+  TinyTree(name, where + "/stasis-bench-tiny." + std::to_string(::getpid())).Run();
+}
+
 // 1,000 files of 1 KiB in each directory.
 std::string FillSmall(Case& c, uint64_t files) {
   std::string text;
@@ -331,6 +413,8 @@ Options ParseOptions(int argc, char** argv) {
 int RunBenchmarks(int argc, char** argv) {
   const Options options = ParseOptions(argc, argv);
   if (!options.load.empty()) return LoadInThisProcess(options);
+  MeasureTiny("tiny_disk", options.disk);
+  MeasureTiny("tiny_memory", options.memory);
   if (options.files > 0) {
     Case c("files_" + std::to_string(options.files) + "_1k", options);
     c.Run([&](Case& self) { return FillSmall(self, options.files); });
@@ -344,4 +428,8 @@ int RunBenchmarks(int argc, char** argv) {
 
 }  // namespace stasis::restore
 
-int main(int argc, char** argv) { return stasis::restore::RunBenchmarks(argc, argv); }
+int main(int argc, char** argv) {
+  // As the stasis program does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  return stasis::restore::RunBenchmarks(argc, argv);
+}

@@ -7,6 +7,7 @@
 // counts: what is left is the cost of the code, not of the machine's other work.
 
 #include <absl/strings/str_format.h>
+#include <absl/synchronization/mutex.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -262,4 +263,8 @@ int Main() {
 }  // namespace
 }  // namespace stasis::fuse
 
-int main() { return stasis::fuse::Main(); }
+int main() {
+  // As the stasis program does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  return stasis::fuse::Main();
+}

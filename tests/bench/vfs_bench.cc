@@ -5,6 +5,7 @@
 // Names: BM_<operation>/<vfs or kernel>/<argument>. Depth d is a path of d components, walked by an
 // unprivileged user. The kernel's directory is $STASIS_BENCH_TMPFS, /dev/shm if unset.
 
+#include <absl/synchronization/mutex.h>
 #include <benchmark/benchmark.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -312,4 +313,11 @@ BENCHMARK(BM_MemoryPerFile_vfs)->Iterations(1)->Unit(benchmark::kMillisecond);
 }  // namespace
 }  // namespace stasis
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  // As the stasis program does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}

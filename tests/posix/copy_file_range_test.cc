@@ -90,6 +90,42 @@ TEST_P(CopyFileRangeTest, Offsets) {
   EXPECT_EQ(sys.CopyFileRange(a, INT64_MAX, b, 0, 1), 0);
 }
 
+TEST_P(CopyFileRangeTest, Lengths) {
+  Put("/a", "content");
+  const int a = Open("/a", O_RDWR);
+  const int b = Open("/b", O_RDWR | O_CREAT, 0644);
+  EXPECT_THAT(sys.CopyFileRange(a, 1, b, 0, SIZE_MAX), IsErrno(EOVERFLOW));
+  EXPECT_THAT(sys.CopyFileRange(a, 0, b, 1, SIZE_MAX), IsErrno(EOVERFLOW));
+  EXPECT_EQ(sys.CopyFileRange(a, 0, b, 0, SIZE_MAX), 7);
+  EXPECT_EQ(sys.CopyFileRange(a, 3, b, 3, INT64_MAX), 4) << "past what an offset can be";
+  EXPECT_EQ(sys.CopyFileRange(a, 3, a, 7, SIZE_MAX - 7), 4) << "no overlap in what there is";
+  EXPECT_EQ(Get("/a"), "contenttent");
+}
+
+// The end of what was copied may be the largest size, not more.
+TEST_P(CopyFileRangeTest, UpToTheLargestSize) {
+  Put("/a", "content");
+  const int a = Open("/a", O_RDONLY);
+  const int b = Open("/b", O_RDWR | O_CREAT, 0644);
+  EXPECT_EQ(sys.CopyFileRange(a, 0, b, INT64_MAX - 3, 7), 3);
+  EXPECT_EQ(StatOf("/b").size, static_cast<uint64_t>(INT64_MAX));
+  EXPECT_THAT(sys.CopyFileRange(a, 7, b, INT64_MAX, 0), IsErrno(EFBIG)) << "even of nothing";
+}
+
+TEST_P(CopyFileRangeTest, WhichErrorComesFirst) {
+  Put("/a", "content");
+  MakeDir("/d");
+  const int reader = Open("/a", O_RDONLY);
+  const int writer = Open("/a", O_WRONLY);
+  const int dir = Open("/d", O_RDONLY);
+  EXPECT_THAT(sys.CopyFileRange(dir, 0, reader, 0, 1), IsErrno(EISDIR));
+  EXPECT_THAT(sys.CopyFileRange(writer, 0, dir, 0, 1), IsErrno(EISDIR));
+  EXPECT_THAT(sys.CopyFileRange(writer, 1, reader, 1, SIZE_MAX), IsErrno(EBADF));
+  EXPECT_THAT(sys.CopyFileRange(reader, 1, writer, INT64_MAX, SIZE_MAX), IsErrno(EOVERFLOW));
+  EXPECT_THAT(sys.CopyFileRange(Open("/a", O_PATH), 0, writer, 0, 1), IsErrno(EBADF));
+  EXPECT_THAT(sys.CopyFileRange(reader, 0, Open("/a", O_PATH), 0, 1), IsErrno(EBADF));
+}
+
 TEST_P(CopyFileRangeTest, OtherFilesystem) {
   Put("/a", "content");
   MakeDir("/m");

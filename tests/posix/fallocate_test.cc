@@ -100,6 +100,37 @@ TEST_P(FallocateTest, WrongFiles) {
   EXPECT_THAT(sys.Fallocate(Open("/fifo", O_RDWR), 0, 0, 1), IsErrno(ESPIPE));
 }
 
+TEST_P(FallocateTest, WhichErrorComesFirst) {
+  Put("/f");
+  MakeDir("/d");
+  const int reader = Open("/f", O_RDONLY);
+  EXPECT_THAT(sys.Fallocate(reader, 0, 0, 0), IsErrno(EINVAL));
+  EXPECT_THAT(sys.Fallocate(reader, 0x1000, 0, 0), IsErrno(EINVAL));
+  constexpr int kNoMode[] = {0x1000,
+                             FALLOC_FL_PUNCH_HOLE,
+                             kPunch | FALLOC_FL_ZERO_RANGE,
+                             FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_KEEP_SIZE,
+                             FALLOC_FL_INSERT_RANGE | FALLOC_FL_KEEP_SIZE,
+                             FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE};
+  for (const int mode : kNoMode)
+    EXPECT_THAT(sys.Fallocate(reader, mode, 0, 1), IsErrno(EOPNOTSUPP)) << mode;
+  constexpr int kMode[] = {kPunch,
+                           FALLOC_FL_COLLAPSE_RANGE,
+                           FALLOC_FL_INSERT_RANGE,
+                           FALLOC_FL_ZERO_RANGE,
+                           FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+                           FALLOC_FL_UNSHARE_RANGE};
+  for (const int mode : kMode)
+    EXPECT_THAT(sys.Fallocate(reader, mode, 0, 1), IsErrno(EBADF)) << mode;
+  EXPECT_THAT(sys.Fallocate(reader, 0, 1, INT64_MAX), IsErrno(EBADF));
+  const int writer = Open("/f", O_WRONLY);
+  EXPECT_THAT(sys.Fallocate(writer, FALLOC_FL_ZERO_RANGE, 1, INT64_MAX), IsErrno(EFBIG));
+  ASSERT_THAT(sys.Mknod("/fifo", S_IFIFO | 0644), IsOk());
+  EXPECT_THAT(sys.Fallocate(Open("/fifo", O_RDWR), 0, 1, INT64_MAX), IsErrno(ESPIPE));
+  EXPECT_THAT(sys.Fallocate(Open("/f", O_PATH), 0, 0, 1), IsErrno(EBADF));
+  EXPECT_THAT(sys.Fallocate(Open("/f", O_PATH), 0, 0, 0), IsErrno(EBADF));
+}
+
 TEST_P(FallocateTest, AppendersMay) {
   const int fd = Open("/f", O_WRONLY | O_APPEND | O_CREAT, 0644);
   EXPECT_THAT(sys.Fallocate(fd, 0, 0, kPage), IsOk());
@@ -123,6 +154,17 @@ TEST_P(FallocateTest, SetIdBits) {
 }
 
 STASIS_POSIX_SUITE(FallocateTest);
+
+class FallocateDeviceTest : public PosixTest {};
+
+TEST_P(FallocateDeviceTest, HasNoSpace) {
+  ASSERT_THAT(sys.Mknod("/null", S_IFCHR | 0666, makedev(1, 3)), IsOk());
+  const int fd = Open("/null", O_WRONLY);
+  EXPECT_THAT(sys.Fallocate(fd, 0, 0, 1), IsErrno(ENODEV));
+  EXPECT_THAT(sys.Fallocate(fd, 0, 1, INT64_MAX), IsErrno(ENODEV));
+}
+
+STASIS_POSIX_SUITE(FallocateDeviceTest, kSpecialFiles);
 
 class FallocateLimitTest : public PosixTest {
  protected:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which parts of a file take up space, to the page. Programs may not rely on it (a filesystem may
-// say that a file has no holes), but tmpfs does so.
+// Which parts of a file take up space, to the page. Other filesystems may say that a file has no
+// holes; a tmpfs is exact.
 
 #include "tests/posix/posix_test.h"
 
@@ -82,6 +82,66 @@ TEST_P(FileLayoutTest, PunchedPartsOfAPageStay) {
   EXPECT_EQ(StatOf(fd).blocks, 4 * kBlocks);
 }
 
+TEST_P(FileLayoutTest, PunchedPartOfTheOnlyPage) {
+  Put("/f", "abc");
+  const int fd = Open("/f", O_RDWR);
+  EXPECT_THAT(sys.Fallocate(fd, kPunch, 0, 3), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, kBlocks);
+  EXPECT_EQ(sys.Seek(fd, 0, SEEK_DATA), 0);
+  EXPECT_THAT(sys.Fallocate(fd, kPunch, 0, kPage), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 0u);
+  EXPECT_EQ(StatOf(fd).size, 3u);
+  EXPECT_EQ(Get("/f"), std::string(3, '\0'));
+}
+
+TEST_P(FileLayoutTest, TruncateKeepsThePageOfTheEnd) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.Write(fd, std::string(4 * kPage, 'x')), IsOk());
+  ASSERT_THAT(sys.FTruncate(fd, 2 * kPage + 1), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 3 * kBlocks);
+  ASSERT_THAT(sys.FTruncate(fd, 2 * kPage), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 2 * kBlocks);
+  ASSERT_THAT(sys.FTruncate(fd, 4 * kPage), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 2 * kBlocks);
+  EXPECT_EQ(sys.Seek(fd, 0, SEEK_HOLE), 2 * kPage);
+}
+
+TEST_P(FileLayoutTest, TruncateToAHoleLeavesNothingOfThePage) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.PWrite(fd, 3 * kPage, "x"), IsOk());
+  ASSERT_THAT(sys.FTruncate(fd, kPage + 1), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 0u);
+  EXPECT_THAT(sys.Seek(fd, 0, SEEK_DATA), IsErrno(ENXIO));
+}
+
+TEST_P(FileLayoutTest, TruncateToMoreKeepsWhatIsReserved) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.Fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 8 * kPage), IsOk());
+  ASSERT_THAT(sys.FTruncate(fd, kPage + 1), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 8 * kBlocks);
+  EXPECT_EQ(Get("/f"), std::string(kPage + 1, '\0'));
+  ASSERT_THAT(sys.FTruncate(fd, kPage + 1), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 2 * kBlocks) << "the same size gives it back";
+}
+
+TEST_P(FileLayoutTest, ReservedPagesArePunched) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.Fallocate(fd, FALLOC_FL_KEEP_SIZE, 10 * kPage, 8 * kPage), IsOk());
+  EXPECT_THAT(sys.Fallocate(fd, kPunch, 11 * kPage - 1, 3 * kPage), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 6 * kBlocks);
+}
+
+TEST_P(FileLayoutTest, WritesInAnyOrder) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  for (const int64_t page : {6, 1, 3}) ASSERT_THAT(sys.PWrite(fd, page * kPage, "x"), IsOk());
+  EXPECT_EQ(StatOf(fd).blocks, 3 * kBlocks);
+  EXPECT_EQ(sys.Seek(fd, kPage, SEEK_HOLE), 2 * kPage);
+  EXPECT_EQ(sys.Seek(fd, 2 * kPage, SEEK_DATA), 3 * kPage);
+  EXPECT_EQ(sys.Seek(fd, 4 * kPage, SEEK_DATA), 6 * kPage);
+  ASSERT_THAT(sys.PWrite(fd, 2 * kPage - 1, "yy"), IsOk());
+  EXPECT_EQ(sys.Seek(fd, kPage, SEEK_HOLE), 4 * kPage);
+}
+
 // Zeros that were written are data.
 TEST_P(FileLayoutTest, WrittenZeros) {
   const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
@@ -91,7 +151,55 @@ TEST_P(FileLayoutTest, WrittenZeros) {
   EXPECT_EQ(sys.Seek(fd, 0, SEEK_HOLE), 4 * kPage);
 }
 
-STASIS_POSIX_SUITE(FileLayoutTest, kTmpfsAccounting);
+STASIS_POSIX_SUITE(FileLayoutTest);
+
+class FileLayoutLimitTest : public PosixTest {
+ protected:
+  FileLayoutLimitTest() : PosixTest(16 * kPage) {}
+  uint64_t FreePages() { return sys.StatFs("/").value_or(vfs::StatFs()).blocks_free; }
+};
+
+TEST_P(FileLayoutLimitTest, SparseFilesTakeTheirPages) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  for (int64_t i = 0; i < 16; ++i) ASSERT_THAT(sys.PWrite(fd, 5 * i * kPage, "x"), IsOk()) << i;
+  EXPECT_EQ(FreePages(), 0u);
+  EXPECT_THAT(sys.PWrite(fd, kPage, "x"), IsErrno(ENOSPC));
+  EXPECT_THAT(sys.PWrite(fd, 5 * kPage + 1, "x"), IsOk()) << "in a page that is there";
+  EXPECT_THAT(sys.Fallocate(fd, kPunch, 5 * kPage, kPage), IsOk());
+  EXPECT_THAT(sys.PWrite(fd, kPage, "x"), IsOk());
+}
+
+TEST_P(FileLayoutLimitTest, WriteOverHolesAndPagesStopsWhereNoMoreFits) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.PWrite(fd, 2 * kPage, "x"), IsOk());
+  ASSERT_THAT(sys.Fallocate(fd, FALLOC_FL_KEEP_SIZE, 40 * kPage, 11 * kPage), IsOk());
+  EXPECT_EQ(FreePages(), 4u);
+  EXPECT_EQ(sys.PWrite(fd, kPage + 1, std::string(10 * kPage, 'y')), 5u * kPage - 1);
+  EXPECT_EQ(StatOf(fd).size, 6u * kPage);
+  EXPECT_EQ(FreePages(), 0u);
+}
+
+TEST_P(FileLayoutLimitTest, ReservedPagesCanBeWritten) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.Fallocate(fd, FALLOC_FL_KEEP_SIZE, kPage, 4 * kPage), IsOk());
+  ASSERT_THAT(sys.Fallocate(Open("/g", O_RDWR | O_CREAT, 0644), 0, 0, 12 * kPage), IsOk());
+  EXPECT_EQ(FreePages(), 0u);
+  EXPECT_EQ(sys.PWrite(fd, kPage, std::string(4 * kPage, 'x')), 4u * kPage);
+  EXPECT_THAT(sys.PWrite(fd, 0, "x"), IsErrno(ENOSPC));
+}
+
+TEST_P(FileLayoutLimitTest, FailedReservationChangesNothing) {
+  const int fd = Open("/f", O_RDWR | O_CREAT, 0644);
+  ASSERT_THAT(sys.Fallocate(fd, FALLOC_FL_KEEP_SIZE, 5 * kPage, kPage), IsOk());
+  ASSERT_THAT(sys.PWrite(fd, 2 * kPage, "x"), IsOk());
+  Put("/g", std::string(11 * kPage, 'g'));
+  EXPECT_THAT(sys.Fallocate(fd, 0, kPage, 12 * kPage), IsErrno(ENOSPC));
+  EXPECT_EQ(StatOf(fd).blocks, 2 * kBlocks);
+  EXPECT_EQ(StatOf(fd).size, 2u * kPage + 1);
+  EXPECT_EQ(FreePages(), 3u);
+}
+
+STASIS_POSIX_SUITE(FileLayoutLimitTest);
 
 }  // namespace
 }  // namespace stasis::posix

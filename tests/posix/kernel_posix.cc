@@ -442,8 +442,11 @@ void KernelPosix::Become(const Identity& identity) {
   Require(syscall(SYS_setresuid, -1, identity.uid, -1) == 0, "setresuid");
 }
 
-Result<void> KernelPosix::MountAnother(const std::string& directory) {
-  return Done(mount("tmpfs", directory.c_str(), "tmpfs", 0, nullptr));
+Result<void> KernelPosix::MountAnother(const std::string& directory, vfs::MountFlags flags) {
+  const unsigned long atime = (flags.no_atime ? MS_NOATIME : 0) |
+                              (flags.no_dir_atime ? MS_NODIRATIME : 0) |
+                              (flags.strict_atime ? MS_STRICTATIME : 0);
+  return Done(mount("tmpfs", directory.c_str(), "tmpfs", atime, nullptr));
 }
 
 Result<void> KernelPosix::SetReadOnly(bool read_only) {

@@ -72,6 +72,29 @@ TEST_P(SeekTest, HoleAtTheEnd) {
   EXPECT_THAT(sys.Seek(empty, 0, SEEK_HOLE), IsErrno(ENXIO));
 }
 
+TEST_P(SeekTest, WithoutAFile) {
+  Put("/f", "abc");
+  const int fd = Open("/f", O_PATH);
+  for (const int whence : {SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE, 77})
+    EXPECT_THAT(sys.Seek(fd, 0, whence), IsErrno(EBADF)) << whence;
+}
+
+TEST_P(SeekTest, FarPastTheEnd) {
+  Put("/f", "abc");
+  const int fd = Open("/f", O_RDWR);
+  EXPECT_THAT(sys.Seek(fd, INT64_MAX, SEEK_DATA), IsErrno(ENXIO));
+  EXPECT_THAT(sys.Seek(fd, INT64_MAX, SEEK_HOLE), IsErrno(ENXIO));
+  EXPECT_THAT(sys.Seek(fd, INT64_MIN, SEEK_DATA), IsErrno(ENXIO));
+  EXPECT_THAT(sys.Seek(fd, INT64_MIN, SEEK_SET), IsErrno(EINVAL));
+  EXPECT_THAT(sys.Seek(fd, INT64_MIN, SEEK_END), IsErrno(EINVAL));
+  ASSERT_THAT(sys.FTruncate(fd, INT64_MAX), IsOk());
+  EXPECT_EQ(sys.Seek(fd, 0, SEEK_END), INT64_MAX);
+  EXPECT_THAT(sys.Seek(fd, 1, SEEK_END), IsErrno(EINVAL));
+  EXPECT_EQ(sys.Seek(fd, INT64_MAX - 1, SEEK_HOLE), INT64_MAX - 1);
+  EXPECT_THAT(sys.Seek(fd, INT64_MAX - 1, SEEK_DATA), IsErrno(ENXIO));
+  EXPECT_THAT(sys.Seek(fd, INT64_MAX, SEEK_HOLE), IsErrno(ENXIO));
+}
+
 TEST_P(SeekTest, Directory) {
   MakeDir("/d");
   const int fd = Open("/d", O_RDONLY | O_DIRECTORY);

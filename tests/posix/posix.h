@@ -34,6 +34,7 @@
 #include "state/base/clock.h"
 #include "state/base/result.h"
 #include "vfs/inotify.h"
+#include "vfs/mount.h"
 #include "vfs/stat.h"
 
 namespace stasis::posix {
@@ -145,9 +146,10 @@ class Posix : public Process {
   virtual uint32_t Umask(uint32_t mask) = 0;
   virtual void Become(const Identity& identity) = 0;
 
-  // Not of a program: another filesystem on a directory; the mount at "/", read-only or not; time
-  // that passes, so that times of what is done before and after differ.
-  virtual Result<void> MountAnother(const std::string& directory) = 0;
+  // Not of a program: another filesystem on a directory, with flags (of which only those about
+  // access times count); the mount at "/", read-only or not; time that passes, so that times of
+  // what is done before and after differ.
+  virtual Result<void> MountAnother(const std::string& directory, vfs::MountFlags flags = {}) = 0;
   virtual Result<void> SetReadOnly(bool read_only) = 0;
   virtual void Tick() = 0;
 

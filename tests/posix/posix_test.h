@@ -61,8 +61,8 @@ enum Capability : unsigned {
   kDirectoryOffsets = 1 << 2,
   // Who takes set-ID bits away knows all groups of the caller. A FUSE request has only the first.
   kCallersGroups = 1 << 3,
-  // Space is counted in pages, attributes and long links among inodes and blocks, and no limit is
-  // shown as 0. A memfs counts in chunks and bytes: docs/testing.md.
+  // Attributes count among inodes, and no limit is shown as 0. A memfs counts attributes in bytes:
+  // docs/testing.md.
   kTmpfsAccounting = 1 << 4,
 };
 

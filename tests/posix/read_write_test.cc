@@ -229,6 +229,106 @@ TEST_P(ReadTimesTest, OfADirectory) {
 
 STASIS_POSIX_SUITE(ReadTimesTest, kAccessTimes);
 
+class AccessTimeFlagsTest : public PosixTest {
+ protected:
+  // Another filesystem at /m with these flags, with a file, a directory and a link in it.
+  void Mount(vfs::MountFlags flags) {
+    MakeDir("/m");
+    ASSERT_THAT(sys.MountAnother("/m", flags), IsOk());
+    MakeDir("/m/d");
+    Put("/m/f", "content");
+    ASSERT_THAT(sys.Symlink("f", "/m/link"), IsOk());
+    file_ = Open("/m/f", O_RDONLY);
+    dir_ = Open("/m/d", O_RDONLY | O_DIRECTORY);
+  }
+  // The atime of what each kind of access reads is set, or not.
+  void ExpectRead(Times file) {
+    ExpectSetsTimes("/m/f", file, [this] { return sys.PRead(file_, 0, 1); });
+  }
+  void ExpectList(Times dir) {
+    ExpectSetsTimes("/m/d", dir, [this] {
+      EXPECT_THAT(sys.Seek(dir_, 0, SEEK_SET), IsOk());
+      return sys.GetDents(dir_);
+    });
+  }
+  void ExpectFollow(Times link) {
+    ExpectSetsTimesOfLink(link, [this] { return sys.Stat("/m/link"); });
+    ExpectSetsTimesOfLink(link, [this] { return sys.ReadLink("/m/link"); });
+  }
+
+ private:
+  template <typename Call>
+  void ExpectSetsTimesOfLink(Times times, Call call) {
+    sys.Tick();
+    const auto before = sys.LStat("/m/link").value();
+    EXPECT_THAT(call(), IsOk());
+    const auto after = sys.LStat("/m/link").value();
+    EXPECT_EQ(after.atime > before.atime, times == kAtime);
+    EXPECT_EQ(after.mtime, before.mtime);
+    EXPECT_EQ(after.ctime, before.ctime);
+  }
+
+  int file_ = -1;
+  int dir_ = -1;
+};
+
+TEST_P(AccessTimeFlagsTest, RelativeByDefault) {
+  Mount({});
+  ExpectRead(kAtime);
+  ExpectRead(kNone);
+  ExpectList(kAtime);
+  ExpectList(kNone);
+}
+
+TEST_P(AccessTimeFlagsTest, Strict) {
+  Mount({.strict_atime = true});
+  for (int i = 0; i < 2; ++i) {
+    ExpectRead(kAtime);
+    ExpectList(kAtime);
+    ExpectFollow(kAtime);
+  }
+}
+
+TEST_P(AccessTimeFlagsTest, None) {
+  Mount({.no_atime = true});
+  ExpectRead(kNone);
+  ExpectList(kNone);
+  ExpectFollow(kNone);
+}
+
+TEST_P(AccessTimeFlagsTest, NoneOfDirectories) {
+  Mount({.no_dir_atime = true, .strict_atime = true});
+  ExpectRead(kAtime);
+  ExpectRead(kAtime);
+  ExpectList(kNone);
+  ExpectFollow(kAtime);
+}
+
+TEST_P(AccessTimeFlagsTest, NoneOfDirectoriesAndOthersRelative) {
+  Mount({.no_dir_atime = true});
+  ExpectRead(kAtime);
+  ExpectRead(kNone);
+  ExpectList(kNone);
+}
+
+TEST_P(AccessTimeFlagsTest, StrictOverridesNone) {
+  Mount({.no_atime = true, .strict_atime = true});
+  for (int i = 0; i < 2; ++i) {
+    ExpectRead(kAtime);
+    ExpectList(kAtime);
+  }
+}
+
+TEST_P(AccessTimeFlagsTest, OpenFileWithoutAccessTime) {
+  Mount({.strict_atime = true});
+  const int fd = Open("/m/f", O_RDONLY | O_NOATIME);
+  ExpectSetsTimes("/m/f", kNone, [&] { return sys.Read(fd, 1); });
+  ASSERT_THAT(sys.SetFlags(fd, 0), IsOk());
+  ExpectSetsTimes("/m/f", kAtime, [&] { return sys.Read(fd, 1); });
+}
+
+STASIS_POSIX_SUITE(AccessTimeFlagsTest, kAccessTimes);
+
 class PipeTest : public PosixTest {};
 
 TEST_P(PipeTest, HasNoOffset) {

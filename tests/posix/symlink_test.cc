@@ -119,16 +119,23 @@ TEST_P(SymlinkTest, ReadOnlyFilesystem) {
 
 STASIS_POSIX_SUITE(SymlinkTest);
 
-class SymlinkSpaceTest : public PosixTest {};
+class SymlinkSpaceTest : public PosixTest {
+ protected:
+  SymlinkSpaceTest() : PosixTest(2 * 4096) {}
+};
 
-TEST_P(SymlinkSpaceTest, Blocks) {
-  ASSERT_THAT(sys.Symlink("short", "/short"), IsOk());
+TEST_P(SymlinkSpaceTest, LongTargetsTakeAPage) {
+  ASSERT_THAT(sys.Symlink(std::string(127, 't'), "/short"), IsOk());
   EXPECT_EQ(StatOf("/short").blocks, 0u);
-  ASSERT_THAT(sys.Symlink(std::string(200, 't'), "/long"), IsOk());
-  EXPECT_EQ(StatOf("/long").blocks, 8u) << "a page of its own";
+  ASSERT_THAT(sys.Symlink(std::string(128, 't'), "/long"), IsOk());
+  EXPECT_EQ(StatOf("/long").blocks, 8u);
+  ASSERT_THAT(sys.Symlink(std::string(4095, 't'), "/longest"), IsOk());
+  EXPECT_EQ(sys.StatFs("/")->blocks_free, 0u);
+  EXPECT_THAT(sys.Symlink(std::string(128, 't'), "/more"), IsErrno(ENOSPC));
+  EXPECT_THAT(sys.Symlink("short", "/more"), IsOk());
 }
 
-STASIS_POSIX_SUITE(SymlinkSpaceTest, kTmpfsAccounting);
+STASIS_POSIX_SUITE(SymlinkSpaceTest);
 
 }  // namespace
 }  // namespace stasis::posix

@@ -61,6 +61,16 @@ TEST_P(TruncateTest, NotARegularFile) {
   EXPECT_THAT(sys.FTruncate(Open("/d", O_RDONLY), 0), IsErrno(EINVAL));
 }
 
+TEST_P(TruncateTest, DescriptorsThatAreNotOpenForWriting) {
+  Put("/f", "content");
+  ASSERT_THAT(sys.Mknod("/fifo", S_IFIFO | 0644), IsOk());
+  EXPECT_THAT(sys.FTruncate(Open("/f", O_RDONLY), 0), IsErrno(EINVAL));
+  EXPECT_THAT(sys.FTruncate(Open("/f", O_PATH), 0), IsErrno(EBADF));
+  EXPECT_THAT(sys.FTruncate(Open("/f", O_PATH), -1), IsErrno(EINVAL)) << "comes before EBADF";
+  EXPECT_THAT(sys.FTruncate(Open("/fifo", O_RDWR), 0), IsErrno(EINVAL));
+  EXPECT_EQ(Get("/f"), "content");
+}
+
 TEST_P(TruncateTest, NeedsWritePermission) {
   Put("/f", "content", 0444);
   Become(kAlice);

@@ -507,9 +507,9 @@ void VfsPosix::Become(const Identity& identity) {
   creds_.umask = umask;
 }
 
-Result<void> VfsPosix::MountAnother(const std::string& directory) {
+Result<void> VfsPosix::MountAnother(const std::string& directory, vfs::MountFlags flags) {
   STASIS_RETURN_IF_ERROR(tree_.vfs().MountAt(creds_, tree_.ns(), tree_.At(directory, true),
-                                             memfs::MemFilesystem::Create(tree_.vfs(), {}), {}));
+                                             memfs::MemFilesystem::Create(tree_.vfs(), {}), flags));
   return {};
 }
 

@@ -79,7 +79,7 @@ class VfsPosix final : public Posix {
   Result<void> Chdir(const At& at) override;
   uint32_t Umask(uint32_t mask) override;
   void Become(const Identity& identity) override;
-  Result<void> MountAnother(const std::string& directory) override;
+  Result<void> MountAnother(const std::string& directory, vfs::MountFlags flags) override;
   Result<void> SetReadOnly(bool read_only) override;
   void Tick() override;
 

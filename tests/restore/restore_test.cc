@@ -307,6 +307,30 @@ TEST_F(RestoreTest, MountsComeBack) {
   EXPECT_EQ(t.Read("/over"), "o");
 }
 
+TEST_F(RestoreTest, AccessTimeFlagsOfMountsComeBack) {
+  TestVfs t;
+  t.Mkdir("/none");
+  t.Mkdir("/files");
+  t.Mkdir("/strict");
+  const auto mount = [&](std::string_view at, vfs::MountFlags flags) {
+    const auto fs = memfs::MemFilesystem::Create(t.vfs(), {});
+    ASSERT_TRUE(t.vfs().MountAt(t.creds(), t.ns(), t.At(at), fs, flags));
+  };
+  mount("/none", {.no_atime = true});
+  mount("/files", {.no_dir_atime = true});
+  mount("/strict", {.strict_atime = true});
+  t.SaveAndRestore();
+  const auto flags = [&](std::string_view at) {
+    return (*t.vfs().GetDentryAt(t.creds(), t.At(at))).mount().flags();
+  };
+  EXPECT_TRUE(flags("/none").no_atime);
+  EXPECT_FALSE(flags("/none").no_dir_atime);
+  EXPECT_TRUE(flags("/files").no_dir_atime);
+  EXPECT_FALSE(flags("/files").strict_atime);
+  EXPECT_TRUE(flags("/strict").strict_atime);
+  EXPECT_FALSE(flags("/strict").no_atime);
+}
+
 TEST_F(RestoreTest, DirectoryOf100000EntriesKeepsOrderAndPositions) {
   TestVfs t;
   t.Mkdir("/d");

@@ -5,8 +5,10 @@
 #include <ftw.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -20,6 +22,13 @@ int MakeSearchable(const char* path, const struct stat* st, int type, struct FTW
   return 0;
 }
 
+bool HasRoom(const char* path) {
+  constexpr uint64_t kRoom = 256 << 20;
+  struct statvfs stat;
+  return ::statvfs(path, &stat) == 0 && stat.f_bavail * stat.f_frsize >= kRoom &&
+         ::access(path, W_OK | X_OK) == 0;
+}
+
 // nftw(3) would need the whole path at once: trees of tests are deeper than PATH_MAX.
 void RemoveTree(const std::string& path) {
   const std::string command = "rm -rf -- '" + path + "'";
@@ -29,9 +38,10 @@ void RemoveTree(const std::string& path) {
 
 }  // namespace
 
-ScratchDir::ScratchDir() {
+ScratchDir::ScratchDir(Where where) {
   const char* base = std::getenv("TEST_TMPDIR");      // NOLINT(concurrency-mt-unsafe)
   if (base == nullptr) base = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe)
+  if (base == nullptr && where == Where::kInMemory && HasRoom("/dev/shm")) base = "/dev/shm";
   path_ = std::string(base == nullptr ? "/tmp" : base) + "/stasis-test.XXXXXX";
   if (::mkdtemp(path_.data()) == nullptr) std::abort();
 }

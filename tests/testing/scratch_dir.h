@@ -12,7 +12,11 @@ namespace stasis::testing {
 
 class ScratchDir {
  public:
-  ScratchDir();
+  // In memory, where fsync(2) costs nothing: for what is small and need not outlast a crash. On the
+  // disk if /dev/shm is missing or has little room.
+  enum class Where { kOnDisk, kInMemory };
+
+  explicit ScratchDir(Where where = Where::kOnDisk);
   ~ScratchDir();
   ScratchDir(const ScratchDir&) = delete;
   ScratchDir& operator=(const ScratchDir&) = delete;

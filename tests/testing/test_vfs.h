@@ -111,7 +111,7 @@ class TestVfs {
   RefPtr<vfs::MountNamespace> ns_;
   vfs::VirtualDentry root_;
   std::map<std::string, RefPtr<state::Object>> held_;
-  ScratchDir scratch_;
+  ScratchDir scratch_{ScratchDir::Where::kInMemory};
   int saves_ = 0;
   std::string saved_to_;  // the last directory
 };

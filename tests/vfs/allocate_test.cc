@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sys/sysmacros.h>
 
 #include <cstdint>
 #include <limits>
@@ -56,12 +57,21 @@ TEST_F(AllocateTest, ExtendsTheFileWithZerosThatTakeSpace) {
 TEST_F(AllocateTest, FillsHolesAndKeepsWhatIsThere) {
   const auto file = OpenIt("/f", O_CREAT | O_RDWR);
   ASSERT_THAT(file->PWrite(2 * kChunkSize, BytesOf("data")), IsOk());
-  const uint64_t before = fs->bytes_used();
-  ASSERT_THAT(file->Allocate(FALLOC_FL_KEEP_SIZE, 0, 100 * kChunkSize), IsOk());
+  ASSERT_THAT(file->Allocate(FALLOC_FL_KEEP_SIZE, 0, 3 * kChunkSize), IsOk());
   EXPECT_EQ(file->GetStat()->size, 2 * kChunkSize + 4);
-  EXPECT_EQ(fs->bytes_used(), before + 2 * kChunkSize);
+  EXPECT_EQ(fs->bytes_used(), 3 * kChunkSize);
   EXPECT_EQ(*PReadSome(*file, 2 * kChunkSize, 10), "data");
-  EXPECT_EQ(*file->Seek(0, SEEK_HOLE), 2 * kChunkSize + 4);
+  EXPECT_EQ(*file->Seek(0, SEEK_DATA), 2 * kChunkSize);
+}
+
+TEST_F(AllocateTest, UnlinkGivesReservedPagesBack) {
+  {
+    const auto file = OpenIt("/f", O_CREAT | O_RDWR);
+    ASSERT_THAT(file->Allocate(FALLOC_FL_KEEP_SIZE, 5 * kChunkSize, 3 * kChunkSize), IsOk());
+    EXPECT_EQ(fs->bytes_used(), 3 * kChunkSize);
+    ASSERT_THAT(Unlink("/f"), IsOk());
+  }
+  EXPECT_EQ(fs->bytes_used(), 0u);
 }
 
 TEST_F(AllocateTest, WithoutRoomNothingHappens) {
@@ -103,6 +113,8 @@ TEST_F(AllocateTest, RefusesWhatIsNoRangeOrNoFile) {
   EXPECT_THAT(OpenIt("/f", O_RDONLY)->Allocate(0, 0, 1), IsErrno(EBADF));
   EXPECT_THAT(OpenIt("/f", O_PATH)->Allocate(0, 0, 1), IsErrno(EBADF));
   EXPECT_THAT(OpenIt("/", O_RDONLY)->Allocate(0, 0, 1), IsErrno(EBADF));
+  ASSERT_THAT(Mknod("/null", S_IFCHR | 0666, makedev(1, 3)), IsOk());
+  EXPECT_THAT(OpenIt("/null", O_WRONLY)->Allocate(0, 0, 1), IsErrno(ENODEV));
 }
 
 class CopyRangeTest : public AllocateTest {

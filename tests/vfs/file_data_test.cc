@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FileData against a vector of bytes. Prints its seed; STASIS_SEED sets it.
+// FileData against a vector of bytes and one of pages. Prints its seed; STASIS_SEED sets it.
 
 #include "vfs/file_data.h"
 
@@ -45,14 +45,19 @@ class Model {
   explicit Model(uint64_t seed) : random_(seed) {}
 
   void Step() {
-    switch (Pick(5)) {
+    switch (Pick(8)) {
       case 0:
       case 1:
         return Write();
       case 2:
         return Truncate();
       case 3:
+      case 4:
         return PunchHole();
+      case 5:
+        return Reserve();
+      case 6:
+        return Copy();
       default:
         return Read();
     }
@@ -60,8 +65,9 @@ class Model {
   void CheckAll() {
     ASSERT_EQ(ReadVector(data_, 0, bytes_.size()), bytes_);
     ASSERT_LE(data_.EndOfLastChunk(), bytes_.size());
-    CheckAllocated();
-    CheckSeeks();
+    ASSERT_EQ(data_.allocated(), Allocated());
+    CheckSeeks(data_);
+    CheckSavedForm();
   }
   void TruncateToNothing() {
     ASSERT_THAT(data_.Truncate(0), IsOk());
@@ -70,24 +76,39 @@ class Model {
   // Somebody else who holds the chunks of this moment, and what they must stay.
   void Share() {
     shared_ = data_.ToMap();
+    shared_pages_ = data_.ToPageMap();
     shared_bytes_ = bytes_;
+    shared_allocated_ = data_.allocated();
   }
   void CheckShared() {
     FileData copy;
     ASSERT_THAT(copy.FromMap(shared_), IsOk());
+    ASSERT_THAT(copy.FromPageMap(shared_pages_), IsOk());
     ASSERT_EQ(ReadVector(copy, 0, shared_bytes_.size()), shared_bytes_);
+    ASSERT_EQ(copy.allocated(), shared_allocated_);
   }
 
  private:
+  enum class Page : uint8_t { kHole, kReserved, kWritten };
+
   uint64_t Pick(uint64_t n) { return std::uniform_int_distribution<uint64_t>(0, n - 1)(random_); }
-  // Often at, or next to, the edge of a chunk.
+  // Often at, or next to, the edge of a page or a chunk.
   uint64_t Offset(uint64_t limit) {
     uint64_t offset = Pick(limit + 1);
-    if (Pick(3) == 0) offset = offset / kChunkSize * kChunkSize + Pick(3) - (offset > 0 ? 1 : 0);
-    return std::min(offset, limit);
+    const uint64_t unit = Pick(2) == 0 ? kChunkSize : kPageSize;
+    if (Pick(2) == 0) offset = offset / unit * unit + (Pick(2) == 0 ? Pick(3) : 1) - 1;
+    return offset > limit ? limit : offset;
   }
   uint64_t Length(uint64_t limit) {
-    return std::min(limit, Pick(4) == 0 ? Offset(limit) : Pick(3000));
+    return std::min(limit, Pick(4) == 0 ? Offset(limit) : Pick(3 * kPageSize));
+  }
+  // Of the pages that [offset, end) touches.
+  void SetPages(uint64_t offset, uint64_t end, Page page) {
+    for (uint64_t i = offset / kPageSize; i * kPageSize < end; ++i) pages_[i] = page;
+  }
+  uint64_t Allocated() const {
+    return static_cast<uint64_t>(pages_.size()) * kPageSize -
+           static_cast<uint64_t>(std::count(pages_.begin(), pages_.end(), Page::kHole)) * kPageSize;
   }
 
   void Write() {
@@ -98,7 +119,8 @@ class Model {
     const uint64_t before = data_.allocated();
     const uint64_t growth = data_.GrowthOfWrite(offset, bytes.size());
     ASSERT_THAT(data_.Write(offset, std::as_bytes(std::span(bytes))), IsOk());
-    ASSERT_LE(data_.allocated(), before + growth);
+    ASSERT_EQ(data_.allocated(), before + growth);
+    SetPages(offset, offset + bytes.size(), Page::kWritten);
     bytes_.resize(std::max<uint64_t>(bytes_.size(), offset + bytes.size()));
     std::copy(bytes.begin(), bytes.end(), bytes_.begin() + static_cast<ptrdiff_t>(offset));
   }
@@ -106,6 +128,7 @@ class Model {
     const uint64_t size = Offset(kMaxSize);
     if (size < bytes_.size()) {
       ASSERT_THAT(data_.Truncate(size), IsOk());
+      SetPages((size + kPageSize - 1) / kPageSize * kPageSize, kMaxSize, Page::kHole);
     }
     bytes_.resize(size);
   }
@@ -113,9 +136,44 @@ class Model {
     const uint64_t offset = Offset(kMaxSize);
     const uint64_t length = Pick(20) == 0 ? UINT64_MAX - Pick(2) : Length(kMaxSize);
     ASSERT_THAT(data_.PunchHole(offset, length), IsOk());
+    const uint64_t first = (offset + kPageSize - 1) / kPageSize * kPageSize;
+    SetPages(first, std::min(kMaxSize, offset + std::min(length, kMaxSize)) / kPageSize * kPageSize,
+             Page::kHole);
     if (offset >= bytes_.size()) return;
     std::fill_n(bytes_.begin() + static_cast<ptrdiff_t>(offset),
                 std::min(length, bytes_.size() - offset), uint8_t{0});
+  }
+  void Reserve() {
+    const uint64_t offset = Offset(kMaxSize - 1);
+    const uint64_t length = Length(kMaxSize - offset);
+    if (length == 0) return;
+    const uint64_t before = data_.allocated();
+    const uint64_t growth = data_.GrowthOfWrite(offset, length);
+    data_.Reserve(offset, length);
+    ASSERT_EQ(data_.allocated(), before + growth);
+    for (uint64_t i = offset / kPageSize; i * kPageSize < offset + length; ++i)
+      if (pages_[i] == Page::kHole) pages_[i] = Page::kReserved;
+  }
+  // A chunk and a bit, from one end of the file to another place; holes stay holes in the chunk.
+  void Copy() {
+    const uint64_t from = Pick(4) * kChunkSize;
+    const uint64_t to = from + (2 + Pick(4)) * kChunkSize;
+    const uint64_t rest = Pick(kChunkSize);
+    const uint64_t length = kChunkSize + rest;
+    if (bytes_.size() < from + length) return;
+    ASSERT_THAT(data_.CopyFrom(data_, from, to, length), IsOk());
+    for (uint64_t i = 0; i < kChunkSize / kPageSize; ++i) {
+      Page& page = pages_[to / kPageSize + i];
+      if (pages_[from / kPageSize + i] == Page::kWritten) {
+        page = Page::kWritten;
+      } else if (page == Page::kWritten) {
+        page = Page::kReserved;
+      }
+    }
+    if (rest > 0) SetPages(to + kChunkSize, to + length, Page::kWritten);
+    bytes_.resize(std::max<uint64_t>(bytes_.size(), to + length));
+    std::copy_n(bytes_.begin() + static_cast<ptrdiff_t>(from), length,
+                bytes_.begin() + static_cast<ptrdiff_t>(to));
   }
   void Read() {
     const uint64_t offset = Offset(bytes_.size());
@@ -124,43 +182,47 @@ class Model {
     ASSERT_EQ(ReadVector(data_, offset, length),
               std::vector<uint8_t>(from, from + static_cast<ptrdiff_t>(length)));
   }
-  void CheckAllocated() {
-    uint64_t expected = 0;
-    for (const auto& [index, chunk] : data_.ToMap())
-      expected += (uint64_t{chunk->size()} + 4095) / 4096 * 4096;
-    ASSERT_EQ(data_.allocated(), expected);
-  }
-  // Data and holes alternate up to the end, and no byte that counts is in a hole.
-  void CheckSeeks() {
+  // From everywhere near the edge of a page: the first written page, the first other one.
+  void CheckSeeks(const FileData& data) const {
     const uint64_t size = bytes_.size();
-    uint64_t at = 0;
-    while (at < size) {
-      const auto data = data_.SeekData(at, size);
-      if (!data) {
-        ASSERT_EQ(data.error(), Errno(ENXIO));
-      }
-      const uint64_t end = data ? *data : size;
-      ASSERT_GE(end, at);
-      for (uint64_t i = at; i < end; ++i) ASSERT_EQ(bytes_[i], 0) << "byte " << i << " in a hole";
-      if (end < size) {
-        const auto hole = data_.SeekHole(end, size);
-        ASSERT_TRUE(hole);
-        ASSERT_GT(*hole, end);
-        ASSERT_LE(*hole, size);
-        at = *hole;
+    const auto expected = [&](uint64_t at, bool written) {
+      uint64_t i = at / kPageSize;
+      while (i * kPageSize < size && (pages_[i] == Page::kWritten) != written) ++i;
+      return std::max(at, i * kPageSize);
+    };
+    for (uint64_t at = 0; at < size; at += Near(at)) {
+      const auto found = data.SeekData(at, size);
+      if (expected(at, true) >= size) {
+        ASSERT_THAT(found, IsErrno(ENXIO));
       } else {
-        at = end;
+        ASSERT_EQ(found.value(), expected(at, true)) << "from " << at;
       }
+      ASSERT_EQ(data.SeekHole(at, size).value(), std::min(size, expected(at, false)))
+          << "from " << at;
     }
-    ASSERT_THAT(data_.SeekData(size, size), IsErrno(ENXIO));
-    ASSERT_THAT(data_.SeekHole(size, size), IsErrno(ENXIO));
+    ASSERT_THAT(data.SeekData(size, size), IsErrno(ENXIO));
+    ASSERT_THAT(data.SeekHole(size, size), IsErrno(ENXIO));
+  }
+  static uint64_t Near(uint64_t at) { return at % kPageSize == 0 ? 1 : kPageSize - at % kPageSize; }
+
+  void CheckSavedForm() {
+    FileData copy;
+    ASSERT_THAT(copy.FromMap(data_.ToMap()), IsOk());
+    ASSERT_THAT(copy.FromPageMap(data_.ToPageMap()), IsOk());
+    ASSERT_EQ(copy.allocated(), data_.allocated());
+    ASSERT_EQ(copy.ToPageMap(), data_.ToPageMap());
+    ASSERT_EQ(ReadVector(copy, 0, bytes_.size()), bytes_);
+    CheckSeeks(copy);
   }
 
   std::mt19937_64 random_;
   FileData data_;
   std::vector<uint8_t> bytes_;
+  std::vector<Page> pages_ = std::vector<Page>(kMaxSize / kPageSize);
   ChunkMap shared_;
+  PageMap shared_pages_;
   std::vector<uint8_t> shared_bytes_;
+  uint64_t shared_allocated_ = 0;
 };
 
 TEST(FileDataTest, ReadsAsAVectorOfBytesDoes) {
@@ -225,10 +287,53 @@ TEST(FileDataTest, PunchedChunkIsGivenBack) {
   EXPECT_EQ(*data.SeekData(kChunkSize, 3 * kChunkSize), 2 * kChunkSize);
 }
 
+TEST(FileDataTest, FullFileHasNoPageMasksHoweverItWasWritten) {
+  FileData data;
+  for (const uint64_t page : {9, 2, 0, 11, 3, 8, 1, 10, 5, 4, 7, 6})
+    ASSERT_THAT(data.Write(page * kPageSize, Bytes(std::string(kPageSize, 'x'))), IsOk());
+  EXPECT_TRUE(data.ToPageMap().empty());
+  EXPECT_EQ(data.allocated(), 3 * kChunkSize);
+  EXPECT_EQ(*data.SeekHole(0, 3 * kChunkSize), 3 * kChunkSize);
+}
+
+TEST(FileDataTest, ReservedPagesTakeSpaceButNoMemory) {
+  FileData data;
+  data.Reserve(kPageSize + 1, 10 * kChunkSize);
+  EXPECT_EQ(data.allocated(), 10 * kChunkSize + kPageSize);
+  EXPECT_TRUE(data.ToMap().empty());
+  EXPECT_EQ(data.EndOfLastChunk(), 0u);
+  EXPECT_THAT(data.SeekData(0, 20 * kChunkSize), IsErrno(ENXIO));
+  EXPECT_EQ(*data.SeekHole(kPageSize, 20 * kChunkSize), kPageSize);
+  EXPECT_EQ(data.GrowthOfWrite(0, 5 * kChunkSize), kPageSize) << "the first page";
+}
+
+TEST(FileDataTest, ChunkThatIsNotLoadedIsPunchedAsAWholeWithoutLoadingIt) {
+  FileData data;
+  ChunkMap stored;
+  stored[1] = Chunk::Stored(nullptr, {}, kChunkSize);  // a load would crash
+  ASSERT_THAT(data.FromMap(std::move(stored)), IsOk());
+  ASSERT_THAT(data.PunchHole(kChunkSize, kChunkSize), IsOk());
+  EXPECT_EQ(data.allocated(), 0u);
+}
+
+// As in images that were written before there were page masks.
+TEST(FileDataTest, MapOfChunksAloneMeansPagesUpToTheEndOfEach) {
+  FileData data;
+  ChunkMap chunks;
+  chunks[0] = Chunk::Create(Bytes(std::string(5000, 'x')), 0);
+  chunks[2] = Chunk::Create(Bytes("y"), 0);
+  ASSERT_THAT(data.FromMap(std::move(chunks)), IsOk());
+  EXPECT_EQ(data.allocated(), 3 * kPageSize);
+  EXPECT_EQ(*data.SeekHole(0, 3 * kChunkSize), 2 * kPageSize);
+  EXPECT_EQ(*data.SeekData(2 * kPageSize, 3 * kChunkSize), 2 * kChunkSize);
+}
+
 TEST(FileDataTest, ClearGivesEverythingBack) {
   FileData data;
   ASSERT_THAT(data.Write(kChunkSize - 1, Bytes(std::string(2 * kChunkSize, 'x'))), IsOk());
+  data.Reserve(5 * kChunkSize, kChunkSize);
   data.Clear();
+  EXPECT_TRUE(data.ToPageMap().empty());
   EXPECT_EQ(data.allocated(), 0u);
   EXPECT_TRUE(data.ToMap().empty());
 }
@@ -242,6 +347,27 @@ TEST(FileDataTest, MapWithAMissingChunkOrAPositionPastTheLargestOffsetIsEINVAL) 
   ChunkMap far;
   far[uint64_t{1} << 62] = Chunk::Create({}, 0);
   EXPECT_THAT(other.FromMap(std::move(far)), IsErrno(EINVAL));
+}
+
+// The file has two chunks: one of 5,000 bytes, and none at 1.
+TEST(FileDataTest, PageMapThatContradictsTheChunksIsEINVAL) {
+  constexpr uint8_t kTwoWritten = 0x33;
+  const std::pair<uint64_t, PageMask> refused[] = {
+      {0, 0x30},                   // written pages take space
+      {0, 0x13},                   // the chunk ends in the second page
+      {0, 0x77},                   // and not in the third
+      {0, 0x00},                   // it has bytes
+      {1, kTwoWritten},            // there are none
+      {uint64_t{1} << 62, 0x01}};  // past the largest offset
+  for (const auto& [index, mask] : refused) {
+    FileData data;
+    ASSERT_THAT(data.Write(0, Bytes(std::string(5000, 'x'))), IsOk());
+    EXPECT_THAT(data.FromPageMap({{index, mask}}), IsErrno(EINVAL)) << index << " " << +mask;
+  }
+  FileData data;
+  ASSERT_THAT(data.Write(0, Bytes(std::string(5000, 'x'))), IsOk());
+  EXPECT_THAT(data.FromPageMap({{0, 0x2f}, {1, 0x08}}), IsOk());
+  EXPECT_EQ(data.allocated(), 5 * kPageSize);
 }
 
 }  // namespace

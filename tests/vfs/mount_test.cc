@@ -4,6 +4,8 @@
 
 #include <sys/sysmacros.h>
 
+#include <functional>
+
 #include "tests/testing/memfs_tree.h"
 
 namespace stasis::vfs {
@@ -224,6 +226,61 @@ TEST_F(MountTest, FlagsOfTheMountApply) {
   clock.Advance(1'000'000'000);
   EXPECT_EQ(*Get("/m/f"), "content");
   EXPECT_EQ(Stat("/m/f")->atime, atime);
+}
+
+class AccessTimeTest : public MountTest {
+ protected:
+  // Whether an access a second later sets the time of "/m/..." through a mount of "/d" with
+  // `flags`.
+  bool Sets(std::string_view path, const std::function<void()>& access) {
+    const TimeNs before = Stat(path)->atime;
+    clock.Advance(1'000'000'000);
+    access();
+    return Stat(path)->atime != before;
+  }
+  bool Reads() {
+    return Sets("/m/f", [this] { EXPECT_THAT(Get("/m/f"), IsOk()); });
+  }
+  bool Lists() {
+    return Sets("/m", [this] { EXPECT_THAT(List("/m"), IsOk()); });
+  }
+};
+
+TEST_F(AccessTimeTest, RelativeUnlessSaidOtherwise) {
+  ASSERT_THAT(Bind("/d", "/m"), IsOk());
+  EXPECT_TRUE(Reads());
+  EXPECT_FALSE(Reads());
+  EXPECT_TRUE(Lists());
+  EXPECT_FALSE(Lists());
+}
+
+TEST_F(AccessTimeTest, StrictSetsItEachTime) {
+  const auto mount = *Bind("/d", "/m", {.strict_atime = true});
+  EXPECT_TRUE(mount->flags().strict_atime);
+  EXPECT_TRUE(Reads());
+  EXPECT_TRUE(Reads());
+  EXPECT_TRUE(Lists());
+  EXPECT_TRUE(Lists());
+}
+
+TEST_F(AccessTimeTest, NotOfDirectories) {
+  const auto mount = *Bind("/d", "/m", {.no_dir_atime = true, .strict_atime = true});
+  EXPECT_TRUE(mount->flags().no_dir_atime);
+  EXPECT_TRUE(Reads());
+  EXPECT_TRUE(Reads());
+  EXPECT_FALSE(Lists());
+}
+
+TEST_F(AccessTimeTest, FlagsAreOfTheMountNotTheFilesystem) {
+  ASSERT_THAT(Bind("/d", "/m", {.no_atime = true}), IsOk());
+  EXPECT_FALSE(Reads());
+  EXPECT_FALSE(Lists());
+  EXPECT_TRUE(Sets("/m/f", [this] { EXPECT_THAT(Get("/d/f"), IsOk()); }));
+}
+
+TEST_F(AccessTimeTest, ReadOnlyMountSetsNone) {
+  ASSERT_THAT(Bind("/d", "/m", {.read_only = true, .strict_atime = true}), IsOk());
+  EXPECT_FALSE(Reads());
 }
 
 }  // namespace

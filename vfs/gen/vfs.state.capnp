@@ -102,6 +102,8 @@ struct MountRow {
   writers @7 :Bool;  # bool
   parent @8 :UInt32;  # ref<vfs.Mount>
   point @9 :UInt32;  # ref<vfs.Dentry>
+  noDirAtime @10 :Bool;  # bool
+  strictAtime @11 :Bool;  # bool
 }
 struct MountColumns {
   rows @0 :List(MountRow);

@@ -152,7 +152,7 @@ void Access::Type<::stasis::vfs::InotifyLimits>::ClearReferences(::stasis::vfs::
 
 void Access::Type<::stasis::vfs::Mount>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::MountColumns>();
-  columns.setFieldCount(10);
+  columns.setFieldCount(12);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   const GraphWriter& graph = batch.graph();
@@ -169,13 +169,15 @@ void Access::Type<::stasis::vfs::Mount>::Save(SaveBatch& batch, capnp::AnyPointe
     row.setWriters(ScalarOf(o.SaveWriters()));
     row.setParent(graph.ExactId(TargetOf(o.SaveParent())));
     row.setPoint(graph.ExactId(TargetOf(o.SavePoint())));
+    row.setNoDirAtime(ScalarOf(o.no_dir_atime_));
+    row.setStrictAtime(ScalarOf(o.strict_atime_));
   }
 }
 
 absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 10);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column({});
   Decoder d1 = batch.Column({});
@@ -191,6 +193,8 @@ absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::A
     if (batch.Has(4)) SetScalar(o.no_suid_, row.getNoSuid());
     if (batch.Has(5)) SetScalar(o.no_dev_, row.getNoDev());
     if (batch.Has(6)) SetScalar(o.no_atime_, row.getNoAtime());
+    if (batch.Has(10)) SetScalar(o.no_dir_atime_, row.getNoDirAtime());
+    if (batch.Has(11)) SetScalar(o.strict_atime_, row.getStrictAtime());
   }
   return absl::OkStatus();
 }
@@ -198,7 +202,7 @@ absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::A
 absl::Status Access::Type<::stasis::vfs::Mount>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 10);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
   if (!shape.ok()) return shape;
   Decoder d8 = batch.Column({});
   Decoder d9 = batch.Column({});

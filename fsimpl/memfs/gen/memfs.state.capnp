@@ -39,11 +39,13 @@ struct MemInodeColumns {
 # memfs.RegularInode
 struct RegularInodeRow {
   data @0 :UInt32;  # bytes of its column
+  pages @1 :UInt32;  # bytes of its column
 }
 struct RegularInodeColumns {
   rows @0 :List(RegularInodeRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
   dataColumn @2 :Data;  # map<u64,chunk>
+  pagesColumn @3 :Data;  # map<u64,u8>
 }
 
 # memfs.SpecialInode

@@ -216,22 +216,25 @@ constinit const TypeDescriptor Access::Type<::stasis::memfs::MemInode>::kType = 
 
 void Access::Type<::stasis::memfs::RegularInode>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::memfs::schema::RegularInodeColumns>();
-  columns.setFieldCount(1);
+  columns.setFieldCount(2);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
+  Encoder& c1 = batch.Column(1);
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::memfs::RegularInode&>(batch[i]);
     auto row = rows[i];
     row.setData(SaveSlice(c0, o.SaveData()));
+    row.setPages(SaveSlice(c1, o.SavePages()));
   }
   columns.setDataColumn(batch.Content(c0));
+  columns.setPagesColumn(batch.Content(c1));
 }
 
 absl::Status Access::Type<::stasis::memfs::RegularInode>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::memfs::schema::RegularInodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 1);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
   if (!shape.ok()) return shape;
   return absl::OkStatus();
 }
@@ -239,9 +242,10 @@ absl::Status Access::Type<::stasis::memfs::RegularInode>::Load(LoadBatch& batch,
 absl::Status Access::Type<::stasis::memfs::RegularInode>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::memfs::schema::RegularInodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 1);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getDataColumn());
+  Decoder d1 = batch.Column(columns.getPagesColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::memfs::RegularInode&>(batch[i]);
     auto row = rows[i];
@@ -252,8 +256,16 @@ absl::Status Access::Type<::stasis::memfs::RegularInode>::LoadManual(LoadBatch& 
       absl::Status s = o.LoadData(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
+    if (batch.Has(1)) {
+      std::remove_cvref_t<decltype(o.SavePages())> value{};
+      if (!LoadSlice(d1, row.getPages(), value))
+        return batch.FieldError(i, "pages", d1);
+      absl::Status s = o.LoadPages(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("data", d0);
+  if (!d1.ColumnUsedUp()) return batch.ColumnError("pages", d1);
   return absl::OkStatus();
 }
 

@@ -141,6 +141,19 @@ TEST_F(TimesTest, ReadSetsAtimeOnceAfterAChangeAndOnceADay) {
   EXPECT_EQ(SetBy("/d/f", read), "a");
 }
 
+TEST_F(TimesTest, DayOfAnAccessIsOfWholeSeconds) {
+  clock.Advance(kSecond - clock.Now() % kSecond + kSecond * 9 / 10);
+  ASSERT_THAT(Get("/d/f"), IsOk());
+  const TimeNs read = clock.Now();
+  ASSERT_EQ(Stat("/d/f")->atime, read);
+  clock.Advance(kDay - kSecond);
+  ASSERT_THAT(Get("/d/f"), IsOk());
+  EXPECT_EQ(Stat("/d/f")->atime, read);
+  clock.Advance(kSecond / 10);
+  ASSERT_THAT(Get("/d/f"), IsOk());
+  EXPECT_EQ(Stat("/d/f")->atime, clock.Now()) << "the next second, a day after that of the access";
+}
+
 TEST_F(TimesTest, ListingAndFollowingAreAccesses) {
   EXPECT_EQ(SetBy("/d", [&] { EXPECT_THAT(List("/d"), IsOk()); }), "a");
   EXPECT_EQ(SetBy("/d/l", [&] { EXPECT_THAT(Stat("/d/l"), IsOk()); }), "a");

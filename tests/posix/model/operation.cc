@@ -135,6 +135,9 @@ Operation Generator::Next() {
   operation.offset = static_cast<int64_t>(Pick(4) == 0 ? Pick(60000) : Pick(300));
   operation.other_offset = static_cast<int64_t>(Pick(4) == 0 ? Pick(4) * 16384 : Pick(300));
   operation.length = Pick(4) == 0 ? Pick(40000) : Pick(200);
+  // Whole pages, often.
+  if (Pick(4) == 0) operation.offset = static_cast<int64_t>(Pick(16) * 4096);
+  if (Pick(4) == 0) operation.length = Pick(8) * 4096;
   Refine(operation);
   return operation;
 }
@@ -224,7 +227,7 @@ void Generator::Refine(Operation& operation) {
       if (operation.b.starts_with("system.posix_acl")) operation.flags = 0;
       break;
     case Operation::kSeek:
-      operation.flags = OneOf({SEEK_SET, SEEK_CUR, SEEK_END, 77});
+      operation.flags = OneOf({SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE, 77});
       if (Pick(3) == 0) operation.offset = -operation.offset;
       break;
     case Operation::kFallocate:
@@ -247,7 +250,31 @@ std::string Player::Text(const Result<vfs::Stat>& stat) {
   text << "ok file " << number << std::oct << " mode=0" << stat->mode << std::dec
        << " nlink=" << stat->nlink << " uid=" << stat->uid << " gid=" << stat->gid
        << " size=" << stat->size << " rdev=" << stat->rdev;
+  if (!copied_.contains(stat->ino)) text << " blocks=" << stat->blocks;
   return text.str();
+}
+
+std::string Player::Seek(const Operation& o, int fd) {
+  const auto stat = sys_.Stat(fd);
+  // Positions of a directory mean something to its filesystem only.
+  if (stat && S_ISDIR(stat->mode)) return "left out";
+  const bool to_extent = o.flags == SEEK_DATA || o.flags == SEEK_HOLE;
+  if (stat && to_extent && (copied_.contains(stat->ino) || reservations_[stat->ino] > 1))
+    return "left out";
+  return TextOf(sys_.Seek(fd, o.offset, o.flags));
+}
+
+std::string Player::Fallocate(const Operation& o, int fd) {
+  const auto done = sys_.Fallocate(fd, o.flags, o.offset, static_cast<int64_t>(o.length));
+  if (done && (o.flags & FALLOC_FL_PUNCH_HOLE) == 0) ++reservations_[sys_.Stat(fd)->ino];
+  return TextOf(done);
+}
+
+std::string Player::CopyFileRange(const Operation& o, int from, int to) {
+  if (to < 0) return "no file";
+  const auto copied = sys_.CopyFileRange(from, o.offset, to, o.other_offset, o.length);
+  if (copied && *copied > 0) copied_.insert(sys_.Stat(to)->ino);
+  return TextOf(copied);
 }
 
 std::string Player::Open(const Operation& operation) {
@@ -366,16 +393,13 @@ std::string Player::OnFile(const Operation& o) {
     case Operation::kPWrite:
       return TextOf(sys_.PWrite(fd, o.offset, Content(o)));
     case Operation::kSeek:
-      // Positions of a directory mean something to its filesystem only.
-      if (const auto stat = sys_.Stat(fd); stat && S_ISDIR(stat->mode)) return "left out";
-      return TextOf(sys_.Seek(fd, o.offset, o.flags));
+      return Seek(o, fd);
     case Operation::kFTruncate:
       return TextOf(sys_.FTruncate(fd, o.offset));
     case Operation::kFallocate:
-      return TextOf(sys_.Fallocate(fd, o.flags, o.offset, static_cast<int64_t>(o.length)));
+      return Fallocate(o, fd);
     case Operation::kCopyFileRange:
-      if (fds_[o.other_slot] < 0) return "no file";
-      return TextOf(sys_.CopyFileRange(fd, o.offset, fds_[o.other_slot], o.other_offset, o.length));
+      return CopyFileRange(o, fd, fds_[o.other_slot]);
     case Operation::kFStat:
       return Text(sys_.Stat(fd));
     case Operation::kFChmod:

@@ -11,6 +11,7 @@
 #include <map>
 #include <ostream>
 #include <random>
+#include <set>
 #include <string>
 
 #include "tests/posix/posix.h"
@@ -116,10 +117,17 @@ class Player {
   std::string Open(const Operation& operation);
   std::string List(const std::string& path);
   std::string Text(const Result<vfs::Stat>& stat);
+  std::string Seek(const Operation& operation, int fd);
+  std::string Fallocate(const Operation& operation, int fd);
+  std::string CopyFileRange(const Operation& operation, int from, int to);
 
   Posix& sys_;
   std::array<int, kSlots> fds_;
   std::map<uint64_t, size_t> inos_;
+  // Files that were copied to, by ino: a tmpfs fills the holes that it copies.
+  std::set<uint64_t> copied_;
+  // Calls that reserved space, by ino: a tmpfs takes for data what is reserved a second time.
+  std::map<uint64_t, unsigned> reservations_;
 };
 
 }  // namespace stasis::posix
