@@ -15,9 +15,14 @@ namespace {
 // What COPY_FILE_RANGE can answer.
 constexpr uint64_t kMaxShortCopy = UINT32_MAX & ~uint64_t{0xfff};
 
-// The kernel has sent SETATTR before if the caller's writes take the set-ID bits.
-Result<void> DropCapabilities(Call& call, vfs::Inode& inode) {
-  STASIS_RETURN_IF_ERROR(inode.Drop({.capabilities = true}, call.vfs().clock().Now()));
+// What a change of the data takes from a file. The kernel has sent SETATTR before if that is the
+// set-ID bits, but went by a mode that an ACL may have changed since it saw it. Nothing says
+// whether the caller has CAP_FSETID: root is taken to have it.
+Result<void> DropPrivileges(Call& call, vfs::Inode& inode, uint64_t node) {
+  const vfs::DropPrivileges drop{.set_ids = call.header().uid != 0, .capabilities = true};
+  STASIS_ASSIGN_OR_RETURN(bool changed,
+                          inode.Drop(call.Complete(drop, inode), call.vfs().clock().Now()));
+  if (changed) call.reply().SetChanged(node);
   return {};
 }
 
@@ -29,7 +34,7 @@ Result<uint64_t> Copy(Call& call, uint64_t most) {
                           call.GetFile(in.fh_in, call.header().nodeid, O_RDONLY));
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> to,
                           call.GetFile(in.fh_out, in.nodeid_out, O_WRONLY));
-  STASIS_RETURN_IF_ERROR(DropCapabilities(call, to->inode()));
+  STASIS_RETURN_IF_ERROR(DropPrivileges(call, to->inode(), in.nodeid_out));
   return vfs::FileDescription::CopyRange(*from, in.off_in, *to, in.off_out, std::min(in.len, most));
 }
 
@@ -54,7 +59,7 @@ Result<void> Fallocate(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.GetFile(in.fh, call.header().nodeid, O_WRONLY));
   STASIS_RETURN_IF_ERROR(file->Allocate(static_cast<int>(in.mode), in.offset, in.length));
-  return DropCapabilities(call, file->inode());
+  return DropPrivileges(call, file->inode(), call.header().nodeid);
 }
 
 Result<void> CopyFileRange(Call& call) {

@@ -64,6 +64,19 @@ TEST_P(PosixAclTest, OneThatSaysNoMoreThanAModeIsNotKept) {
   EXPECT_THAT(sys.ListXattr("/f").value(), IsEmpty());
 }
 
+TEST_P(PosixAclTest, LetsTheNextChangeTakeTheSetGroupIdBitOfAProgram) {
+  Put("/f");
+  ASSERT_THAT(sys.Chown("/f", kAlice, kAlice), IsOk());
+  ASSERT_THAT(sys.Chmod("/f", 02664), IsOk());
+  ASSERT_EQ(ModeOf("/f"), 02664u) << "no program: the bit is not that of one";
+  const int fd = Open("/f", O_RDWR);
+  const std::string executable = Acl({{kUserObj, 6}, {kGroupObj, 7}, {kOther, 4}});
+  ASSERT_THAT(sys.SetXattr("/f", kAccess, executable), IsOk());
+  Become(kAlice);
+  EXPECT_THAT(sys.Fallocate(fd, 0, 0, 1), IsOk());
+  EXPECT_EQ(ModeOf("/f"), 0674u);
+}
+
 TEST_P(PosixAclTest, Grants) {
   Put("/f", "", 0600);
   ASSERT_THAT(sys.SetXattr("/f", kAccess, Shared(6, 4, 7)), IsOk());
