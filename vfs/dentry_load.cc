@@ -98,7 +98,8 @@ absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
           *child, "name",
           absl::StrCat("is there twice in its directory (row ", context.RowOf(*this), ")"));
     }
-    if (child->position_ <= last_position || child->position_ > Directory::kLastPosition)
+    // The topmost bits are left to what front ends add to positions.
+    if (child->position_ <= last_position || child->position_ > Directory::kLastPosition / 2)
       return context.Invalid(*child, "position", "is not after that of the sibling before");
     last_position = child->position_;
     directory_->InsertRestored(std::move(child));

@@ -291,6 +291,10 @@ Result<void> FileDescription::Sync() {
 absl::Status FileDescription::AfterLoad(state::LoadContext& context) {
   if (!at_.complete()) return context.Invalid(*this, "at", "has no mount or no dentry");
   if (!at_.IsConsistent()) return context.Invalid(*this, "at", "is not in its mount's filesystem");
+  {
+    absl::MutexLock lock(&offset_mu_);
+    if (offset_ > kMaxOffset) return context.Invalid(*this, "offset", "is too large");
+  }
   if (executing_ && (writable_ || !inode().is_regular()))
     return context.Invalid(*this, "executing", "is for reading regular files only");
   if (inode().is_regular() && (writable_ || executing_)) {

@@ -183,6 +183,7 @@ absl::Status Inotify::AfterLoad(state::LoadContext& context) {
   absl::MutexLock lock(&mu_);
   if (watches_.size() > limits_.max_user_watches)
     return context.Invalid(*this, "watches", "are more than its limit");
+  if (last_wd_ < 0) return context.Invalid(*this, "last_wd", "is negative");
   // The overflow event comes on top.
   if (events_.size() > size_t{limits_.max_queued_events} + 1)
     return context.Invalid(*this, "events", "are more than its limit");

@@ -79,7 +79,7 @@ void WatchTable::OnUnmount(const Filesystem& filesystem) {
   std::sort(inodes.begin(), inodes.end(),
             [](const Inode* a, const Inode* b) { return a->ino() < b->ino(); });
   for (const Inode* inode : inodes) {
-    Deliver(*inode, {.mask = IN_UNMOUNT});
+    Deliver(*inode, {.mask = WithType(*inode, IN_UNMOUNT)});
     EndWatches(*inode);
   }
 }

@@ -29,9 +29,19 @@ RefPtr<Node> NodeTable::Find(uint64_t number) const {
   return it == shard.by_number.end() ? nullptr : it->second;
 }
 
+RefPtr<Node> NodeTable::FindFile(const vfs::VirtualDentry& at) const {
+  const Key key = KeyOf(at);
+  if (key == KeyOf(root_->at())) return root_;
+  const Shard& shard = shards_[ShardOf(at.inode())];
+  absl::ReaderMutexLock lock(&shard.mu);
+  auto it = shard.by_key.find(key);
+  return it == shard.by_key.end() ? nullptr : RefPtr<Node>(it->second);
+}
+
 RefPtr<Node> NodeTable::Replace(Shard& shard, Node& node, const vfs::VirtualDentry& at) {
   auto fresh = MakeRef<Node>(node.number(), node.generation(), at);
   fresh->lookups_.store(node.lookups(), std::memory_order_relaxed);
+  fresh->SetTold();
   shard.by_key[KeyOf(at)] = fresh.get();
   RefPtr<Node>& slot = shard.by_number[node.number()];
   std::swap(slot, fresh);

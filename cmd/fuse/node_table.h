@@ -40,11 +40,11 @@ class LoadContext;
 
 namespace stasis::fuse {
 
-// Immutable, but for the count.
+// Immutable, but for the count and what the kernel was told.
 class Node final : public state::Object {
  public:
   Node(uint64_t number, uint64_t generation, vfs::VirtualDentry at)
-      : number_(number), generation_(generation), at_(std::move(at)) {}
+      : number_(number), generation_(generation), at_(std::move(at)), told_(false) {}
 
   uint64_t number() const { return number_; }
   // Which fresh mount it was made for.
@@ -52,6 +52,12 @@ class Node final : public state::Object {
   const vfs::VirtualDentry& at() const { return at_; }
   // How often the kernel was told of it.
   uint64_t lookups() const { return lookups_.load(std::memory_order_relaxed); }
+
+  // Notes that the kernel is told the file's attributes. Call it before they are read.
+  void SetTold() { told_.store(true); }
+  // For an operation that has changed attributes which its reply does not tell: whether the kernel
+  // may have old ones, or get them from a reply that is under way.
+  bool TakeTold() { return told_.exchange(false); }
 
  private:
   friend class NodeTable;
@@ -61,7 +67,8 @@ class Node final : public state::Object {
   uint64_t number_ = 0;
   uint64_t generation_ = 0;
   vfs::VirtualDentry at_;
-  std::atomic<uint64_t> lookups_{0};  // written under the shard's lock
+  std::atomic<uint64_t> lookups_{0};            // written under the shard's lock
+  std::atomic<bool> told_ STATE(nosave){true};  // of a restored node it is not known
 };
 
 // Thread-safe. Changes require: inside the operation gate.
@@ -74,6 +81,9 @@ class NodeTable final : public state::Object {
 
   // Null if the kernel was not told of such a node.
   RefPtr<Node> Find(uint64_t number) const;
+
+  // The node of a file, or null if the kernel was not told of it.
+  RefPtr<Node> FindFile(const vfs::VirtualDentry& at) const;
 
   // The node of a file that the kernel is told of now: counted once more, made if need be.
   RefPtr<Node> Remember(const vfs::VirtualDentry& at);

@@ -6,9 +6,10 @@
 namespace stasis::fuse {
 namespace {
 
-Result<void> ReplyAttributes(Call& call, const vfs::Inode& inode) {
+Result<void> ReplyAttributes(Call& call, Node& node) {
+  node.SetTold();
+  const vfs::Inode& inode = node.at().inode();
   fuse_attr_out out{};
-  call.reply().SetTold(call.header().nodeid);
   out.attr_valid = call.session().cache_seconds();
   out.attr = ToAttr(call.session().StatOf(inode));
   return call.reply().AppendStruct(out);
@@ -20,7 +21,7 @@ Result<void> GetAttr(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().Take<fuse_getattr_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
-  return ReplyAttributes(call, node->at().inode());
+  return ReplyAttributes(call, *node);
 }
 
 Result<void> SetAttr(Call& call) {
@@ -30,7 +31,7 @@ Result<void> SetAttr(Call& call) {
   STASIS_ASSIGN_OR_RETURN(vfs::SetStat set, ToSetStat(in));
   set.drop_privileges = call.Complete(set.drop_privileges, node->at().inode());
   STASIS_RETURN_IF_ERROR(call.vfs().SetAttributesAt(call.creds(), call.At(*node), set));
-  return ReplyAttributes(call, node->at().inode());
+  return ReplyAttributes(call, *node);
 }
 
 Result<void> Statx(Call& call) {
@@ -38,7 +39,7 @@ Result<void> Statx(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   StatxOut out{};
-  call.reply().SetTold(call.header().nodeid);
+  node->SetTold();
   out.attr_valid = call.session().cache_seconds();
   out.stat = ToStatx(call.session().StatOf(node->at().inode()));
   return call.reply().AppendStruct(out);

@@ -47,7 +47,7 @@ Result<void> Open(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*node), options));
   if ((options.flags & O_TRUNC) != 0 && options.drop_privileges.set_ids)
-    call.reply().SetChanged(call.header().nodeid);
+    call.reply().AddChanged(call.header().nodeid);
   return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
 }
 
@@ -63,6 +63,7 @@ Result<void> Create(Call& call) {
   options.drop_privileges = DropOnTruncation(in.open_flags);
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir, name), options));
+  call.ChangedUntold(*dir);
   STASIS_RETURN_IF_ERROR(call.ReplyEntry(file->at()));
   return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
 }
@@ -109,9 +110,13 @@ Result<void> Write(Call& call) {
                                    .capabilities = true};
     STASIS_ASSIGN_OR_RETURN(bool changed, file->inode().Drop(call.Complete(drop, file->inode()),
                                                              call.vfs().clock().Now()));
-    if (changed) call.reply().SetChanged(call.header().nodeid);
+    if (changed) call.reply().AddChanged(call.header().nodeid);
   }
   STASIS_ASSIGN_OR_RETURN(size_t size, file->PWrite(in.offset, bytes));
+  if (is_page_write) {
+    if (RefPtr<Node> node = call.state().nodes().Find(call.header().nodeid))
+      call.ChangedUntold(*node);
+  }
   // The kernel takes written pages for clean however many bytes the reply says.
   if (is_page_write && size < bytes.size()) return Err(ENOSPC);
   fuse_write_out out{};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <linux/fs.h>
 #include <linux/limits.h>
 #include <sys/stat.h>
 
@@ -24,6 +25,7 @@ Result<void> Symlink(Call& call) {
   if (target.size() >= PATH_MAX) return Err(ENAMETOOLONG);
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
   STASIS_RETURN_IF_ERROR(call.vfs().SymlinkAt(call.creds(), call.At(*dir, name), target));
+  call.ChangedUntold(*dir);
   return call.ReplyEntry(call.At(*dir, name));
 }
 
@@ -39,6 +41,7 @@ Result<void> Mknod(Call& call) {
   if ((options.mode & S_IFMT) == 0) options.mode |= S_IFREG;
   if (S_ISCHR(options.mode) || S_ISBLK(options.mode)) options.rdev = DecodeDevice(in.rdev);
   STASIS_RETURN_IF_ERROR(call.vfs().MknodAt(call.creds(), call.At(*dir, name), options));
+  call.ChangedUntold(*dir);
   return call.ReplyEntry(call.At(*dir, name));
 }
 
@@ -50,6 +53,7 @@ Result<void> Mkdir(Call& call) {
   call.set_umask(in.umask);
   STASIS_RETURN_IF_ERROR(
       call.vfs().MkdirAt(call.creds(), call.At(*dir, name), in.mode & vfs::kPermissionBits));
+  call.ChangedUntold(*dir);
   return call.ReplyEntry(call.At(*dir, name));
 }
 
@@ -57,17 +61,27 @@ Result<void> Unlink(Call& call) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
-  return call.vfs().UnlinkAt(call.creds(), call.At(*dir, name));
+  STASIS_RETURN_IF_ERROR(call.vfs().UnlinkAt(call.creds(), call.At(*dir, name)));
+  call.ChangedUntold(*dir);
+  return {};
 }
 
 Result<void> Rmdir(Call& call) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
-  return call.vfs().RmdirAt(call.creds(), call.At(*dir, name));
+  STASIS_RETURN_IF_ERROR(call.vfs().RmdirAt(call.creds(), call.At(*dir, name)));
+  call.ChangedUntold(*dir);
+  return {};
 }
 
 namespace {
+
+void ChangedUntoldAt(Call& call, const vfs::PathOperation& path) {
+  const auto file = call.vfs().GetDentryAt(call.creds(), path);
+  if (!file) return;
+  if (RefPtr<Node> node = call.state().nodes().FindFile(*file)) call.ChangedUntold(*node);
+}
 
 Result<void> RenameTo(Call& call, uint64_t new_dir_number, uint32_t flags) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
@@ -75,7 +89,14 @@ Result<void> RenameTo(Call& call, uint64_t new_dir_number, uint32_t flags) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> new_dir, call.GetNode(new_dir_number));
-  return call.vfs().RenameAt(call.creds(), call.At(*dir, name), call.At(*new_dir, new_name), flags);
+  STASIS_RETURN_IF_ERROR(
+      call.vfs().RenameAt(call.creds(), call.At(*dir, name), call.At(*new_dir, new_name), flags));
+  call.ChangedUntold(*dir);
+  call.ChangedUntold(*new_dir);
+  // What was moved has another change time.
+  ChangedUntoldAt(call, call.At(*new_dir, new_name));
+  if ((flags & RENAME_EXCHANGE) != 0) ChangedUntoldAt(call, call.At(*dir, name));
+  return {};
 }
 
 }  // namespace
@@ -97,6 +118,7 @@ Result<void> Link(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> dir, call.GetNode());
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> old, call.GetNode(in.oldnodeid));
   STASIS_RETURN_IF_ERROR(call.vfs().LinkAt(call.creds(), call.At(*old), call.At(*dir, name)));
+  call.ChangedUntold(*dir);
   return call.ReplyEntry(call.At(*dir, name));
 }
 

@@ -14,6 +14,8 @@ namespace {
 
 // What COPY_FILE_RANGE can answer.
 constexpr uint64_t kMaxShortCopy = UINT32_MAX & ~uint64_t{0xfff};
+// In one request, for which the gate cannot close: holes are to be walked too.
+constexpr uint64_t kMaxCopy = uint64_t{64} << 20;
 
 // What a change of the data takes from a file. The kernel has sent SETATTR before if that is the
 // set-ID bits, but went by a mode that an ACL may have changed since it saw it. Nothing says
@@ -22,7 +24,7 @@ Result<void> DropPrivileges(Call& call, vfs::Inode& inode, uint64_t node) {
   const vfs::DropPrivileges drop{.set_ids = call.header().uid != 0, .capabilities = true};
   STASIS_ASSIGN_OR_RETURN(bool changed,
                           inode.Drop(call.Complete(drop, inode), call.vfs().clock().Now()));
-  if (changed) call.reply().SetChanged(node);
+  if (changed) call.reply().AddChanged(node);
   return {};
 }
 
@@ -35,7 +37,8 @@ Result<uint64_t> Copy(Call& call, uint64_t most) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> to,
                           call.GetFile(in.fh_out, in.nodeid_out, O_WRONLY));
   STASIS_RETURN_IF_ERROR(DropPrivileges(call, to->inode(), in.nodeid_out));
-  return vfs::FileDescription::CopyRange(*from, in.off_in, *to, in.off_out, std::min(in.len, most));
+  return vfs::FileDescription::CopyRange(*from, in.off_in, *to, in.off_out,
+                                         std::min({in.len, most, kMaxCopy}));
 }
 
 }  // namespace
@@ -59,6 +62,8 @@ Result<void> Fallocate(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.GetFile(in.fh, call.header().nodeid, O_WRONLY));
   STASIS_RETURN_IF_ERROR(file->Allocate(static_cast<int>(in.mode), in.offset, in.length));
+  if (RefPtr<Node> node = call.state().nodes().Find(call.header().nodeid))
+    call.ChangedUntold(*node);
   return DropPrivileges(call, file->inode(), call.header().nodeid);
 }
 

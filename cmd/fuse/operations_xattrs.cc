@@ -58,8 +58,11 @@ Result<void> SetXattr(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const bool kill_set_gid = (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0;
-  return call.vfs().SetXattrAt(kill_set_gid ? WithoutFsetid(call) : call.creds(), call.At(*node),
-                               name, value, static_cast<int>(in.flags));
+  STASIS_RETURN_IF_ERROR(call.vfs().SetXattrAt(kill_set_gid ? WithoutFsetid(call) : call.creds(),
+                                               call.At(*node), name, value,
+                                               static_cast<int>(in.flags)));
+  call.ChangedUntold(*node);
+  return {};
 }
 
 Result<void> GetXattr(Call& call) {
@@ -96,8 +99,10 @@ Result<void> RemoveXattr(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   // Removing an ACL may take S_ISGID too, but the kernel does not say so.
   const bool kill_set_gid = vfs::IsAclXattr(name) && call.header().uid != 0;
-  return call.vfs().RemoveXattrAt(kill_set_gid ? WithoutFsetid(call) : call.creds(), call.At(*node),
-                                  name);
+  STASIS_RETURN_IF_ERROR(call.vfs().RemoveXattrAt(kill_set_gid ? WithoutFsetid(call) : call.creds(),
+                                                  call.At(*node), name));
+  call.ChangedUntold(*node);
+  return {};
 }
 
 }  // namespace stasis::fuse

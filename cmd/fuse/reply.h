@@ -60,9 +60,7 @@ class Reply {
     used_ = 0;
     looked_up_.clear();
     opened_ = 0;
-    changed_ = 0;
-    told_ = 0;
-    changes_seen_ = 0;
+    changed_.clear();
     malformed_ = false;
   }
 
@@ -72,16 +70,9 @@ class Reply {
   std::span<const uint64_t> looked_up() const { return looked_up_; }
   uint64_t opened() const { return opened_; }  // 0: none
 
-  // A node whose attributes have changed without the kernel knowing: it is told before the reply.
-  void SetChanged(uint64_t node) { changed_ = node; }
-  uint64_t changed() const { return changed_; }  // 0: none
-
-  // A node whose attributes it tells, besides those looked up.
-  void SetTold(uint64_t node) { told_ = node; }
-  uint64_t told() const { return told_; }  // 0: none
-  // Session's count of changes before the attributes were read.
-  void SetChangesSeen(uint64_t count) { changes_seen_ = count; }
-  uint64_t changes_seen() const { return changes_seen_; }
+  // Nodes whose attributes have changed without the kernel knowing: it is told before the reply.
+  void AddChanged(uint64_t node) { changed_.push_back(node); }
+  std::span<const uint64_t> changed() const { return changed_; }
 
   // The message was wrong, not what it asked for.
   void SetMalformed() { malformed_ = true; }
@@ -92,9 +83,7 @@ class Reply {
   size_t used_ = 0;
   absl::InlinedVector<uint64_t, 2> looked_up_;
   uint64_t opened_ = 0;
-  uint64_t changed_ = 0;
-  uint64_t told_ = 0;
-  uint64_t changes_seen_ = 0;
+  absl::InlinedVector<uint64_t, 2> changed_;
   bool malformed_ = false;
 };
 

@@ -6,36 +6,8 @@
 
 #include "cmd/fuse/attributes.h"
 #include "cmd/fuse/operations.h"
-#include "cmd/fuse/protocol.h"
 
 namespace stasis::fuse {
-namespace {
-
-// Whether the operation changes attributes of files that its reply does not tell. The kernel then
-// forgets them: those of the directories, of a file that has got or lost a name, and so on.
-bool ChangesAttributesUntold(uint32_t opcode) {
-  switch (opcode) {
-    case FUSE_MKNOD:
-    case FUSE_MKDIR:
-    case FUSE_SYMLINK:
-    case FUSE_CREATE:
-    case FUSE_LINK:
-    case FUSE_UNLINK:
-    case FUSE_RMDIR:
-    case FUSE_RENAME:
-    case FUSE_RENAME2:
-    case FUSE_SETXATTR:
-    case FUSE_REMOVEXATTR:
-    case FUSE_FALLOCATE:
-    case FUSE_COPY_FILE_RANGE:
-    case kOpCopyFileRange64:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
 
 Result<void> Session::Run(const Request& request, Reply& reply) {
   const uint32_t opcode = request.header.opcode;
@@ -43,14 +15,9 @@ Result<void> Session::Run(const Request& request, Reply& reply) {
   if (operation == nullptr) return Err(ENOSYS);
   // Nothing is agreed upon before INIT.
   if (opcode != FUSE_INIT && !state_->initialized()) return Err(EIO);
-  reply.SetChangesSeen(changes_.load());
   Call call(*this, request, reply);
   Result<void> result = operation(call);
   if (call.in().malformed()) reply.SetMalformed();
-  if (result && ChangesAttributesUntold(opcode)) {
-    changes_.fetch_add(1);
-    reply.SetChangesSeen(reply.changes_seen() + 1);
-  }
   return result;
 }
 
@@ -104,6 +71,7 @@ Result<RefPtr<vfs::FileDescription>> Call::GetFile(uint64_t handle, uint64_t nod
 
 fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
   const RefPtr<Node> node = state().nodes().Remember(file);
+  node->SetTold();
   reply_.AddLookup(node->number());
   fuse_entry_out entry{};
   entry.nodeid = node->number();
@@ -112,6 +80,10 @@ fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
   entry.attr_valid = session_.cache_seconds();
   entry.attr = ToAttr(session_.StatOf(file.inode()));
   return entry;
+}
+
+void Call::ChangedUntold(Node& node) {
+  if (node.TakeTold()) reply_.AddChanged(node.number());
 }
 
 Result<void> Call::ReplyEntry(const vfs::VirtualDentry& file) {

@@ -44,10 +44,6 @@ class Session {
   // For how long the kernel may keep names and attributes.
   uint64_t cache_seconds() const { return cache_seconds_; }
 
-  // Whether attributes that a reply told may have been changed since they were read, by an
-  // operation whose reply has overtaken it: then the kernel has kept old ones.
-  bool ChangedSince(const Reply& reply) const { return changes_.load() != reply.changes_seen(); }
-
   // What the kernel sees of a file.
   vfs::Stat StatOf(const vfs::Inode& inode) const;
   uint64_t InoOf(const vfs::Filesystem& filesystem, uint64_t ino) const;
@@ -62,7 +58,6 @@ class Session {
   const uint64_t cache_seconds_;
   const Wishes wishes_;
   std::atomic<uint64_t> page_writes_{0};
-  std::atomic<uint64_t> changes_{0};  // operations that have changed attributes untold
 };
 
 // One request on its way through a handler (operations.h).
@@ -109,6 +104,11 @@ class Call {
   vfs::PathOperation At(const Node& node, std::string_view name) const {
     return {state().root(), node.at(), name};
   }
+
+  // For an operation that has changed attributes of a file which its reply does not tell. The
+  // kernel forgets what it has of them, but not what a concurrent look is about to give it: it is
+  // told to before the reply, if it was ever told any.
+  void ChangedUntold(Node& node);
 
   // Tells the kernel of a file: counts the lookup, appends fuse_entry_out.
   Result<void> ReplyEntry(const vfs::VirtualDentry& file);

@@ -111,7 +111,7 @@ int Worker::Run(const Request& request) {
 }
 
 void Worker::Answer(Channel& channel, const Request& request, int error) {
-  if (reply_.changed() != 0) NotifyAttributesChanged(channel, reply_.changed());
+  for (uint64_t node : reply_.changed()) NotifyAttributesChanged(channel, node);
   if (error != 0) {
     if (reply_.malformed()) {
       Malformed(channel, request, Errno(error));
@@ -121,22 +121,12 @@ void Worker::Answer(Channel& channel, const Request& request, int error) {
     return;
   }
   if (!WantsReply(request.header.opcode)) return;
-  if (channel.SendReply(request.header.unique, 0, reply_.payload())) {
-    if (session_.ChangedSince(reply_)) NotifyTold(channel);
-    return;
-  }
+  if (channel.SendReply(request.header.unique, 0, reply_.payload())) return;
   if (reply_.looked_up().empty() && reply_.opened() == 0) return;
   // The connection is going down, or it would have taken the reply. If the gate is closed the
   // counts stay too high until everything is dropped with the connection.
   TryOperation operation(session_.vfs().gate());
   if (operation.entered()) session_.TakeBack(reply_);
-}
-
-// The reply to a look may be overtaken by the reply to a change, at which the kernel forgets what
-// the former then tells it anew.
-void Worker::NotifyTold(Channel& channel) {
-  if (reply_.told() != 0) NotifyAttributesChanged(channel, reply_.told());
-  for (uint64_t node : reply_.looked_up()) NotifyAttributesChanged(channel, node);
 }
 
 void Worker::Refuse(Channel& channel, const Request& request, Errno error) {

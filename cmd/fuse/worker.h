@@ -64,7 +64,6 @@ class Worker {
   // Requires: inside the gate. The error of a request, or 0.
   int Run(const Request& request);
   void Answer(Channel& channel, const Request& request, int error);
-  void NotifyTold(Channel& channel);
   void Refuse(Channel& channel, const Request& request, Errno error);
   void Malformed(Channel& channel, const Request& request, Errno error);
   void Interrupt(Channel& channel, const Request& request);

@@ -112,9 +112,17 @@ std::optional<FakeReply> FakeKernel::Receive(int timeout_ms) {
                    Bytes(buffer_.begin() + sizeof(header), buffer_.begin() + size)};
 }
 
+std::optional<FakeReply> FakeKernel::ReceiveReply() {
+  std::optional<FakeReply> reply;
+  do {
+    reply = Receive();
+  } while (reply.has_value() && reply->unique == 0);
+  return reply;
+}
+
 FakeReply FakeKernel::Call(uint32_t opcode, uint64_t node, const Bytes& payload) {
   const uint64_t unique = Send(opcode, node, payload);
-  std::optional<FakeReply> reply = Receive();
+  std::optional<FakeReply> reply = ReceiveReply();
   if (!reply.has_value() || reply->unique != unique) return {unique, ETIMEDOUT, {}};
   return *reply;
 }

@@ -102,7 +102,9 @@ class FakeKernel {
   void SendRaw(const Bytes& message);
   // The next reply; nothing if none comes within `timeout_ms`.
   std::optional<FakeReply> Receive(int timeout_ms = 10'000);
-  // Send and Receive. A missing reply has the error ETIMEDOUT.
+  // The same, passing over notifications.
+  std::optional<FakeReply> ReceiveReply();
+  // Send and ReceiveReply. A missing reply has the error ETIMEDOUT.
   FakeReply Call(uint32_t opcode, uint64_t node, const Bytes& payload);
   FakeReply Lookup(uint64_t dir, std::string_view name);
   // True if the server still answers as it should.

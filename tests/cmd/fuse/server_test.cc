@@ -706,7 +706,7 @@ TEST_F(ImpatientTest, SomeRequestsAreNeverInterrupted) {
   EXPECT_FALSE(kernel_.Receive(100).has_value());
   OpenGate();
   for (uint64_t unique : sent) {
-    auto reply = kernel_.Receive();
+    auto reply = kernel_.ReceiveReply();
     ASSERT_TRUE(reply.has_value());
     EXPECT_EQ(reply->unique, unique);
     EXPECT_EQ(reply->error, 0);

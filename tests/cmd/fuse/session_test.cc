@@ -2,6 +2,7 @@
 
 #include "cmd/fuse/session.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -37,23 +38,31 @@ class SessionTest : public testing::Test {
   Bytes other_buffer_ = Bytes(1 << 16);
 };
 
-TEST_F(SessionTest, KnowsWhichAttributesAChangeMayHaveOvertaken) {
+TEST_F(SessionTest, TellsOfAChangeBeforeItsReplyIfAttributesMayBeUnderWay) {
   Reply look(buffer_);
   ASSERT_TRUE(Run(FUSE_GETATTR, Payload().Struct(fuse_getattr_in{}), look));
-  EXPECT_EQ(look.told(), uint64_t{FUSE_ROOT_ID});
-  EXPECT_FALSE(session_.ChangedSince(look));
-
   Reply change(other_buffer_);
   ASSERT_TRUE(Run(FUSE_MKDIR, Payload().Struct(fuse_mkdir_in{}).Text("a"), change));
-  EXPECT_TRUE(session_.ChangedSince(look));
-  EXPECT_FALSE(session_.ChangedSince(change)) << "by itself";
+  EXPECT_THAT(change.changed(), testing::ElementsAre(FUSE_ROOT_ID));
+  ASSERT_TRUE(Run(FUSE_MKDIR, Payload().Struct(fuse_mkdir_in{}).Text("b"), change));
+  EXPECT_THAT(change.changed(), testing::IsEmpty()) << "nobody was told since";
 
-  ASSERT_TRUE(Run(FUSE_LOOKUP, Payload().Text("a"), look));
-  EXPECT_EQ(look.looked_up().size(), 1u);
+  ASSERT_TRUE(Run(FUSE_GETATTR, Payload().Struct(fuse_getattr_in{}), look));
   EXPECT_FALSE(Run(FUSE_RMDIR, Payload().Text("missing"), change));
-  EXPECT_FALSE(session_.ChangedSince(look)) << "nothing was";
-  EXPECT_TRUE(Run(FUSE_RMDIR, Payload().Text("a"), change));
-  EXPECT_TRUE(session_.ChangedSince(look));
+  EXPECT_THAT(change.changed(), testing::IsEmpty()) << "nothing was changed";
+  ASSERT_TRUE(Run(FUSE_RMDIR, Payload().Text("a"), change));
+  EXPECT_THAT(change.changed(), testing::ElementsAre(FUSE_ROOT_ID));
+}
+
+TEST_F(SessionTest, TellsOfTheFileThatIsRenamedToo) {
+  tree_.MakeFile("a");
+  Reply look(buffer_);
+  ASSERT_TRUE(Run(FUSE_LOOKUP, Payload().Text("a"), look));
+  const uint64_t node = look.looked_up()[0];
+  Reply change(other_buffer_);
+  ASSERT_TRUE(
+      Run(FUSE_RENAME, Payload().Struct(fuse_rename_in{FUSE_ROOT_ID}).Text("a").Text("b"), change));
+  EXPECT_THAT(change.changed(), testing::ElementsAre(node)) << "of the root nothing was told";
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ TEST_F(CheckpointTest, SavesWhileAProgramWrites) {
 }
 
 TEST_F(CheckpointTest, ProgramsRunOnAfterwards) {
-  StartBox("box", {}, {"/bin/sh", "-c", "while :; do date +%s%N > /now; done"});
+  StartBox("box", {}, {"/bin/sh", "-c", "while :; do date +%s%N > /new; mv /new /now; done"});
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
   const std::string now = In("box", "cat /now").out;
   EXPECT_TRUE(Eventually([&] {
