@@ -42,6 +42,7 @@ RefPtr<Node> NodeTable::Replace(Shard& shard, Node& node, const vfs::VirtualDent
   auto fresh = MakeRef<Node>(node.number(), node.generation(), at);
   fresh->lookups_.store(node.lookups(), std::memory_order_relaxed);
   fresh->SetTold();
+  fresh->had_links_.store(node.had_links(), std::memory_order_relaxed);
   shard.by_key[KeyOf(at)] = fresh.get();
   RefPtr<Node>& slot = shard.by_number[node.number()];
   std::swap(slot, fresh);

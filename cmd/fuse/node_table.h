@@ -44,7 +44,11 @@ namespace stasis::fuse {
 class Node final : public state::Object {
  public:
   Node(uint64_t number, uint64_t generation, vfs::VirtualDentry at)
-      : number_(number), generation_(generation), at_(std::move(at)), told_(false) {}
+      : number_(number),
+        generation_(generation),
+        at_(std::move(at)),
+        told_(false),
+        had_links_(false) {}
 
   uint64_t number() const { return number_; }
   // Which fresh mount it was made for.
@@ -59,6 +63,14 @@ class Node final : public state::Object {
   // may have old ones, or get them from a reply that is under way.
   bool TakeTold() { return told_.exchange(false); }
 
+  // Whether the kernel was ever told of several links. It counts down by itself when a name goes;
+  // told the new number before it does, it counts down once too often, to a file that it takes for
+  // deleted until it looks again.
+  bool had_links() const { return had_links_.load(std::memory_order_relaxed); }
+  void NoteLinks(uint32_t told) {
+    if (told > 1) had_links_.store(true, std::memory_order_relaxed);
+  }
+
  private:
   friend class NodeTable;
   STATE_SAVABLE(Node);
@@ -67,8 +79,10 @@ class Node final : public state::Object {
   uint64_t number_ = 0;
   uint64_t generation_ = 0;
   vfs::VirtualDentry at_;
-  std::atomic<uint64_t> lookups_{0};            // written under the shard's lock
-  std::atomic<bool> told_ STATE(nosave){true};  // of a restored node it is not known
+  std::atomic<uint64_t> lookups_{0};  // written under the shard's lock
+  // Of a restored node it is not known.
+  std::atomic<bool> told_ STATE(nosave){true};
+  std::atomic<bool> had_links_ STATE(nosave){true};
 };
 
 // Thread-safe. Changes require: inside the operation gate.

@@ -12,6 +12,7 @@ Result<void> ReplyAttributes(Call& call, Node& node) {
   fuse_attr_out out{};
   out.attr_valid = call.session().cache_seconds();
   out.attr = ToAttr(call.session().StatOf(inode));
+  node.NoteLinks(out.attr.nlink);
   return call.reply().AppendStruct(out);
 }
 
@@ -42,6 +43,7 @@ Result<void> Statx(Call& call) {
   node->SetTold();
   out.attr_valid = call.session().cache_seconds();
   out.stat = ToStatx(call.session().StatOf(node->at().inode()));
+  node->NoteLinks(out.stat.nlink);
   return call.reply().AppendStruct(out);
 }
 

@@ -111,9 +111,12 @@ Result<vfs::VirtualDentry> Listing::Resolve(const Found& found) {
 }
 
 void Listing::FillEntry(const Found& found) {
-  auto file = Resolve(found);
   // Left at zero, the kernel has the name only, and asks when it needs more.
-  if (file) call_.reply().PutStruct(found.offset, call_.EntryFor(*file));
+  auto file = Resolve(found);
+  if (!file) return;
+  const RefPtr<Node> known = call_.state().nodes().FindFile(*file);
+  if (known && !file->inode().is_dir() && known->had_links()) return;
+  call_.reply().PutStruct(found.offset, call_.EntryFor(*file));
 }
 
 Result<void> List(Call& call, bool plus) {

@@ -79,6 +79,7 @@ fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
   entry.entry_valid = session_.cache_seconds();
   entry.attr_valid = session_.cache_seconds();
   entry.attr = ToAttr(session_.StatOf(file.inode()));
+  node->NoteLinks(entry.attr.nlink);
   return entry;
 }
 

@@ -379,6 +379,21 @@ TEST_F(ServerTest, ReaddirPlusCountsLookups) {
   EXPECT_EQ(kernel_.server().state()->nodes().Find(node)->lookups(), 2u);
 }
 
+// The kernel may be about to count them down.
+TEST_F(ServerTest, ReaddirPlusTellsNothingOfFilesThatHadSeveralLinks) {
+  kernel_.Init();
+  kernel_.tree().MakeFile("a");
+  const uint64_t node = NodeOf("a");
+  const Bytes link = Payload().Struct(fuse_link_in{node}).Text("b");
+  EXPECT_EQ(kernel_.Call(FUSE_LINK, FUSE_ROOT_ID, link).error, 0);
+  EXPECT_EQ(kernel_.Call(FUSE_UNLINK, FUSE_ROOT_ID, Payload().Text("b")).error, 0);
+  fuse_read_in in{};
+  in.size = 4096;
+  in.fh = OpenDir(FUSE_ROOT_ID);
+  EXPECT_EQ(kernel_.Call(FUSE_READDIRPLUS, FUSE_ROOT_ID, Payload().Struct(in)).error, 0);
+  EXPECT_EQ(kernel_.server().state()->nodes().Find(node)->lookups(), 2u) << "LOOKUP and LINK";
+}
+
 // With nothing to set, SETATTR asks for the privileges to be dropped.
 TEST_F(ServerTest, SettingNothingDropsPrivileges) {
   kernel_.Init();
