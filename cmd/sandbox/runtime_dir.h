@@ -80,7 +80,8 @@ class RuntimeDir {
   absl::StatusOr<Record> ReadRecord() const;
 
   // Sends a signal to the daemon that the record names, if it still lives.
-  // Errors: kNotFound if there is no record or no folder, kPermissionDenied if it is somebody else's.
+  // Errors: kNotFound if there is no record or no folder, kPermissionDenied if it is somebody
+  // else's.
   absl::Status SignalDaemon(int signal) const;
 
   // Removes the folder and what the record names: processes, cgroups, mounts. Does nothing if the
