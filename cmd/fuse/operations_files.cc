@@ -113,10 +113,7 @@ Result<void> Write(Call& call) {
     if (changed) call.reply().AddChanged(call.header().nodeid);
   }
   STASIS_ASSIGN_OR_RETURN(size_t size, file->PWrite(in.offset, bytes));
-  if (is_page_write) {
-    if (RefPtr<Node> node = call.state().nodes().Find(call.header().nodeid))
-      call.ChangedUntold(*node);
-  }
+  if (is_page_write) call.ChangedUntold(call.header().nodeid);
   // The kernel takes written pages for clean however many bytes the reply says.
   if (is_page_write && size < bytes.size()) return Err(ENOSPC);
   fuse_write_out out{};

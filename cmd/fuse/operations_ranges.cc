@@ -62,8 +62,7 @@ Result<void> Fallocate(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.GetFile(in.fh, call.header().nodeid, O_WRONLY));
   STASIS_RETURN_IF_ERROR(file->Allocate(static_cast<int>(in.mode), in.offset, in.length));
-  if (RefPtr<Node> node = call.state().nodes().Find(call.header().nodeid))
-    call.ChangedUntold(*node);
+  call.ChangedUntold(call.header().nodeid);
   return DropPrivileges(call, file->inode(), call.header().nodeid);
 }
 

@@ -87,6 +87,10 @@ void Call::ChangedUntold(Node& node) {
   if (node.TakeTold()) reply_.AddChanged(node.number());
 }
 
+void Call::ChangedUntold(uint64_t number) {
+  if (RefPtr<Node> node = state().nodes().Find(number)) ChangedUntold(*node);
+}
+
 Result<void> Call::ReplyEntry(const vfs::VirtualDentry& file) {
   return reply_.AppendStruct(EntryFor(file));
 }

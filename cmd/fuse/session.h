@@ -109,6 +109,7 @@ class Call {
   // kernel forgets what it has of them, but not what a concurrent look is about to give it: it is
   // told to before the reply, if it was ever told any.
   void ChangedUntold(Node& node);
+  void ChangedUntold(uint64_t number);  // nothing if there is no such node
 
   // Tells the kernel of a file: counts the lookup, appends fuse_entry_out.
   Result<void> ReplyEntry(const vfs::VirtualDentry& file);
