@@ -12,6 +12,7 @@
 #include "restore/types.h"
 #include "state/check.h"
 #include "state/graph_reader.h"
+#include "vfs/restore_context.h"
 
 namespace stasis::restore {
 
@@ -164,7 +165,9 @@ absl::Status Restorer::TakeRoots(const state::SavedGraph& graph, const state::Lo
 
 absl::Status Restorer::Complete() {
   Stopwatch watch;
-  absl::Status status = result_.vfs_->CompleteRestore();
+  vfs::RestoreContext context;
+  absl::Status status = result_.vfs_->Reopen(context);
+  if (status.ok()) status = result_.vfs_->CompleteRestore(context);
   report_.complete_ns = watch.Total();
   return status;
 }

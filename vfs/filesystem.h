@@ -33,6 +33,7 @@ namespace stasis::vfs {
 class FileDescription;
 class Mount;
 class ResolvingPath;
+class RestoreContext;
 class VirtualFilesystem;
 
 // What is renamed: the file `name` in `parent`, found through `mount`. Empty if the path had no
@@ -100,8 +101,17 @@ class Filesystem : public state::Object {
   virtual absl::Status PrepareSave() { return absl::OkStatus(); }
   // After the state is saved, with the gate still closed: undoes what PrepareSave did.
   virtual void BeforeResume() {}
-  // After a load, parents before what is mounted on them: reopens what is outside.
-  virtual absl::Status CompleteRestore() { return absl::OkStatus(); }
+  // After a load, parents before what is mounted on them: opens what is outside, compares it with
+  // what was saved and reports each difference. Changes nothing outside.
+  virtual absl::Status Reopen(RestoreContext&) { return absl::OkStatus(); }
+  // After Reopen of all, in the same order: does what the policy of each reported difference says.
+  // The filesystem is ready then.
+  virtual absl::Status CompleteRestore(RestoreContext&) { return absl::OkStatus(); }
+
+  // Whether nobody else changes the files: what is known of them stays true.
+  virtual bool exclusive() const { return true; }
+  // Makes everything that was written durable. Errors: EIO.
+  virtual Result<void> Sync() { return {}; }
 
   // Lets go of the tree when the VirtualFilesystem ends: dentries and their parents hold each
   // other.

@@ -272,9 +272,16 @@ void VirtualFilesystem::BeforeResume() {
   for (const RefPtr<Filesystem>& filesystem : filesystems()) filesystem->BeforeResume();
 }
 
-absl::Status VirtualFilesystem::CompleteRestore() {
+absl::Status VirtualFilesystem::Reopen(RestoreContext& context) {
   for (const RefPtr<Filesystem>& filesystem : filesystems()) {
-    if (absl::Status status = filesystem->CompleteRestore(); !status.ok()) return status;
+    if (absl::Status status = filesystem->Reopen(context); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VirtualFilesystem::CompleteRestore(RestoreContext& context) {
+  for (const RefPtr<Filesystem>& filesystem : filesystems()) {
+    if (absl::Status status = filesystem->CompleteRestore(context); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -48,6 +48,7 @@
 namespace stasis::vfs {
 
 class ResolvingPath;
+class RestoreContext;
 
 // Thread-safe.
 class VirtualFilesystem final : public state::Object {
@@ -127,7 +128,8 @@ class VirtualFilesystem final : public state::Object {
   // Requires: the gate is closed, or nobody uses this object yet.
   absl::Status PrepareSave();
   void BeforeResume();
-  absl::Status CompleteRestore();
+  absl::Status Reopen(RestoreContext& context);
+  absl::Status CompleteRestore(RestoreContext& context);
 
   // True if something is mounted on `dentry`: it can be neither removed nor replaced.
   bool IsBusyMountpoint(const Dentry& dentry) const { return dentry.is_mountpoint(); }

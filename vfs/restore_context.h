@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// restore_context.h: what filesystems are told by a restore, and tell it.
+
+#ifndef STASIS_VFS_RESTORE_CONTEXT_H_
+#define STASIS_VFS_RESTORE_CONTEXT_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vfs/drift.h"
+
+namespace stasis::vfs {
+
+// Thread-safe, but for what is said to be set before.
+class RestoreContext {
+ public:
+  // Set before the restore: where the directories are that the image calls by name.
+  std::map<std::string, std::string> roots;
+  DriftChecks checks;
+  int threads = 1;  // how many may compare files at once
+
+  void Report(Drift drift) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    drifts_.push_back(std::move(drift));
+  }
+
+  // What was reported, for who decides. Requires: no filesystem is reporting.
+  std::vector<Drift>& drifts() ABSL_NO_THREAD_SAFETY_ANALYSIS { return drifts_; }
+  const std::vector<Drift>& drifts() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return drifts_; }
+
+ private:
+  absl::Mutex mu_;
+  std::vector<Drift> drifts_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace stasis::vfs
+
+#endif  // STASIS_VFS_RESTORE_CONTEXT_H_
