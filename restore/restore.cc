@@ -166,6 +166,7 @@ absl::Status Restorer::TakeRoots(const state::SavedGraph& graph, const state::Lo
 absl::Status Restorer::Complete() {
   Stopwatch watch;
   vfs::RestoreContext context;
+  context.roots = request_.roots;
   absl::Status status = result_.vfs_->Reopen(context);
   if (status.ok()) status = result_.vfs_->CompleteRestore(context);
   report_.complete_ns = watch.Total();

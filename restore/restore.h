@@ -20,6 +20,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ struct RestoreRequest {
   std::shared_ptr<image::FileOps> file_ops;  // null: the host's
   // Services for the load hooks of extra roots; the clock is added.
   state::LoadOptions services;
+  // Where the host directories are that the image calls by these names.
+  std::map<std::string, std::string> roots;
   // How file data is read; `on_error` hears why a read gave EIO.
   image::PackReaderOptions packs;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "fsimpl/gofer/gen/types.h"
 #include "fsimpl/memfs/gen/types.h"
 #include "vfs/gen/types.h"
 
@@ -30,6 +31,7 @@ std::vector<std::string> Sorted(std::set<std::string> names) {
 void RegisterTypes(state::Registry& registry) {
   vfs::gen::RegisterTypes(registry);
   memfs::gen::RegisterTypes(registry);
+  gofer::gen::RegisterTypes(registry);
 }
 
 std::vector<std::string> RequiredFeatures(const state::SavedGraph& graph,

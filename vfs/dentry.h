@@ -60,10 +60,15 @@ class Dentry final : public state::Object {
   bool is_dir() const { return directory_ != nullptr; }
   // Whether the file is one of `filesystem`. Safe to ask while a load is not finished.
   bool IsOf(const Filesystem& filesystem) const { return inode_ && inode_->IsOf(filesystem); }
-  // True for a symbolic link and for what something is mounted on: a walk may not just step on.
+  // True for a symbolic link, for what something is mounted on and for what must be checked first:
+  // a walk may not just step on.
   bool needs_attention() const {
-    return (flags_.load(std::memory_order_acquire) & (kSymlink | kMountpoint)) != 0;
+    return (flags_.load(std::memory_order_acquire) & (kSymlink | kMountpoint | kUnchecked)) != 0;
   }
+  // Before each use the parent is asked whether the file of this name is still this one, and its
+  // attributes are known (Inode::CheckChild).
+  bool unchecked() const { return HasFlag(kUnchecked); }
+  void set_unchecked(bool on) { SetFlag(kUnchecked, on); }
   // The child of that name, or null; null may also mean that a writer is at work. Requires: as
   // Directory::Lookup. A dentry that is no directory has none.
   Dentry* TryLookup(const internal::NameKey& name) const {
@@ -107,6 +112,7 @@ class Dentry final : public state::Object {
     kOnChain = 1 << 3,  // these two in a restore only
     kChecked = 1 << 4,
     kCounted = 1 << 5,  // by the inode
+    kUnchecked = 1 << 6,
   };
 
   // Immutable once published.

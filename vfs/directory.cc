@@ -142,6 +142,7 @@ void Directory::Add(RefPtr<Dentry> child) {
   dentry->SetParent(owner_);
   AppendOrder(dentry);
   PutSlot(dentry);
+  if (dentry->inode_) dentry->inode_->OnConnected(*dentry);  // missing only in a load
 }
 
 void Directory::InsertRestored(RefPtr<Dentry> child) {
@@ -155,6 +156,7 @@ RefPtr<Dentry> Directory::Remove(Dentry& child) {
   --count_;
   MarkOrder(child);
   child.SetFlag(Dentry::kDisconnected, true);
+  child.inode().OnDisconnected(child);
   return RefPtr<Dentry>::Adopt(&child);
 }
 
@@ -176,6 +178,7 @@ RefPtr<Dentry> Directory::Move(Directory& from, Dentry& child, Directory& to, st
                 std::memory_order_release);
     to.MarkOrder(*replaced);
     replaced->SetFlag(Dentry::kDisconnected, true);
+    replaced->inode().OnDisconnected(*replaced);
   }
   if (left_behind) from.Add(std::move(left_behind));
   return RefPtr<Dentry>::Adopt(replaced);
@@ -210,8 +213,20 @@ std::vector<RefPtr<Dentry>> Directory::RemoveAll() {
   order_.clear();
   count_ = used_slots_ = marks_ = 0;
   if (table_ != nullptr) PublishTable(nullptr);
-  for (RefPtr<Dentry>& child : children) child->SetParent(nullptr);
+  for (RefPtr<Dentry>& child : children) {
+    if (child->inode_) child->inode_->OnDisconnected(*child);
+    child->SetParent(nullptr);
+  }
   return children;
+}
+
+std::vector<RefPtr<Dentry>> Directory::RemoveEach() {
+  std::vector<Dentry*> children;
+  ForEach([&](Dentry& child) { children.push_back(&child); });
+  std::vector<RefPtr<Dentry>> removed;
+  removed.reserve(children.size());
+  for (Dentry* child : children) removed.push_back(Remove(*child));
+  return removed;
 }
 
 void Directory::StashForLoad(std::vector<Dentry*> children) {

@@ -138,6 +138,8 @@ class Directory {
 
   // Unlinks all children, for taking a tree down.
   std::vector<RefPtr<Dentry>> RemoveAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Unlinks all children as Remove does.
+  std::vector<RefPtr<Dentry>> RemoveEach() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Once set nothing can be added: the directory was removed.
   bool dead() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return dead_; }

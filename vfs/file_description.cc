@@ -205,7 +205,7 @@ Result<uint64_t> FileDescription::Seek(int64_t offset, int whence) {
       break;
     case SEEK_END:
       if (inode().is_dir()) return Err(EINVAL);
-      base = inode().size();
+      base = GetStat()->size;
       break;
     case SEEK_DATA:
     case SEEK_HOLE: {
@@ -227,6 +227,7 @@ Result<void> FileDescription::DoIterate(uint64_t position,
   Dentry& dir = at_.dentry();
   if ((status_flags() & O_PATH) != 0) return Err(EBADF);
   if (!dir.is_dir()) return Err(ENOTDIR);
+  if (position == 0) STASIS_RETURN_IF_ERROR(inode().BeginListing(dir));
   const Directory& directory = dir.directory();
   absl::ReaderMutexLock lock(&directory.mu);
   if (directory.dead()) return Err(ENOENT);
@@ -285,7 +286,7 @@ Result<void> FileDescription::ReadDirectory(absl::FunctionRef<bool(const Directo
 Result<void> FileDescription::Sync() {
   Operation operation(VfsOf(at_).gate());
   if ((status_flags() & O_PATH) != 0) return Err(EBADF);
-  return {};
+  return inode().Sync();
 }
 
 absl::Status FileDescription::AfterLoad(state::LoadContext& context) {

@@ -215,6 +215,23 @@ Result<void> Inode::SetAttributes(const Credentials& creds, const SetStat& set, 
   return {};
 }
 
+void Inode::SetXattrsLocked(XattrMap xattrs) {
+  xattrs_ = xattrs.empty() ? nullptr : std::make_unique<XattrMap>(std::move(xattrs));
+}
+
+void Inode::SetAttributesFrom(const Stat& stat) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  StoreMode((mode() & S_IFMT) | (stat.mode & kPermissionBits));
+  uid_.store(stat.uid, kRelaxed);
+  gid_.store(stat.gid, kRelaxed);
+  nlink_.store(stat.nlink, kRelaxed);
+  size_.store(stat.size, kRelaxed);
+  atime_.store(stat.atime, kRelaxed);
+  mtime_.store(stat.mtime, kRelaxed);
+  ctime_.store(stat.ctime, kRelaxed);
+  btime_.store(stat.btime, kRelaxed);
+}
+
 Result<void> Inode::Join(int32_t one) {
   int32_t now = writers_.load(std::memory_order_relaxed);
   do {
@@ -370,6 +387,19 @@ Result<void> Inode::RenameChild(std::string_view, Inode&, Inode&, std::string_vi
                                 TimeNs) {
   return Err(EPERM);
 }
+Result<RefPtr<Inode>> Inode::RenameLeavingWhiteout(std::string_view name, Inode& child,
+                                                   Inode& new_dir, std::string_view new_name,
+                                                   Inode* replaced, const NewFile& whiteout,
+                                                   TimeNs now) {
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Inode> left, MakeChild(name, whiteout, now));
+  auto renamed = RenameChild(name, child, new_dir, new_name, replaced, now);
+  if (!renamed) {
+    std::ignore = UnlinkChild(name, *left, now);
+    return Err(renamed.error());
+  }
+  return left;
+}
+
 Result<void> Inode::ExchangeChildren(std::string_view, Inode&, Inode&, std::string_view, Inode&,
                                      TimeNs) {
   return Err(EINVAL);

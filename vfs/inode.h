@@ -62,7 +62,10 @@ struct NewFile {
   uint32_t gid = 0;
   uint64_t rdev = 0;      // of a device node
   bool linkable = false;  // of a file without a name: it may get one
-  XattrMap xattrs;        // ACLs that it gets from its directory
+  bool opened = false;    // it is opened next
+  // A place to mount something on, which is only here and not where the filesystem keeps its files.
+  bool synthetic = false;
+  XattrMap xattrs;  // ACLs that it gets from its directory
 
   uint64_t XattrBytes() const;  // of names and values
   std::string_view symlink_target;
@@ -127,7 +130,7 @@ class Inode : public state::Object {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Takes privileges away. Returns whether the mode has changed. Nothing happens to directories.
-  Result<bool> Drop(const DropPrivileges& drop, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<bool> Drop(const DropPrivileges& drop, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The target of a symbolic link; valid as long as the inode. Errors: EINVAL.
   virtual Result<std::string_view> ReadLink() const;
@@ -153,22 +156,25 @@ class Inode : public state::Object {
                                      uint64_t length, TimeNs now);
   // SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
   virtual Result<uint64_t> SeekExtent(uint64_t offset, int whence) const;
+  // As fsync(2). Errors: EIO.
+  virtual Result<void> Sync() { return {}; }
 
   // Extended attributes. Namespaces and permissions are checked by the caller (VirtualFilesystem).
   // Errors: ENODATA, EEXIST, E2BIG, ENOSPC, EOPNOTSUPP.
-  Result<std::string> GetXattr(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
-  Result<void> SetXattr(std::string_view name, std::string_view value, int flags, TimeNs now)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
-  Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<std::string> GetXattr(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<void> SetXattr(std::string_view name, std::string_view value, int flags,
+                                TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<std::vector<std::string>> ListXattr() const ABSL_LOCKS_EXCLUDED(mu_);
+  virtual Result<void> RemoveXattr(std::string_view name, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Sets the ACL that the attribute `name` (IsAclXattr) stands for; an empty one removes it. The
   // access ACL sets the permission bits too. Errors: EPERM, EACCES, EINVAL, EOPNOTSUPP, ENOSPC.
-  Result<void> SetAcl(const Credentials& creds, std::string_view name, Acl acl, TimeNs now)
+  virtual Result<void> SetAcl(const Credentials& creds, std::string_view name, Acl acl, TimeNs now)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Applies the umask of `creds`, or what this directory's default ACL says instead, to a file that
   // is to be made in it.
-  void ApplyDefaultAcl(const Credentials& creds, NewFile& file) const ABSL_LOCKS_EXCLUDED(mu_);
+  virtual void ApplyDefaultAcl(const Credentials& creds, NewFile& file) const
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Operations on the children of a directory; the lock order is above. The dentry tree is changed
   // by the caller after they succeed.
@@ -177,6 +183,15 @@ class Inode : public state::Object {
   virtual bool has_uncached_children() const { return false; }
   // The child of that name that is not in the dentry cache. Errors: ENOENT, EIO.
   virtual Result<RefPtr<Inode>> LookupChild(std::string_view name);
+  // Whether an unchecked child still is the file of its name, with attributes that are true now.
+  // May end its being unchecked. Errors: EIO.
+  virtual Result<bool> CheckChild(Dentry&) { return true; }
+  // The attributes of an unchecked child, for a listing: the directory may be locked for readers
+  // only. Errors: ESTALE if it is another file by now, EIO.
+  virtual Result<void> RefreshChild(Dentry&) { return {}; }
+  // Before a listing: sees to it that the dentry cache has every name; their files may be
+  // unchecked. The directory, whose dentry is `self`, is not locked. Errors: EIO.
+  virtual Result<void> BeginListing(Dentry&) { return {}; }
   // Errors: ENOSPC, EDQUOT, EOPNOTSUPP, EIO.
   virtual Result<RefPtr<Inode>> MakeChild(std::string_view name, const NewFile& file, TimeNs now);
   // A regular file without a name, for O_TMPFILE. Errors: as MakeChild.
@@ -191,6 +206,11 @@ class Inode : public state::Object {
   // directories are locked.
   virtual Result<void> RenameChild(std::string_view name, Inode& child, Inode& new_dir,
                                    std::string_view new_name, Inode* replaced, TimeNs now);
+  // As RenameChild, and leaves a file like `whiteout` under the old name, which is returned.
+  virtual Result<RefPtr<Inode>> RenameLeavingWhiteout(std::string_view name, Inode& child,
+                                                      Inode& new_dir, std::string_view new_name,
+                                                      Inode* replaced, const NewFile& whiteout,
+                                                      TimeNs now);
   // Exchanges two children; both directories are locked.
   virtual Result<void> ExchangeChildren(std::string_view name, Inode& child, Inode& other_dir,
                                         std::string_view other_name, Inode& other, TimeNs now);
@@ -203,6 +223,10 @@ class Inode : public state::Object {
   void TouchChanged(TimeNs now);
 
   absl::Mutex& mu() const ABSL_LOCK_RETURNED(mu_) { return mu_; }
+
+  // A dentry of this file has become its parent's child, or ceased to be. The parent is locked.
+  virtual void OnConnected(Dentry&) {}
+  virtual void OnDisconnected(Dentry&) {}
 
   // Dentries of this file that somebody holds, for Dentry. AddDentry returns how many there were.
   uint32_t AddDentry() { return dentries_.fetch_add(1, std::memory_order_relaxed); }
@@ -238,6 +262,25 @@ class Inode : public state::Object {
   static bool TakeLinkable(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu_) {
     return std::exchange(inode.linkable_, false);
   }
+  void set_nlink(uint32_t nlink) { nlink_.store(nlink, std::memory_order_relaxed); }
+  // Makes the size `size` at least. Writers may be several.
+  void RaiseSize(uint64_t size) {
+    uint64_t old = size_.load(std::memory_order_relaxed);
+    while (old < size && !size_.compare_exchange_weak(old, size, std::memory_order_relaxed)) {
+    }
+  }
+  // Replaces all extended attributes, unchecked.
+  void SetXattrsLocked(XattrMap xattrs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // All that `stat` says of a file that is kept elsewhere. Not its type and number.
+  void SetAttributesFrom(const Stat& stat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // The rules of SetAttributes, and the attributes after it. Errors: EPERM, EACCES, EISDIR, EINVAL,
+  // EFBIG.
+  Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool DropLocked(const DropPrivileges& drop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddLinks(int32_t by) { nlink_.fetch_add(static_cast<uint32_t>(by)); }
   // nlink of another inode of the same filesystem.
   static void AddLinksTo(Inode& inode, int32_t by) { inode.AddLinks(by); }
@@ -245,7 +288,6 @@ class Inode : public state::Object {
  private:
   STATE_SAVABLE(Inode);
 
-  bool DropLocked(const DropPrivileges& drop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool EraseXattr(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasModeFlag(uint32_t flag) const {
     return (mode_.load(std::memory_order_relaxed) & flag) != 0;
@@ -263,10 +305,6 @@ class Inode : public state::Object {
   absl::Status LoadMode(uint32_t mode, state::LoadContext& context);
   absl::Status CheckAcls(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   uint32_t WithoutPrivileges(const Credentials& creds, uint32_t mode) const;
-  Result<void> CheckSetAttributes(const Credentials& creds, const SetStat& set) const
-      ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  void ApplyAttributes(const Credentials& creds, const SetStat& set, TimeNs now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   XattrMap SaveXattrs() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status LoadXattrs(XattrMap xattrs,
                           state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;

@@ -5,6 +5,7 @@
 #include <absl/hash/hash.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "state/base/rcu.h"
@@ -64,6 +65,20 @@ void MountTable::Disconnect(Mount& mount) {
   if (last) point->set_mountpoint(false);
   Publish(std::move(mounts));
   mount.Detach();
+}
+
+std::vector<Mount*> MountTable::MountsAt(const Dentry& point) const {
+  std::vector<Mount*> found;
+  std::copy_if(mounts_.begin(), mounts_.end(), std::back_inserter(found),
+               [&](Mount* mount) { return mount->point() == &point; });
+  return found;
+}
+
+std::vector<Mount*> MountTable::ChildrenOf(const Mount& parent) const {
+  std::vector<Mount*> found;
+  std::copy_if(mounts_.begin(), mounts_.end(), std::back_inserter(found),
+               [&](Mount* mount) { return mount->parent() == &parent; });
+  return found;
 }
 
 bool MountTable::HasChildren(const Mount& parent) const {

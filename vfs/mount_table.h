@@ -41,6 +41,12 @@ class MountTable {
   // Enters a mount that a restore has attached already.
   void AddRestored(Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
 
+  // The mounts attached to `point`, of whatever parent.
+  std::vector<Mount*> MountsAt(const Dentry& point) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
+  // Those attached to a dentry of `parent`'s.
+  std::vector<Mount*> ChildrenOf(const Mount& parent) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
   // True if some mount is attached to a dentry of `parent`'s.
   bool HasChildren(const Mount& parent) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
 

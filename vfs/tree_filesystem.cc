@@ -38,7 +38,8 @@ Result<void> CheckSearch(const Credentials& creds, const Dentry& dir) {
 }  // namespace
 
 Result<Dentry*> TreeFilesystem::LookupChild(Dentry& dir, std::string_view name) {
-  if (Dentry* child = dir.directory().Lookup(name); child != nullptr) [[likely]]
+  Dentry* child = dir.directory().Lookup(name);
+  if (child != nullptr && !child->unchecked()) [[likely]]
     return child;
   Directory& directory = dir.directory();
   if (name.size() > kNameMax) {
@@ -46,20 +47,60 @@ Result<Dentry*> TreeFilesystem::LookupChild(Dentry& dir, std::string_view name) 
     absl::ReaderMutexLock lock(&directory.mu);
     return directory.dead() ? Err(ENOENT) : Err(ENAMETOOLONG);
   }
-  if (!dir.inode().has_uncached_children()) return Err(ENOENT);
-  absl::MutexLock lock(&directory.mu);
-  return LookupChildLocked(dir, directory, name);
+  if (child == nullptr && !dir.inode().has_uncached_children()) return Err(ENOENT);
+  Result<Dentry*> found = Err(ENOENT);
+  {
+    absl::MutexLock lock(&directory.mu);
+    found = LookupChildLocked(dir, directory, name);
+  }
+  if (has_forgotten_.load(std::memory_order_relaxed)) UnmountForgotten();
+  return found;
 }
 
 Result<Dentry*> TreeFilesystem::LookupChildLocked(Dentry& dir, Directory& directory,
                                                   std::string_view name) {
-  if (Dentry* child = directory.LookupLocked(name); child != nullptr) return child;
-  if (!dir.inode().has_uncached_children()) return Err(ENOENT);
+  if (Dentry* child = directory.LookupLocked(name); child != nullptr) {
+    if (!child->unchecked()) return child;
+    STASIS_ASSIGN_OR_RETURN(const bool valid, dir.inode().CheckChild(*child));
+    if (valid) return child;
+    ForgetLocked(directory, *child);
+  }
+  if (directory.dead() || !dir.inode().has_uncached_children()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(auto inode, dir.inode().LookupChild(name));
   RefPtr<Dentry> child = Dentry::Make(name, std::move(inode));
   Dentry* found = child.get();
   directory.Insert(std::move(child));
   return found;
+}
+
+// Below it everything loses its place, or the cycle of parents and children would keep it all.
+void TreeFilesystem::ForgetLocked(Directory& directory, Dentry& child) {
+  std::vector<RefPtr<Dentry>> doomed;
+  doomed.push_back(directory.Remove(child));
+  while (!doomed.empty()) {
+    const RefPtr<Dentry> dentry = std::move(doomed.back());
+    doomed.pop_back();
+    if (dentry->is_mountpoint()) {
+      absl::MutexLock lock(&forgotten_mu_);
+      forgotten_.push_back(dentry);
+      has_forgotten_.store(true, std::memory_order_relaxed);
+    }
+    if (!dentry->is_dir()) continue;
+    const InnerDirectoryLock lock(dentry->directory());
+    dentry->directory().set_dead();
+    for (RefPtr<Dentry>& below : dentry->directory().RemoveEach())
+      doomed.push_back(std::move(below));
+  }
+}
+
+void TreeFilesystem::UnmountForgotten() {
+  std::vector<RefPtr<Dentry>> points;
+  {
+    absl::MutexLock lock(&forgotten_mu_);
+    points.swap(forgotten_);
+    has_forgotten_.store(false, std::memory_order_relaxed);
+  }
+  for (const RefPtr<Dentry>& point : points) vfs().UnmountAllAt(*point);
 }
 
 Result<Dentry*> TreeFilesystem::StepUp(ResolvingPath& path, Dentry& dir) {
@@ -250,7 +291,8 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenOrCreate(ResolvingPath& path
     auto child = LookupChild(*dir, name);
     if (!child && child.error() != Errno(ENOENT)) return Err(child.error());
     if (!child) {
-      auto created = Create(path, *dir, {.mode = S_IFREG | (options.mode & kPermissionBits)});
+      auto created =
+          Create(path, *dir, {.mode = S_IFREG | (options.mode & kPermissionBits), .opened = true});
       if (created) return OpenFound(path, **created, options);
       // Somebody was faster: then the file is opened.
       if (exclusive || created.error() != Errno(EEXIST)) return Err(created.error());

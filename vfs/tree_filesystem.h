@@ -14,6 +14,7 @@
 #ifndef STASIS_VFS_TREE_FILESYSTEM_H_
 #define STASIS_VFS_TREE_FILESYSTEM_H_
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,10 @@ class TreeFilesystem : public Filesystem {
   void set_root(RefPtr<Dentry> root) { root_ = std::move(root); }
   virtual Result<StatFs> GetStatFs() const = 0;
 
+  // Forgets a child that turned out to be no longer the file of its name, with all below it.
+  void ForgetLocked(Directory& directory, Dentry& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(directory.mu)
+      ABSL_LOCKS_EXCLUDED(forgotten_mu_);
+
  private:
   STATE_SAVABLE(TreeFilesystem);
 
@@ -67,6 +72,8 @@ class TreeFilesystem : public Filesystem {
   // `directory` is that of `dir`: clang follows it, but not dir.directory().
   Result<Dentry*> LookupChildLocked(Dentry& dir, Directory& directory, std::string_view name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(directory.mu);
+  // Unmounts what was mounted on forgotten dentries. Requires: no directory is locked.
+  void UnmountForgotten() ABSL_LOCKS_EXCLUDED(forgotten_mu_);
   // Goes from `dentry` as far as no component needs more than the cache, and with `to_parent` not
   // beyond the last one's directory.
   static Dentry* WalkCached(ResolvingPath& path, Dentry* dentry, bool to_parent);
@@ -100,10 +107,6 @@ class TreeFilesystem : public Filesystem {
   // What unlink, rmdir and rename require of a victim's name and permissions.
   Result<void> CheckRemovable(const Credentials& creds, const Dentry& parent,
                               const Dentry& child) const;
-  // What RENAME_WHITEOUT leaves under the old name: a device 0:0, which an overlay takes for "not
-  // here". `dir` is locked.
-  static Result<RefPtr<Dentry>> MakeWhiteout(const Credentials& creds, Inode& dir,
-                                             std::string_view name, TimeNs now);
   Result<void> RenameLocked(ResolvingPath& path, const RenameSource& source, Dentry& new_parent,
                             uint32_t flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(rename_mu_);
   // What can be wrong with a rename whatever the permissions.
@@ -116,6 +119,11 @@ class TreeFilesystem : public Filesystem {
 
   // Renames change parents and names only with this held.
   absl::Mutex rename_mu_ STATE(nosave);
+
+  // Forgotten dentries that something is mounted on; the lock comes after Directory::mu.
+  absl::Mutex forgotten_mu_ STATE(nosave);
+  std::vector<RefPtr<Dentry>> forgotten_ STATE(nosave) ABSL_GUARDED_BY(forgotten_mu_);
+  std::atomic<bool> has_forgotten_ STATE(nosave){false};
   RefPtr<Dentry> root_;  // immutable once set
 };
 

@@ -256,14 +256,6 @@ Result<void> TreeFilesystem::CheckRenamePlaces(const ResolvingPath& path,
   return {};
 }
 
-Result<RefPtr<Dentry>> TreeFilesystem::MakeWhiteout(const Credentials& creds, Inode& dir,
-                                                    std::string_view name, TimeNs now) {
-  NewFile file{.mode = S_IFCHR};
-  PrepareNew(creds, dir, file);
-  STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, now));
-  return Dentry::Make(name, std::move(inode));
-}
-
 // The directories' locks are taken by address and ancestry, which clang cannot follow.
 Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSource& source,
                                           Dentry& new_parent,
@@ -306,23 +298,25 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   }
   RefPtr<Dentry> whiteout;
   Result<void> renamed;
+  Inode* replaced_inode = replaced == nullptr ? nullptr : &replaced->inode();
   if ((flags & RENAME_WHITEOUT) != 0) {
-    auto made = MakeWhiteout(path.creds(), old_dir, old_name, now);
-    if (made) whiteout = *std::move(made);
-    if (!made) renamed = Err(made.error());
-  }
-  if (renamed) {
-    renamed = old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name,
-                                  replaced == nullptr ? nullptr : &replaced->inode(), now);
-    if (!renamed && whiteout) std::ignore = old_dir.UnlinkChild(old_name, whiteout->inode(), now);
+    // What an overlay takes for "not here".
+    NewFile file{.mode = S_IFCHR};
+    PrepareNew(path.creds(), old_dir, file);
+    auto left = old_dir.RenameLeavingWhiteout(old_name, moved->inode(), new_dir, new_name,
+                                              replaced_inode, file, now);
+    if (left) whiteout = Dentry::Make(old_name, *std::move(left));
+    if (!left) renamed = Err(left.error());
+  } else {
+    renamed =
+        old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name, replaced_inode, now);
   }
   if (!renamed) {
     if (replaced != nullptr && replaced->is_dir()) replaced->directory().Revive();
     return renamed;
   }
   removed = Directory::Move(from, *moved, to, new_name, replaced, std::move(whiteout));
-  ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(),
-              replaced == nullptr ? nullptr : &replaced->inode());
+  ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(), replaced_inode);
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "state/base/rcu.h"
 #include "state/load_context.h"
 #include "vfs/virtual_filesystem.h"
 
@@ -93,6 +94,26 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   ns.Remove(*mount);
   if (!IsMounted(mount->filesystem())) watches_->OnUnmount(mount->filesystem());
   return {};
+}
+
+void VirtualFilesystem::UnmountAllAt(Dentry& point) {
+  absl::MutexLock lock(&locks_.mount_mu);
+  mount_table_.AssertLocked();
+  std::vector<Mount*> doomed = mount_table_.MountsAt(point);
+  for (size_t i = 0; i < doomed.size(); ++i) {
+    const std::vector<Mount*> children = mount_table_.ChildrenOf(*doomed[i]);
+    doomed.insert(doomed.end(), children.begin(), children.end());
+  }
+  for (auto it = doomed.rbegin(); it != doomed.rend(); ++it) {
+    Mount& mount = **it;
+    // Walks that are inside may still take a reference on it.
+    mount.Ref();
+    rcu::Defer([](void* last) { static_cast<Mount*>(last)->Unref(); }, &mount);
+    mount_table_.Disconnect(mount);
+    for (const RefPtr<MountNamespace>& ns : namespaces_)
+      if (ns->Contains(mount)) ns->Remove(mount);
+    if (!IsMounted(mount.filesystem())) watches_->OnUnmount(mount.filesystem());
+  }
 }
 
 bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {

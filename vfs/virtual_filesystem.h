@@ -124,6 +124,10 @@ class VirtualFilesystem final : public state::Object {
   Result<void> RemoveXattrAt(const Credentials& creds, const PathOperation& path,
                              std::string_view name);
 
+  // Takes away what is mounted on `point` in any namespace, whoever uses it, with what is mounted
+  // below. Open files in there stay open.
+  void UnmountAllAt(Dentry& point) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+
   // The phases of a checkpoint and a restore on every filesystem, in mount order; see Filesystem.
   // Requires: the gate is closed, or nobody uses this object yet.
   absl::Status PrepareSave();

@@ -62,6 +62,11 @@ TestVfs::TestVfs(const memfs::MemfsOptions& options)
   root_ = ns_->root();
 }
 
+TestVfs::TestVfs(const MakeRoot& make_root) : vfs_(MakeRef<vfs::VirtualFilesystem>(clock())) {
+  ns_ = vfs_->NewMountNamespace(make_root(*vfs_), {});
+  root_ = ns_->root();
+}
+
 TestVfs::TestVfs(restore::RestoredImage image) { Adopt(std::move(image)); }
 
 TestVfs::~TestVfs() { Discard(); }
@@ -203,19 +208,35 @@ restore::RestoreRequest TestVfs::RequestFrom(const std::string& directory, const
   return request;
 }
 
-void TestVfs::SaveAndRestore() {
+absl::Status TestVfs::Save() {
   // A few saves build on each other in one directory; then a new one keeps each of them cheap.
   constexpr int kSavesPerDirectory = 8;
   const std::string directory = scratch_ / ("image" + std::to_string(saves_ / kSavesPerDirectory));
-  const std::string tag = "save" + std::to_string(++saves_);
-  const auto saved = restore::Checkpoint(RequestTo(directory, tag));
-  ASSERT_TRUE(saved.ok()) << saved.status();
-  auto restored = restore::Restore(RequestFrom(directory, tag));
-  ASSERT_TRUE(restored.ok()) << restored.status();
+  saved_as_ = "save" + std::to_string(++saves_);
+  const auto saved = restore::Checkpoint(RequestTo(directory, saved_as_));
+  if (!saved.ok()) return saved.status();
+  // What is in use was read from the image before.
+  if (saved_to_ != directory) outdated_ = std::exchange(saved_to_, directory);
+  return absl::OkStatus();
+}
+
+absl::Status TestVfs::Restore() {
+  restore::RestoreRequest request = RequestFrom(saved_to_, saved_as_);
+  request.roots = roots_;
+  if (prepare_restore) prepare_restore(request);
+  auto restored = restore::Restore(request);
+  if (!restored.ok()) return restored.status();
   Discard();
   Adopt(*std::move(restored));
-  if (saved_to_ != directory && !saved_to_.empty()) std::filesystem::remove_all(saved_to_);
-  saved_to_ = directory;
+  if (!outdated_.empty()) std::filesystem::remove_all(std::exchange(outdated_, ""));
+  return absl::OkStatus();
+}
+
+void TestVfs::SaveAndRestore() {
+  const absl::Status saved = Save();
+  ASSERT_TRUE(saved.ok()) << saved;
+  const absl::Status restored = Restore();
+  ASSERT_TRUE(restored.ok()) << restored;
 }
 
 }  // namespace stasis::testing

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -44,6 +45,9 @@ inline constexpr TimeNs kTestTime = 1'767'225'600'123'456'789;
 class TestVfs {
  public:
   explicit TestVfs(const memfs::MemfsOptions& options = {});
+  // With a root of another kind.
+  using MakeRoot = std::function<RefPtr<vfs::Filesystem>(vfs::VirtualFilesystem&)>;
+  explicit TestVfs(const MakeRoot& make_root);
   // Continues with what a restore made.
   explicit TestVfs(restore::RestoredImage image);
   ~TestVfs();
@@ -101,6 +105,13 @@ class TestVfs {
 
   // Saves to an image and goes on with what is restored from it. The image stays until the end.
   void SaveAndRestore();
+  // The two halves of it. A save is to a new image; a restore is from the last one.
+  absl::Status Save();
+  absl::Status Restore();
+  // Where restores find host directories.
+  std::map<std::string, std::string>& roots() { return roots_; }
+  // Completes the request of a restore, if it is set.
+  std::function<void(restore::RestoreRequest&)> prepare_restore;
 
  private:
   void Adopt(restore::RestoredImage image);
@@ -114,6 +125,9 @@ class TestVfs {
   ScratchDir scratch_{ScratchDir::Where::kInMemory};
   int saves_ = 0;
   std::string saved_to_;  // the last directory
+  std::string saved_as_;  // the last tag
+  std::string outdated_;  // an older directory, still in use
+  std::map<std::string, std::string> roots_;
 };
 
 // Everything that `file` holds from `offset` on, or a test failure.

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// digest.h: SHA-256 of a host file's content.
+
+#ifndef STASIS_FSIMPL_GOFER_DIGEST_H_
+#define STASIS_FSIMPL_GOFER_DIGEST_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "fsimpl/gofer/host_ops.h"
+
+namespace stasis::gofer {
+
+using Sha256 = std::array<uint8_t, 32>;
+
+// Of all that `fd` reads from the start to the end. Errors: those of reading.
+Result<Sha256> DigestOf(HostOps& ops, int fd);
+
+std::string ToHex(const Sha256& digest);
+
+}  // namespace stasis::gofer
+
+#endif  // STASIS_FSIMPL_GOFER_DIGEST_H_

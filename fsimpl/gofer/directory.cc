@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// directory.cc: host directories: lookups, listings, and changes of names.
+
+#include <absl/cleanup/cleanup.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+
+#include <tuple>
+#include <utility>
+
+#include "fsimpl/gofer/inode.h"
+#include "state/load_context.h"
+
+namespace stasis::gofer {
+namespace {
+
+HostInode& Host(vfs::Inode& inode) { return static_cast<HostInode&>(inode); }
+
+}  // namespace
+
+// The host passes a default ACL on by itself, if it is given the mode as it was asked for.
+void HostDirectory::ApplyDefaultAcl(const vfs::Credentials& creds, vfs::NewFile& file) const {
+  if (S_ISLNK(file.mode)) return;
+  if (!detached() && GetXattr(vfs::kAclDefaultXattr)) return;
+  file.mode &= ~(creds.umask & 0777);
+}
+
+Result<RefPtr<vfs::Inode>> HostDirectory::LookupChild(std::string_view name) {
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, fs().ops().Statx(dir.fd(), std::string(name)));
+  return RefPtr<vfs::Inode>(fs().InodeFor(found, /*loaded=*/true));
+}
+
+Result<bool> HostDirectory::CheckChild(vfs::Dentry& dentry) {
+  HostInode& child = Host(dentry.inode());
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  auto found = fs().ops().Statx(dir.fd(), std::string(dentry.name()));
+  if (!found && found.error() != Errno(ENOENT)) return Err(found.error());
+  if (!found && child.detached()) return true;
+  if (!found || !child.Is(*found)) {
+    complete_.store(false, std::memory_order_release);
+    return false;
+  }
+  child.Adopt(*found);
+  if (fs().exclusive()) dentry.set_unchecked(false);
+  return true;
+}
+
+Result<void> HostDirectory::RefreshChild(vfs::Dentry& dentry) {
+  STASIS_ASSIGN_OR_RETURN(const bool valid, CheckChild(dentry));
+  if (!valid) return Err(ESTALE);
+  return {};
+}
+
+Result<void> HostDirectory::Enter(int dir, vfs::Dentry& self, const HostDirent& entry) {
+  if (self.directory().LookupLocked(entry.name) != nullptr) return {};
+  HostStat found;
+  found.key = {key().dev, entry.ino};
+  found.stat.mode = entry.type;
+  found.stat.nlink = 1;
+  const bool loaded = entry.type == 0;
+  if (loaded) {  // the filesystem does not say what it is
+    auto looked = fs().ops().Statx(dir, std::string(entry.name));
+    if (!looked && looked.error() == Errno(ENOENT)) return {};
+    if (!looked) return Err(looked.error());
+    found = *looked;
+  }
+  self.directory().Insert(vfs::Dentry::Make(entry.name, fs().InodeFor(found, loaded)));
+  return {};
+}
+
+void HostDirectory::ForgetUnseen(vfs::Dentry& self, const NameSet& seen) {
+  std::vector<vfs::Dentry*> gone;
+  self.directory().ForEach([&](vfs::Dentry& child) {
+    if (!Host(child.inode()).detached() && !seen.contains(child.name())) gone.push_back(&child);
+  });
+  for (vfs::Dentry* child : gone) fs().ForgetLocked(self.directory(), *child);
+}
+
+Result<void> HostDirectory::BeginListing(vfs::Dentry& self) {
+  if (detached() || deleted() || complete()) return {};
+  vfs::Directory& directory = self.directory();
+  absl::MutexLock lock(&directory.mu);
+  if (complete() || directory.dead()) return {};
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin control, fs().Control(*this));
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd dir,
+                          fs().ops().Reopen(control.fd(), O_RDONLY | O_DIRECTORY));
+  NameSet seen;
+  Result<void> entered;
+  STASIS_RETURN_IF_ERROR(fs().ops().ReadDir(dir.get(), [&](const HostDirent& entry) {
+    if (!fs().exclusive()) seen.emplace(entry.name);
+    if (entered && vfs::IsValidName(entry.name)) entered = Enter(dir.get(), self, entry);
+  }));
+  STASIS_RETURN_IF_ERROR(entered);
+  if (fs().exclusive()) {
+    complete_.store(true, std::memory_order_release);
+  } else {
+    ForgetUnseen(self, seen);
+  }
+  return {};
+}
+
+Result<void> HostDirectory::MakeOnHost(int dir, const std::string& name, const vfs::NewFile& file,
+                                       UniqueFd* opened) {
+  HostOps& ops = fs().ops();
+  const uint32_t bits = file.mode & vfs::kPermissionBits;
+  switch (file.mode & S_IFMT) {
+    case S_IFDIR:
+      return ops.Mkdir(dir, name, bits);
+    case S_IFLNK:
+      return ops.Symlink(std::string(file.symlink_target), dir, name);
+    case S_IFREG: {
+      if (!file.opened) return ops.Mknod(dir, name, S_IFREG | bits, 0);
+      STASIS_ASSIGN_OR_RETURN(*opened, ops.OpenBeneath(dir, name, O_CREAT | O_EXCL | O_RDWR, bits));
+      return {};
+    }
+    case S_IFIFO:
+    case S_IFSOCK:
+      return ops.Mknod(dir, name, file.mode, 0);
+    default:
+      // Nodes of real devices are not for sandboxes to make on a host; a whiteout opens nothing.
+      if (!S_ISCHR(file.mode) || file.rdev != 0) return Err(EPERM);
+      return ops.Mknod(dir, name, file.mode, 0);
+  }
+}
+
+Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name,
+                                                const vfs::NewFile& file, UniqueFd fd) {
+  HostOps& ops = fs().ops();
+  absl::Cleanup undo = [&] {
+    if (!name.empty()) std::ignore = ops.Unlink(dir, name, S_ISDIR(file.mode));
+  };
+  STASIS_ASSIGN_OR_RETURN(HostStat found,
+                          fd.valid() ? ops.Statx(fd.get(), "") : ops.Statx(dir, name));
+  const OwnerMap& owners = fs().owners_;
+  const uint32_t uid = owners.ToHost(file.uid, owners.host_uid);
+  const uint32_t gid = owners.ToHost(file.gid, owners.host_gid);
+  const bool other_owner = found.stat.uid != uid || found.stat.gid != gid;
+  const bool other_mode = !S_ISLNK(file.mode) && (found.stat.mode & 07000) != (file.mode & 07000);
+  if (other_owner || other_mode) {
+    if (!fd.valid()) {
+      STASIS_ASSIGN_OR_RETURN(fd, ops.OpenBeneath(dir, name, O_PATH, 0));
+    }
+    if (other_owner) STASIS_RETURN_IF_ERROR(ops.Chown(fd.get(), uid, gid));
+    if (!S_ISLNK(file.mode) && (other_mode || (file.mode & 06000) != 0)) {
+      // What an ACL made of the permissions stays.
+      const uint32_t bits = (file.mode & 07000) | (found.stat.mode & 0777);
+      STASIS_RETURN_IF_ERROR(ops.Chmod(fd.get(), bits));
+    }
+    STASIS_ASSIGN_OR_RETURN(found, ops.Statx(fd.get(), ""));
+  }
+  RefPtr<HostInode> inode = fs().InodeFor(found, /*loaded=*/true);
+  if (found.type() != (file.mode & S_IFMT)) return Err(ESTALE);  // replaced by somebody
+  if (S_ISREG(file.mode) && fd.valid() && file.opened)
+    static_cast<HostRegular&>(*inode).TakeHandle(std::move(fd));
+  if (S_ISDIR(file.mode) && fs().exclusive())
+    static_cast<HostDirectory&>(*inode).complete_.store(true, std::memory_order_release);
+  std::move(undo).Cancel();
+  return inode;
+}
+
+Result<RefPtr<vfs::Inode>> HostDirectory::MakeChild(std::string_view name, const vfs::NewFile& file,
+                                                    TimeNs now) {
+  if (file.synthetic || detached()) {
+    if (!file.synthetic) return Err(EPERM);
+    if (S_ISDIR(file.mode)) return RefPtr<vfs::Inode>(MakeRef<HostDirectory>(fs(), file, now));
+    if (S_ISREG(file.mode)) return RefPtr<vfs::Inode>(MakeRef<HostRegular>(fs(), file, now));
+    return Err(EPERM);
+  }
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  const std::string text(name);
+  UniqueFd opened;
+  STASIS_RETURN_IF_ERROR(MakeOnHost(dir.fd(), text, file, &opened));
+  set_stale();
+  STASIS_ASSIGN_OR_RETURN(RefPtr<HostInode> inode, Finish(dir.fd(), text, file, std::move(opened)));
+  return RefPtr<vfs::Inode>(std::move(inode));
+}
+
+Result<RefPtr<vfs::Inode>> HostDirectory::MakeTmpfile(const vfs::NewFile& file, TimeNs) {
+  if (detached()) return Err(EOPNOTSUPP);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  const int exclusive = file.linkable ? 0 : O_EXCL;
+  STASIS_ASSIGN_OR_RETURN(UniqueFd fd,
+                          fs().ops().OpenBeneath(dir.fd(), ".", O_TMPFILE | O_RDWR | exclusive,
+                                                 file.mode & vfs::kPermissionBits));
+  STASIS_ASSIGN_OR_RETURN(UniqueFd control, fs().ops().Reopen(fd.get(), O_PATH));
+  vfs::NewFile opened = file;
+  opened.opened = true;
+  STASIS_ASSIGN_OR_RETURN(RefPtr<HostInode> inode, Finish(dir.fd(), "", opened, std::move(fd)));
+  {
+    absl::MutexLock lock(&inode->mu());
+    inode->set_linkable(file.linkable);
+  }
+  inode->deleted_.store(true);
+  fs().fds_->Put(inode->control_, std::move(control));
+  fs().fds_->Keep(inode->control_, true);
+  return RefPtr<vfs::Inode>(std::move(inode));
+}
+
+Result<void> HostDirectory::LinkChild(std::string_view name, vfs::Inode& target, TimeNs) {
+  HostInode& file = Host(target);
+  absl::MutexLock lock(&file.mu());
+  if (file.nlink() == 0 && !TakeLinkable(file)) return Err(ENOENT);
+  if (file.detached()) return Err(EXDEV);
+  if (detached()) return Err(EPERM);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(file));
+  const bool first = file.deleted();
+  auto linked = fs().ops().Link(pin.fd(), dir.fd(), std::string(name));
+  if (!linked) {
+    if (first) file.set_linkable(true);
+    return linked;
+  }
+  file.deleted_.store(false, std::memory_order_release);
+  fs().fds_->Keep(file.control_, false);
+  file.set_nlink(file.nlink() + 1);
+  file.set_stale();
+  set_stale();
+  return {};
+}
+
+Result<void> HostDirectory::UnlinkChild(std::string_view name, vfs::Inode& target, TimeNs) {
+  HostInode& child = Host(target);
+  if (!child.detached()) {
+    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+    if (child.nlink() <= 1) child.KeepControl();
+    auto removed = fs().ops().Unlink(dir.fd(), std::string(name), false);
+    if (!removed) {
+      fs().fds_->Keep(child.control_, false);
+      return removed;
+    }
+    set_stale();
+  }
+  child.DropLink();
+  return {};
+}
+
+Result<void> HostDirectory::RmdirChild(std::string_view name, vfs::Inode& target, TimeNs) {
+  HostInode& child = Host(target);
+  if (!child.detached()) {
+    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+    child.KeepControl();
+    auto removed = fs().ops().Unlink(dir.fd(), std::string(name), true);
+    if (!removed) {
+      fs().fds_->Keep(child.control_, false);
+      return removed;
+    }
+    set_stale();
+  }
+  child.DropLink();
+  return {};
+}
+
+Result<void> HostDirectory::Rename(std::string_view name, vfs::Inode& child, vfs::Inode& new_dir,
+                                   std::string_view new_name, vfs::Inode* replaced,
+                                   uint32_t flags) {
+  HostInode& to_dir = Host(new_dir);
+  // What is only here cannot be moved about on the host, nor be replaced there.
+  if (Host(child).detached() || detached() || to_dir.detached()) return Err(EBUSY);
+  if (replaced != nullptr && Host(*replaced).detached()) return Err(EBUSY);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin from, fs().Control(*this));
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin to, fs().Control(to_dir));
+  const bool replaces = replaced != nullptr && (flags & RENAME_EXCHANGE) == 0;
+  const bool last = replaces && (replaced->is_dir() || replaced->nlink() <= 1);
+  if (last) Host(*replaced).KeepControl();
+  auto renamed =
+      fs().ops().Rename(from.fd(), std::string(name), to.fd(), std::string(new_name), flags);
+  if (!renamed) {
+    if (last) fs().fds_->Keep(Host(*replaced).control_, false);
+    return renamed;
+  }
+  if (replaces) Host(*replaced).DropLink();
+  set_stale();
+  to_dir.set_stale();
+  Host(child).set_stale();
+  return {};
+}
+
+Result<void> HostDirectory::RenameChild(std::string_view name, vfs::Inode& child,
+                                        vfs::Inode& new_dir, std::string_view new_name,
+                                        vfs::Inode* replaced, TimeNs) {
+  return Rename(name, child, new_dir, new_name, replaced, 0);
+}
+
+Result<RefPtr<vfs::Inode>> HostDirectory::RenameLeavingWhiteout(
+    std::string_view name, vfs::Inode& child, vfs::Inode& new_dir, std::string_view new_name,
+    vfs::Inode* replaced, const vfs::NewFile&, TimeNs) {
+  STASIS_RETURN_IF_ERROR(Rename(name, child, new_dir, new_name, replaced, RENAME_WHITEOUT));
+  return LookupChild(name);
+}
+
+Result<void> HostDirectory::ExchangeChildren(std::string_view name, vfs::Inode& child,
+                                             vfs::Inode& other_dir, std::string_view other_name,
+                                             vfs::Inode& other, TimeNs) {
+  if (Host(other).detached()) return Err(EBUSY);
+  STASIS_RETURN_IF_ERROR(Rename(name, child, other_dir, other_name, &other, RENAME_EXCHANGE));
+  Host(other).set_stale();
+  return {};
+}
+
+}  // namespace stasis::gofer

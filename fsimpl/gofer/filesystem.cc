@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "fsimpl/gofer/filesystem.h"
+
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fsimpl/gofer/inode.h"
+#include "fsimpl/gofer/restore_run.h"
+#include "state/base/rcu.h"
+#include "state/load_context.h"
+
+namespace stasis::gofer {
+namespace {
+
+// The longest path that one call takes, without the NUL.
+constexpr size_t kMaxPath = 4095;
+// How often a path is looked up again because somebody renames what is on it.
+constexpr int kTries = 8;
+
+// Names from the innermost to the outermost, as paths that a call takes each.
+std::vector<std::string> JoinPaths(const std::vector<std::string_view>& names) {
+  std::vector<std::string> paths(1);
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (!paths.back().empty() && paths.back().size() + 1 + name->size() > kMaxPath)
+      paths.emplace_back();
+    absl::StrAppend(&paths.back(), paths.back().empty() ? "" : "/", std::string(*name));
+  }
+  return paths;
+}
+
+// What may be otherwise when it is tried again.
+bool MayBeARace(Errno error) {
+  switch (error.value()) {
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ESTALE:
+    case EAGAIN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+GoferFilesystem::GoferFilesystem(vfs::VirtualFilesystem& vfs, const GoferOptions& options)
+    : TreeFilesystem(vfs),
+      root_name_(options.root),
+      interop_(options.interop),
+      ops_(options.ops != nullptr ? options.ops : MakeHostOps()),
+      owners_(options.owners),
+      fds_(std::make_unique<FdCache>(options.fd_limit)) {}
+
+GoferFilesystem::GoferFilesystem() = default;
+GoferFilesystem::~GoferFilesystem() = default;
+
+absl::StatusOr<RefPtr<GoferFilesystem>> GoferFilesystem::Create(vfs::VirtualFilesystem& vfs,
+                                                                const GoferOptions& options) {
+  if (options.root.empty())
+    return absl::InvalidArgumentError("a host directory needs a name, by which it is found again");
+  auto fs = RefPtr<GoferFilesystem>::Adopt(new GoferFilesystem(vfs, options));
+  auto root = fs->ops().OpenRoot(options.directory);
+  if (!root)
+    return absl::ErrnoToStatus(root.error().value(),
+                               absl::StrCat("cannot open the directory ", options.directory));
+  fs->root_fd_ = *std::move(root);
+  auto found = fs->ops().Statx(fs->root_fd_.get(), "");
+  if (!found)
+    return absl::ErrnoToStatus(found.error().value(),
+                               absl::StrCat("cannot look at ", options.directory));
+  const vfs::Operation operation(vfs.gate());
+  fs->set_root(vfs::Dentry::MakeRoot(fs->InodeFor(*found, /*loaded=*/true)));
+  vfs.AddFilesystem(fs);
+  return fs;
+}
+
+Result<void> GoferFilesystem::Sync() {
+  // O_PATH descriptors cannot be synced.
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd root,
+                          ops().Reopen(root_fd_.get(), O_RDONLY | O_DIRECTORY));
+  return ops().SyncFs(root.get());
+}
+
+Result<vfs::StatFs> GoferFilesystem::GetStatFs() const { return ops().GetStatFs(root_fd_.get()); }
+
+RefPtr<HostInode> GoferFilesystem::MakeInode(uint64_t ino, const HostStat& found, bool loaded) {
+  HostStat mapped = found;
+  MapOwner(mapped.stat);
+  RefPtr<HostInode> inode;
+  switch (found.type()) {
+    case S_IFDIR:
+      inode = MakeRef<HostDirectory>(*this, ino, mapped);
+      break;
+    case S_IFREG:
+      inode = MakeRef<HostRegular>(*this, ino, mapped);
+      break;
+    case S_IFLNK:
+      inode = MakeRef<HostSymlink>(*this, ino, mapped);
+      break;
+    default:
+      inode = MakeRef<HostSpecial>(*this, ino, mapped);
+  }
+  inode->loaded_.store(loaded, std::memory_order_release);
+  return inode;
+}
+
+RefPtr<HostInode> GoferFilesystem::InodeFor(const HostStat& found, bool loaded) {
+  RefPtr<HostInode> known;
+  {
+    absl::MutexLock lock(&inodes_mu_);
+    auto [it, is_new] = inodes_.try_emplace(found.key, nullptr);
+    uint64_t ino = 0;
+    if (!is_new && it->second->Is(found)) {
+      HostInode& inode = *it->second;
+      // A directory has one name; if it has another one by now, the old dentry is to go.
+      const bool moved = inode.is_dir() && !inode.places_.empty();
+      if (!moved && inode.TryRef()) known = RefPtr<HostInode>::Adopt(&inode);
+      ino = inode.ino();
+    }
+    if (!known) {
+      auto inode = MakeInode(ino != 0 ? ino : NextIno(), found, loaded);
+      it->second = inode.get();
+      return inode;
+    }
+  }
+  if (loaded) known->Adopt(found);
+  return known;
+}
+
+void GoferFilesystem::Forget(HostInode& inode) {
+  absl::MutexLock lock(&inodes_mu_);
+  auto it = inodes_.find(inode.key());
+  if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
+}
+
+std::vector<RefPtr<HostInode>> GoferFilesystem::Inodes() {
+  std::vector<RefPtr<HostInode>> inodes;
+  {
+    absl::MutexLock lock(&inodes_mu_);
+    inodes.reserve(inodes_.size());
+    for (const auto& [key, inode] : inodes_)
+      if (inode->TryRef()) inodes.push_back(RefPtr<HostInode>::Adopt(inode));
+  }
+  std::sort(inodes.begin(), inodes.end(),
+            [](const auto& a, const auto& b) { return a->ino() < b->ino(); });
+  return inodes;
+}
+
+vfs::Dentry* GoferFilesystem::PlaceOf(HostInode& inode) {
+  absl::MutexLock lock(&inodes_mu_);
+  return inode.places_.empty() ? nullptr : inode.places_.back();
+}
+
+Result<FdCache::Pin> GoferFilesystem::Control(HostInode& inode) {
+  Errno error(ESTALE);
+  for (int i = 0; i < kTries && MayBeARace(error); ++i) {
+    if (FdCache::Pin pin = fds_->Find(inode.control_)) return pin;
+    if (inode.detached()) return Err(ESTALE);
+    auto fd = OpenControl(inode);
+    if (fd) return fds_->Put(inode.control_, *std::move(fd));
+    error = fd.error();
+  }
+  return Err(error == Errno(ENOENT) || error == Errno(ENOTDIR) || error == Errno(ELOOP)
+                 ? Errno(ESTALE)
+                 : error);
+}
+
+Result<UniqueFd> GoferFilesystem::OpenControl(HostInode& inode) {
+  const rcu::ReadLock lock;
+  std::vector<std::string_view> names;
+  FdCache::Pin anchor;
+  if (&root().inode() == &inode) return ops().Reopen(root_fd_.get(), O_PATH | O_DIRECTORY);
+  const vfs::Dentry* dentry = PlaceOf(inode);
+  while (dentry != nullptr && !IsRoot(*dentry)) {
+    if (dentry->disconnected()) return Err(ESTALE);
+    names.push_back(dentry->name());
+    dentry = dentry->parent();
+    if (dentry != nullptr && !IsRoot(*dentry))
+      anchor = fds_->Find(static_cast<HostInode&>(dentry->inode()).control_);
+    if (anchor) break;
+  }
+  if (dentry == nullptr) return Err(ESTALE);
+  int start = anchor ? anchor.fd() : root_fd_.get();
+  UniqueFd fd;
+  for (const std::string& path : JoinPaths(names)) {
+    STASIS_ASSIGN_OR_RETURN(fd, ops().OpenBeneath(start, path, O_PATH, 0));
+    start = fd.get();
+  }
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, ops().Statx(fd.get(), ""));
+  if (!inode.Is(found)) return Err(ESTALE);
+  return fd;
+}
+
+absl::Status GoferFilesystem::PrepareSave() {
+  const rcu::ReadLock lock;
+  for (const RefPtr<HostInode>& inode : Inodes()) {
+    // What cannot be found any more is saved as it was seen last: a restore will report it.
+    if (inode->loaded() && inode->stale()) (void)inode->Refresh();
+    if (absl::Status status = inode->PrepareSave(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void GoferFilesystem::BeforeResume() {
+  for (const RefPtr<HostInode>& inode : Inodes()) inode->BeforeResume();
+}
+
+absl::Status GoferFilesystem::AfterLoad(state::LoadContext& context) {
+  if (root_name_.empty()) return context.Invalid(*this, "root_name", "is empty");
+  const auto* services = context.Service<GoferServices>();
+  const GoferServices defaults;
+  if (services == nullptr) services = &defaults;
+  ops_ = services->ops != nullptr ? services->ops : MakeHostOps();
+  owners_ = services->owners;
+  fds_ = std::make_unique<FdCache>(services->fd_limit);
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::gofer

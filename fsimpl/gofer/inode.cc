@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "fsimpl/gofer/inode.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "state/base/rcu.h"
+#include "state/load_context.h"
+
+namespace stasis::gofer {
+namespace {
+
+constexpr TimeNs kSecond = 1'000'000'000;
+
+timespec ToTimespec(const std::optional<vfs::SetTime>& time) {
+  if (!time) return {0, UTIME_OMIT};
+  if (time->now) return {0, UTIME_NOW};
+  TimeNs ns = time->value % kSecond;
+  if (ns < 0) ns += kSecond;
+  return {(time->value - ns) / kSecond, ns};
+}
+
+vfs::NewFile NewFileLike(const HostStat& found) {
+  return {.mode = found.stat.mode, .uid = found.stat.uid, .gid = found.stat.gid};
+}
+
+}  // namespace
+
+HostInode::HostInode(GoferFilesystem& fs, uint64_t ino, const HostStat& found)
+    : Inode(fs, ino, NewFileLike(found), found.stat.nlink, found.stat.ctime),
+      host_dev_(found.key.dev),
+      host_ino_(found.key.ino),
+      rdev_(found.stat.rdev),
+      blocks_(found.stat.blocks),
+      blksize_(found.stat.blksize),
+      ours_(true) {
+  SetAttributesFrom(found.stat);
+}
+
+HostInode::HostInode(GoferFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now)
+    : Inode(fs, fs.NextIno(), file, nlink, now), detached_(true), ours_(true) {}
+
+HostInode::~HostInode() {
+  if (!ours_) return;
+  fs().Forget(*this);
+  fs().fds_->Drop(control_);
+}
+
+bool HostInode::Is(const HostStat& found) const {
+  if (detached() || found.key != key() || found.type() != (mode() & S_IFMT)) return false;
+  // A listing does not tell it, and some filesystems never do.
+  if (!loaded() || found.stat.btime == 0) return true;
+  vfs::Stat stat;
+  Inode::FillStat(stat);
+  return stat.btime == found.stat.btime;
+}
+
+void HostInode::OnConnected(vfs::Dentry& dentry) {
+  if (!ours_ || detached()) return;
+  if (!fs().exclusive() || !loaded()) dentry.set_unchecked(true);
+  absl::MutexLock lock(&fs().inodes_mu_);
+  places_.push_back(&dentry);
+}
+
+void HostInode::OnDisconnected(vfs::Dentry& dentry) {
+  if (!ours_) return;
+  absl::MutexLock lock(&fs().inodes_mu_);
+  auto it = std::find(places_.begin(), places_.end(), &dentry);
+  if (it != places_.end()) places_.erase(it);
+}
+
+bool HostInode::stale() const {
+  return !detached() && (!fs().exclusive() || stale_.load(std::memory_order_relaxed));
+}
+
+Result<HostStat> HostInode::StatHost() {
+  if (FdCache::Pin pin = fs().fds_->Find(control_)) return fs().ops().Statx(pin.fd(), "");
+  const rcu::ReadLock lock;
+  // By name, relative to the directory: that opens nothing.
+  const vfs::Dentry* place = fs().PlaceOf(*this);
+  vfs::Dentry* parent = place == nullptr ? nullptr : place->parent();
+  if (parent != nullptr) {
+    auto dir = fs().Control(static_cast<HostInode&>(parent->inode()));
+    if (dir) {
+      auto found = fs().ops().Statx(dir->fd(), std::string(place->name()));
+      if (found && Is(*found)) return found;
+    }
+  }
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  return fs().ops().Statx(pin.fd(), "");
+}
+
+void HostInode::AdoptLocked(const HostStat& found) {
+  vfs::Stat stat = found.stat;
+  fs().MapOwner(stat);
+  vfs::Stat known;
+  Inode::FillStat(known);
+  // Reading a file that is nobody else's does not reach the host.
+  if (loaded() && fs().interop() == Interop::kExclusive)
+    stat.atime = std::max(stat.atime, known.atime);
+  if (deleted()) stat.nlink = 0;  // some filesystems say 1 of a removed directory
+  SetAttributesFrom(stat);
+  blocks_.store(stat.blocks, std::memory_order_relaxed);
+  blksize_.store(stat.blksize, std::memory_order_relaxed);
+  loaded_.store(true, std::memory_order_release);
+}
+
+void HostInode::Adopt(const HostStat& found) {
+  absl::MutexLock lock(&mu());
+  AdoptLocked(found);
+}
+
+Result<void> HostInode::RefreshLocked() {
+  // Before the look: a change after it makes the attributes stale again.
+  stale_.store(false, std::memory_order_relaxed);
+  auto found = StatHost();
+  if (!found) {
+    set_stale();
+    return Err(found.error());
+  }
+  AdoptLocked(*found);
+  return {};
+}
+
+Result<void> HostInode::Refresh() {
+  if (detached()) return {};
+  absl::MutexLock lock(&mu());
+  return RefreshLocked();
+}
+
+void HostInode::FillStat(vfs::Stat& stat) const {
+  // A file that cannot be found any more is told as it was.
+  if (stale()) (void)const_cast<HostInode*>(this)->Refresh();
+  Inode::FillStat(stat);
+  stat.blocks = blocks_.load(std::memory_order_relaxed);
+  stat.blksize = blksize_.load(std::memory_order_relaxed);
+  stat.rdev = rdev_;
+}
+
+Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::SetStat& set,
+                                      TimeNs now) {
+  absl::MutexLock lock(&mu());
+  STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
+  if (set.size) {
+    STASIS_RETURN_IF_ERROR(BeginWriting());
+    const Result<void> cut = TruncateHost(*set.size);
+    EndWriting();
+    STASIS_RETURN_IF_ERROR(cut);
+    if (detached()) set_size(*set.size);
+  }
+  const uint32_t old_mode = mode();
+  ApplyAttributes(creds, set, now);
+  if (detached()) return {};
+  const Result<void> pushed = Push(set, old_mode);
+  // Also after an error: some of it may have been done.
+  const Result<void> refreshed = RefreshLocked();
+  return pushed ? refreshed : pushed;
+}
+
+Result<void> HostInode::Push(const vfs::SetStat& set, uint32_t old_mode) {
+  const bool owner = set.uid || set.gid;
+  if (!owner && mode() == old_mode && !set.mode && !set.atime && !set.mtime) return {};
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  HostOps& ops = fs().ops();
+  if (owner) {
+    const OwnerMap& owners = fs().owners_;
+    STASIS_RETURN_IF_ERROR(
+        ops.Chown(pin.fd(), set.uid ? owners.ToHost(uid(), owners.host_uid) : uint32_t(-1),
+                  set.gid ? owners.ToHost(gid(), owners.host_gid) : uint32_t(-1)));
+  }
+  // A change of owner may have taken bits away on the host.
+  const bool privileged = (mode() & (S_ISUID | S_ISGID)) != 0;
+  if (!is_symlink() && (set.mode || mode() != old_mode || (owner && privileged)))
+    STASIS_RETURN_IF_ERROR(ops.Chmod(pin.fd(), mode() & vfs::kPermissionBits));
+  if (set.atime || set.mtime)
+    STASIS_RETURN_IF_ERROR(ops.SetTimes(pin.fd(), ToTimespec(set.atime), ToTimespec(set.mtime)));
+  return {};
+}
+
+Result<bool> HostInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
+  absl::MutexLock lock(&mu());
+  const uint32_t old_mode = mode();
+  const bool changed = DropLocked(drop);
+  if (detached()) {
+    if (changed) TouchChanged(now);
+    return changed;
+  }
+  if (!changed && !drop.capabilities) return false;
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  if (drop.capabilities) {
+    auto removed = fs().ops().RemoveXattr(pin.fd(), "security.capability");
+    if (!removed && removed.error() != Errno(ENODATA) && removed.error() != Errno(EOPNOTSUPP))
+      return Err(removed.error());
+  }
+  STASIS_RETURN_IF_ERROR(Push({}, old_mode));
+  set_stale();
+  return changed;
+}
+
+Result<std::string> HostInode::GetXattr(std::string_view name) const {
+  if (detached()) return Inode::GetXattr(name);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(const_cast<HostInode&>(*this)));
+  return fs().ops().GetXattr(pin.fd(), std::string(name));
+}
+
+Result<void> HostInode::SetXattr(std::string_view name, std::string_view value, int flags,
+                                 TimeNs now) {
+  if (detached()) return Inode::SetXattr(name, value, flags, now);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  STASIS_RETURN_IF_ERROR(fs().ops().SetXattr(pin.fd(), std::string(name), value, flags));
+  set_stale();
+  return {};
+}
+
+Result<std::vector<std::string>> HostInode::ListXattr() const {
+  if (detached()) return Inode::ListXattr();
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(const_cast<HostInode&>(*this)));
+  return fs().ops().ListXattr(pin.fd());
+}
+
+Result<void> HostInode::RemoveXattr(std::string_view name, TimeNs now) {
+  if (detached()) return Inode::RemoveXattr(name, now);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  STASIS_RETURN_IF_ERROR(fs().ops().RemoveXattr(pin.fd(), std::string(name)));
+  set_stale();
+  return {};
+}
+
+Result<void> HostInode::SetAcl(const vfs::Credentials& creds, std::string_view name, vfs::Acl acl,
+                               TimeNs now) {
+  if (detached()) return Inode::SetAcl(creds, name, std::move(acl), now);
+  if (is_symlink()) return Err(EOPNOTSUPP);
+  const bool is_default = name == vfs::kAclDefaultXattr;
+  if (is_default && !is_dir()) return acl.empty() ? Result<void>() : Err(EACCES);
+  if (!IsOwnerOrCapable(creds, uid())) return Err(EPERM);
+  if (!acl.empty() && !acl.IsValid()) return Err(EINVAL);
+  if (!acl.empty()) return SetXattr(name, acl.Format(), 0, now);
+  auto removed = RemoveXattr(name, now);
+  if (!removed && removed.error() == Errno(ENODATA)) return {};
+  return removed;
+}
+
+void HostInode::KeepControl() {
+  // Without one the file can be used only by those who have handles already.
+  if (fs().Control(*this)) fs().fds_->Keep(control_, true);
+}
+
+void HostInode::DropLink() {
+  absl::MutexLock lock(&mu());
+  if (is_dir() || nlink() <= 1) {
+    deleted_.store(true, std::memory_order_release);
+    set_nlink(0);
+  } else {
+    set_nlink(nlink() - 1);
+  }
+  if (!detached()) set_stale();
+}
+
+void HostInode::ReleaseUnlinked() {
+  fs().Forget(*this);
+  fs().fds_->Drop(control_);
+}
+
+absl::Status HostInode::LoadDetached(bool detached, state::LoadContext&) {
+  detached_.store(detached);
+  return absl::OkStatus();
+}
+
+absl::Status HostInode::AfterLoad(state::LoadContext& context) {
+  if (dynamic_cast<GoferFilesystem*>(&filesystem()) == nullptr)
+    return context.Invalid(*this, "filesystem", "is no host directory");
+  ours_ = fs().fds_ != nullptr;
+  if (!ours_) return context.Invalid(*this, "filesystem", "is not complete");
+  if (ino() == 0 || ino() >= fs().next_ino_.load())
+    return context.Invalid(*this, "ino", "was never given out");
+  if (nlink() == 0 && !detached())
+    return context.Invalid(*this, "nlink", "is 0, but the file is said to be on the host");
+  deleted_.store(nlink() == 0);
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::gofer

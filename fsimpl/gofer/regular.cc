@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// regular.cc: regular host files: handles, data, and what a checkpoint keeps of them.
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+#include "fsimpl/gofer/digest.h"
+#include "fsimpl/gofer/inode.h"
+#include "state/load_context.h"
+
+namespace stasis::gofer {
+namespace {
+
+constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
+constexpr size_t kCopySize = size_t{256} << 10;
+
+}  // namespace
+
+HostRegular::HostRegular(GoferFilesystem& fs, const vfs::NewFile& file, TimeNs now)
+    : HostInode(fs, file, 1, now) {}
+
+bool HostRegular::stale() const {
+  return HostInode::stale() || (passthrough_.load(std::memory_order_relaxed) != 0 && !detached());
+}
+
+HostRegular::Handles& HostRegular::MakeHandles() {
+  if (handles_ == nullptr) handles_ = std::make_unique<Handles>();
+  return *handles_;
+}
+
+Result<UniqueFd> HostRegular::OpenHandle(int flags, bool force) {
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  HostOps& ops = fs().ops();
+  // Non-blocking: what is opened is a regular file, but a lease of somebody's must not hold us up.
+  flags |= O_NONBLOCK | O_LARGEFILE;
+  if (fs().interop() == Interop::kExclusive) {
+    auto quiet = ops.Reopen(pin.fd(), flags | O_NOATIME);
+    if (quiet || quiet.error() != Errno(EPERM)) {
+      if (quiet || quiet.error() != Errno(EACCES) || !force) return quiet;
+    }
+  }
+  auto fd = ops.Reopen(pin.fd(), flags);
+  if (fd || fd.error() != Errno(EACCES) || !force) return fd;
+  // Who had the file open before its mode forbade that has it open again.
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(pin.fd(), ""));
+  const uint32_t bits = found.stat.mode & vfs::kPermissionBits;
+  STASIS_RETURN_IF_ERROR(ops.Chmod(pin.fd(), bits | S_IRUSR | S_IWUSR));
+  fd = ops.Reopen(pin.fd(), flags);
+  STASIS_RETURN_IF_ERROR(ops.Chmod(pin.fd(), bits));
+  return fd;
+}
+
+Result<void> HostRegular::OpenHandles(bool read, bool write, bool force) {
+  if (detached()) return {};
+  Handles& handles = MakeHandles();
+  if (write && !handles.write.valid()) {
+    auto fd = OpenHandle(O_RDWR, force);
+    handles.write_reads = fd.has_value();
+    if (!fd && fd.error() == Errno(EACCES)) fd = OpenHandle(O_WRONLY, force);
+    if (!fd) return Err(fd.error());
+    handles.write = *std::move(fd);
+  }
+  if (read && handles.reader() < 0) {
+    STASIS_ASSIGN_OR_RETURN(handles.read, OpenHandle(O_RDONLY, force));
+  }
+  return {};
+}
+
+void HostRegular::TakeHandle(UniqueFd fd) {
+  absl::MutexLock lock(&mu());
+  Handles& handles = MakeHandles();
+  if (handles.write.valid()) return;
+  handles.write = std::move(fd);
+  handles.write_reads = true;
+}
+
+Result<RefPtr<vfs::FileDescription>> HostRegular::Open(const vfs::VirtualDentry& at,
+                                                       const vfs::OpenOptions& options) {
+  if ((options.flags & O_PATH) != 0) return Inode::Open(at, options);
+  const bool counted = options.writable() || options.execute;
+  if (counted) STASIS_RETURN_IF_ERROR(options.execute ? BeginExecuting() : BeginWriting());
+  absl::Cleanup undo = [&] {
+    if (counted) options.execute ? EndExecuting() : EndWriting();
+  };
+  const bool read = options.readable() || options.execute;
+  {
+    absl::MutexLock lock(&mu());
+    STASIS_RETURN_IF_ERROR(OpenHandles(read, options.writable(), /*force=*/false));
+    Handles& handles = MakeHandles();
+    handles.readers += read ? 1 : 0;
+    handles.writers += options.writable() ? 1 : 0;
+  }
+  std::move(undo).Cancel();
+  return RefPtr<vfs::FileDescription>(MakeRef<HostFileDescription>(at, options, counted));
+}
+
+void HostRegular::CountOpen(bool read, bool write) {
+  absl::MutexLock lock(&mu());
+  Handles& handles = MakeHandles();
+  handles.readers += read ? 1 : 0;
+  handles.writers += write ? 1 : 0;
+}
+
+void HostRegular::Close(bool read, bool write) {
+  std::unique_ptr<Handles> closed;  // outside of the lock
+  absl::MutexLock lock(&mu());
+  if (handles_ == nullptr) return;
+  handles_->readers -= read ? 1 : 0;
+  handles_->writers -= write ? 1 : 0;
+  if (handles_->unused()) closed = std::move(handles_);
+}
+
+int HostRegular::backing_fd(bool write) const {
+  absl::ReaderMutexLock lock(&mu());
+  if (handles_ == nullptr) return -1;
+  return write ? handles_->write.get() : handles_->reader();
+}
+
+Result<int> HostRegular::Reader() const {
+  if (handles_ == nullptr || handles_->reader() < 0) return Err(EBADF);
+  return handles_->reader();
+}
+
+Result<int> HostRegular::Writer() const {
+  if (handles_ == nullptr || !handles_->write.valid()) return Err(EBADF);
+  return handles_->write.get();
+}
+
+Result<HostStat> HostRegular::StatHost() {
+  if (handles_ != nullptr) {
+    const int fd = handles_->write.valid() ? handles_->write.get() : handles_->read.get();
+    if (fd >= 0) return fs().ops().Statx(fd, "");
+  }
+  return HostInode::StatHost();
+}
+
+Result<size_t> HostRegular::Read(uint64_t offset, std::span<std::byte> out) {
+  absl::ReaderMutexLock lock(&mu());
+  if (detached()) {
+    if (offset >= size()) return 0;
+    out = out.first(std::min<uint64_t>(out.size(), size() - offset));
+    if (data_ == nullptr) {
+      std::fill(out.begin(), out.end(), std::byte{0});
+    } else {
+      STASIS_RETURN_IF_ERROR(data_->Read(offset, out));
+    }
+    return out.size();
+  }
+  STASIS_ASSIGN_OR_RETURN(const int fd, Reader());
+  size_t done = 0;
+  while (done < out.size()) {
+    auto size = fs().ops().Read(fd, offset + done, out.subspan(done));
+    if (!size && size.error() == Errno(EINTR)) continue;
+    if (!size && done == 0) return Err(size.error());
+    if (!size || *size == 0) break;
+    done += *size;
+  }
+  return done;
+}
+
+Result<size_t> HostRegular::WriteHost(uint64_t offset, std::span<const std::byte> bytes) {
+  STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
+  size_t done = 0;
+  while (done < bytes.size()) {
+    auto size = fs().ops().Write(fd, offset + done, bytes.subspan(done));
+    if (!size && size.error() == Errno(EINTR)) continue;
+    if (!size && done == 0) return Err(size.error());
+    if (!size || *size == 0) break;
+    done += *size;
+  }
+  RaiseSize(offset + done);
+  set_stale();
+  return done;
+}
+
+vfs::FileData& HostRegular::MakeData() {
+  if (data_ == nullptr) data_ = std::make_unique<vfs::FileData>();
+  return *data_;
+}
+
+Result<size_t> HostRegular::WriteDetached(uint64_t offset, std::span<const std::byte> bytes,
+                                          TimeNs now) {
+  if (offset >= kMaxFileSize) return Err(EFBIG);
+  bytes = bytes.first(std::min<uint64_t>(bytes.size(), kMaxFileSize - offset));
+  STASIS_RETURN_IF_ERROR(MakeData().Write(offset, bytes));
+  RaiseSize(offset + bytes.size());
+  TouchModified(now);
+  return bytes.size();
+}
+
+Result<size_t> HostRegular::Write(uint64_t offset, std::span<const std::byte> bytes, TimeNs now) {
+  if (detached()) {
+    absl::MutexLock lock(&mu());
+    return WriteDetached(offset, bytes, now);
+  }
+  absl::ReaderMutexLock lock(&mu());
+  return WriteHost(offset, bytes);
+}
+
+Result<size_t> HostRegular::Append(std::span<const std::byte> bytes, TimeNs now, uint64_t* offset) {
+  absl::MutexLock lock(&mu());
+  if (detached()) {
+    *offset = size();
+    return WriteDetached(*offset, bytes, now);
+  }
+  STASIS_RETURN_IF_ERROR(RefreshLocked());
+  *offset = size();
+  return WriteHost(*offset, bytes);
+}
+
+Result<void> HostRegular::Allocate(int mode, uint64_t offset, uint64_t length, TimeNs) {
+  absl::MutexLock lock(&mu());
+  if (detached()) return Err(EOPNOTSUPP);
+  STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
+  STASIS_RETURN_IF_ERROR(fs().ops().Allocate(fd, mode, offset, length));
+  return RefreshLocked();
+}
+
+// The locks are taken by address, which clang cannot follow.
+Result<uint64_t> HostRegular::CopyRange(vfs::Inode& from, uint64_t from_offset, uint64_t offset,
+                                        uint64_t length, TimeNs) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  auto* source = dynamic_cast<HostRegular*>(&from);
+  if (source == nullptr || source->detached() || detached()) return Err(EXDEV);
+  absl::ReaderMutexLock lock(source < this ? &source->mu() : &mu());
+  absl::Mutex* second = source == this ? nullptr : (source < this ? &mu() : &source->mu());
+  if (second != nullptr) second->ReaderLock();
+  absl::Cleanup unlock = [&] {
+    if (second != nullptr) second->ReaderUnlock();
+  };
+  STASIS_ASSIGN_OR_RETURN(const int in, source->Reader());
+  STASIS_ASSIGN_OR_RETURN(const int out, Writer());
+  uint64_t done = 0;
+  while (done < length) {
+    auto size = fs().ops().CopyRange(in, from_offset + done, out, offset + done, length - done);
+    if (!size && done == 0) return Err(size.error());
+    if (!size || *size == 0) break;
+    done += *size;
+  }
+  if (done != 0) RaiseSize(offset + done);
+  set_stale();
+  return done;
+}
+
+Result<uint64_t> HostRegular::SeekExtent(uint64_t offset, int whence) const {
+  absl::ReaderMutexLock lock(&mu());
+  if (detached()) {
+    const vfs::FileData none;
+    const vfs::FileData& data = data_ == nullptr ? none : *data_;
+    return whence == SEEK_DATA ? data.SeekData(offset, size()) : data.SeekHole(offset, size());
+  }
+  const int fd = handles_ == nullptr       ? -1
+                 : handles_->reader() >= 0 ? handles_->reader()
+                                           : handles_->write.get();
+  if (fd < 0) return Err(EBADF);
+  return fs().ops().Seek(fd, offset, whence);
+}
+
+Result<void> HostRegular::Sync() {
+  absl::ReaderMutexLock lock(&mu());
+  if (detached() || handles_ == nullptr) return {};
+  const int fd = handles_->write.valid() ? handles_->write.get() : handles_->read.get();
+  return fd < 0 ? Result<void>() : fs().ops().Sync(fd);
+}
+
+Result<void> HostRegular::TruncateHost(uint64_t size) {
+  if (detached()) return data_ == nullptr ? Result<void>() : data_->Truncate(size);
+  if (handles_ != nullptr && handles_->write.valid())
+    return fs().ops().Truncate(handles_->write.get(), size);
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenHandle(O_WRONLY, /*force=*/false));
+  return fs().ops().Truncate(fd.get(), size);
+}
+
+void HostRegular::ReleaseUnlinked() {
+  {
+    absl::MutexLock lock(&mu());
+    handles_.reset();
+    data_.reset();
+  }
+  HostInode::ReleaseUnlinked();
+}
+
+Result<void> HostRegular::Capture() {
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  HostOps& ops = fs().ops();
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenHandle(O_RDONLY, /*force=*/true));
+  auto data = std::make_unique<vfs::FileData>();
+  std::vector<std::byte> buffer(kCopySize);
+  uint64_t at = 0;
+  while (at < size()) {
+    auto start = ops.Seek(fd.get(), at, SEEK_DATA);
+    if (!start && start.error() == Errno(ENXIO)) break;
+    STASIS_RETURN_IF_ERROR(start);
+    STASIS_ASSIGN_OR_RETURN(const uint64_t end, ops.Seek(fd.get(), *start, SEEK_HOLE));
+    for (at = *start; at < end;) {
+      const size_t wanted = std::min<uint64_t>(buffer.size(), end - at);
+      STASIS_ASSIGN_OR_RETURN(const size_t done,
+                              ops.Read(fd.get(), at, std::span(buffer).first(wanted)));
+      if (done == 0) return Err(EIO);  // shorter than it said
+      STASIS_RETURN_IF_ERROR(data->Write(at, std::span(buffer).first(done)));
+      at += done;
+    }
+  }
+  data_ = std::move(data);
+  auto names = ops.ListXattr(pin.fd());
+  if (!names) return {};
+  vfs::XattrMap xattrs;
+  for (const std::string& name : *names) {
+    auto value = ops.GetXattr(pin.fd(), name);
+    if (value && !vfs::IsAclXattr(name)) xattrs[name] = *std::move(value);
+  }
+  SetXattrsLocked(std::move(xattrs));
+  return {};
+}
+
+Result<void> HostRegular::ComputeDigest() {
+  vfs::Stat stat;
+  Inode::FillStat(stat);
+  if (digest_ != nullptr && digest_->ctime == stat.ctime && digest_->size == stat.size) return {};
+  digest_.reset();
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenHandle(O_RDONLY, /*force=*/false));
+  auto digest = std::make_unique<ContentDigest>();
+  STASIS_ASSIGN_OR_RETURN(digest->sha256, DigestOf(fs().ops(), fd.get()));
+  digest->ctime = stat.ctime;
+  digest->size = stat.size;
+  digest_ = std::move(digest);
+  return {};
+}
+
+absl::Status HostRegular::PrepareSave() {
+  absl::MutexLock lock(&mu());
+  if (deleted() && !detached()) {
+    if (auto captured = Capture(); !captured)
+      return absl::ErrnoToStatus(
+          captured.error().value(),
+          absl::StrCat("cannot read a deleted file of the host directory ", fs().root_name(),
+                       " (inode ", ino(), ", ", size(), " bytes)"));
+    return absl::OkStatus();
+  }
+  const DigestScope scope = fs().digest_scope();
+  const bool open = handles_ != nullptr && !handles_->unused();
+  if (scope == DigestScope::kNone || (scope == DigestScope::kOpen && !open) || detached() ||
+      !loaded()) {
+    digest_.reset();
+    return absl::OkStatus();
+  }
+  // Without a digest the content is not compared; a file that cannot be read is no reason to fail.
+  std::ignore = ComputeDigest();
+  return absl::OkStatus();
+}
+
+void HostRegular::BeforeResume() {
+  absl::MutexLock lock(&mu());
+  if (detached()) return;
+  data_.reset();
+  SetXattrsLocked({});
+}
+
+vfs::ChunkMap HostRegular::SaveData() const {
+  return data_ == nullptr ? vfs::ChunkMap() : data_->ToMap();
+}
+
+absl::Status HostRegular::LoadData(vfs::ChunkMap chunks, state::LoadContext& context) {
+  if (chunks.empty()) return absl::OkStatus();
+  if (!MakeData().FromMap(std::move(chunks)))
+    return context.Invalid(*this, "data", "has a missing chunk or one past the largest offset");
+  return absl::OkStatus();
+}
+
+absl::Status HostRegular::AfterLoad(state::LoadContext& context) {
+  if (!is_regular()) return context.Invalid(*this, "mode", "is not that of a regular file");
+  if (data_ != nullptr && !detached())
+    return context.Invalid(*this, "data", "is there although the file is on the host");
+  if (data_ != nullptr && data_->EndOfLastChunk() > size())
+    return context.Invalid(*this, "data", "has a chunk past the end of the file");
+  return absl::OkStatus();
+}
+
+HostFileDescription::~HostFileDescription() {
+  if (!counted_) return;
+  file().Close(reads(), writable());
+}
+
+absl::Status HostFileDescription::AfterLoad(state::LoadContext& context) {
+  auto* file = dynamic_cast<HostRegular*>(&inode());
+  if (file == nullptr)
+    return context.Invalid(*this, "at", "is no regular file of a host directory");
+  file->CountOpen(reads(), writable());
+  counted_ = true;
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::gofer

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "fsimpl/gofer/restore_run.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/time/time.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "fsimpl/gofer/digest.h"
+
+namespace stasis::gofer {
+namespace {
+
+using vfs::DriftKind;
+
+constexpr char kNoContent[] = "the image does not hold the content of files on the host";
+constexpr char kNotOurs[] = "it is not the file that was saved";
+
+const char* NameOfType(uint32_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return "file";
+    case S_IFDIR:
+      return "directory";
+    case S_IFLNK:
+      return "link";
+    case S_IFIFO:
+      return "fifo";
+    case S_IFSOCK:
+      return "socket";
+    case S_IFCHR:
+      return "character device";
+    default:
+      return "block device";
+  }
+}
+
+std::string TimeText(TimeNs time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E9SZ", absl::FromUnixNanos(time), absl::UTCTimeZone());
+}
+std::string ModeText(uint32_t mode) { return absl::StrFormat("%04o", mode & vfs::kPermissionBits); }
+std::string OwnerText(const vfs::Stat& stat) { return absl::StrCat(stat.uid, ":", stat.gid); }
+std::string KeyText(const HostKey& key) {
+  return absl::StrCat("device ", key.dev, " inode ", key.ino);
+}
+
+HostInode& Host(vfs::Dentry& dentry) { return static_cast<HostInode&>(dentry.inode()); }
+
+std::string PathOf(const std::string& dir, std::string_view name) {
+  return absl::StrCat(dir, "/", std::string(name));
+}
+
+}  // namespace
+
+absl::Status RestoreRun::OpenRoot() {
+  const auto given = context_.roots.find(fs_.root_name_);
+  if (given == context_.roots.end())
+    return absl::InvalidArgumentError(absl::StrCat("the image has files of the host directory '",
+                                                   fs_.root_name_, "'; say where it is: --root ",
+                                                   fs_.root_name_, "=DIR"));
+  const std::string& directory = given->second;
+  auto root = fs_.ops().OpenRoot(directory);
+  if (!root)
+    return absl::ErrnoToStatus(
+        root.error().value(),
+        absl::StrCat("cannot open ", directory, " as the host directory '", fs_.root_name_, "'"));
+  fs_.root_fd_ = *std::move(root);
+  auto found = fs_.ops().Statx(fs_.root_fd_.get(), "");
+  if (!found)
+    return absl::ErrnoToStatus(found.error().value(), absl::StrCat("cannot look at ", directory));
+  if (!fs_.root().is_dir())
+    return absl::DataLossError("the root of a host directory is no directory");
+  if (const auto saved = Bind(fs_.root(), "/", *found))
+    CompareAttributes(fs_.root(), "/", *saved, *found);
+  return absl::OkStatus();
+}
+
+absl::Status RestoreRun::Reopen() {
+  if (absl::Status status = OpenRoot(); !status.ok()) return status;
+  Push({&fs_.root(), ""});
+  std::vector<std::thread> threads;
+  for (int i = 1; i < context_.threads; ++i) threads.emplace_back([this] { Run(); });
+  Run();
+  for (std::thread& thread : threads) thread.join();
+  absl::MutexLock lock(&mu_);
+  return status_;
+}
+
+void RestoreRun::Push(Work work) {
+  absl::MutexLock lock(&mu_);
+  queue_.push_back(std::move(work));
+}
+
+bool RestoreRun::Next(Work& work) {
+  absl::MutexLock lock(&mu_);
+  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !queue_.empty() || running_ == 0 || !status_.ok();
+  };
+  mu_.Await(absl::Condition(&ready));
+  if (queue_.empty() || !status_.ok()) return false;
+  // The deepest first: descriptors of directories above are still there.
+  work = std::move(queue_.back());
+  queue_.pop_back();
+  ++running_;
+  return true;
+}
+
+void RestoreRun::Fail(const Errno& error, const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (status_.ok())
+    status_ = absl::ErrnoToStatus(
+        error.value(), absl::StrCat("cannot look at ", path, " of '", fs_.root_name_, "' again"));
+}
+
+void RestoreRun::Run() {
+  Work work;
+  while (Next(work)) {
+    if (auto compared = CompareChildren(work); !compared)
+      Fail(compared.error(), work.path.empty() ? "/" : work.path);
+    absl::MutexLock lock(&mu_);
+    --running_;
+  }
+}
+
+Result<void> RestoreRun::CompareChildren(const Work& work) {
+  auto& dir = static_cast<HostDirectory&>(work.dentry->inode());
+  std::vector<vfs::Dentry*> children;
+  {
+    absl::ReaderMutexLock lock(&work.dentry->directory().mu);
+    work.dentry->directory().ForEach([&](vfs::Dentry& child) { children.push_back(&child); });
+  }
+  if (children.empty() && !dir.complete()) return {};
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin control, fs_.Control(dir));
+  for (vfs::Dentry* child : children)
+    STASIS_RETURN_IF_ERROR(CompareChild(work, control.fd(), *child));
+  return dir.complete() ? FindNew(work, dir, control.fd()) : Result<void>();
+}
+
+Result<void> RestoreRun::FindNew(const Work& work, HostDirectory&, int control) {
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, fs_.ops().Reopen(control, O_RDONLY | O_DIRECTORY));
+  return fs_.ops().ReadDir(fd.get(), [&](const HostDirent& entry) {
+    if (work.dentry->directory().Lookup(entry.name) != nullptr) return;
+    Report(DriftKind::kNew, *work.dentry, PathOf(work.path, entry.name), "",
+           entry.type == 0 ? "" : NameOfType(entry.type), "nothing of it was saved");
+  });
+}
+
+Result<void> RestoreRun::CompareChild(const Work& work, int dir, vfs::Dentry& child) {
+  HostInode& inode = Host(child);
+  if (inode.detached()) {
+    if (child.is_dir()) Push({&child, PathOf(work.path, child.name())});
+    return {};
+  }
+  const std::string path = PathOf(work.path, child.name());
+  auto looked = fs_.ops().Statx(dir, std::string(child.name()));
+  if (!looked && looked.error() != Errno(ENOENT)) return Err(looked.error());
+  if (!looked) {
+    const bool known_link = inode.is_symlink() && !static_cast<HostSymlink&>(inode).target_.empty();
+    KeepSaved(inode);
+    Report(DriftKind::kMissing, child, path, NameOfType(inode.mode()), "",
+           inode.is_dir() || known_link ? "" : kNoContent);
+    ReportOpenBelow(child, path);
+    return {};
+  }
+  const HostStat& found = *looked;
+  if (found.type() != (inode.mode() & S_IFMT)) {
+    Report(DriftKind::kType, child, path, NameOfType(inode.mode()), NameOfType(found.type()),
+           kNotOurs);
+    ReportOpenBelow(child, path);
+    absl::MutexLock lock(&mu_);
+    unbound_.insert(&child);
+    return {};
+  }
+  const std::optional<HostKey> saved = Bind(child, path, found);
+  if (!saved) return {};
+  if (inode.loaded()) {
+    STASIS_RETURN_IF_ERROR(CompareContent(child, path, dir));
+    CompareAttributes(child, path, *saved, found);
+  }
+  if (child.is_dir()) Push({&child, path});
+  return {};
+}
+
+// Of a whole subtree that is gone only its top is told, and what programs had open.
+void RestoreRun::ReportOpenBelow(vfs::Dentry& missing, const std::string& path) {
+  if (!missing.is_dir()) return;
+  std::vector<std::pair<vfs::Dentry*, std::string>> todo = {{&missing, path}};
+  while (!todo.empty()) {
+    auto [dir, dir_path] = std::move(todo.back());
+    todo.pop_back();
+    absl::ReaderMutexLock lock(&dir->directory().mu);
+    dir->directory().ForEach([&, at = dir_path](vfs::Dentry& child) {
+      const std::string child_path = PathOf(at, child.name());
+      if (child.is_dir()) todo.emplace_back(&child, child_path);
+      auto* file = dynamic_cast<HostRegular*>(&child.inode());
+      if (file == nullptr || file->detached()) return;
+      absl::ReaderMutexLock file_lock(&file->mu());
+      if (file->handles_ != nullptr && !file->handles_->unused())
+        Report(DriftKind::kMissing, child, child_path, "file", "", kNoContent);
+    });
+  }
+}
+
+std::optional<HostKey> RestoreRun::Bind(vfs::Dentry& dentry, const std::string& path,
+                                        const HostStat& found) {
+  HostInode& inode = Host(dentry);
+  const bool several = !inode.is_dir() && inode.nlink() > 1;
+  std::string other;
+  {
+    absl::MutexLock lock(&mu_);
+    absl::MutexLock inodes_lock(&fs_.inodes_mu_);
+    auto [it, fresh] = fs_.inodes_.try_emplace(found.key, &inode);
+    const auto linked = several ? linked_.find(&inode) : linked_.end();
+    if (linked == linked_.end() && fresh) {
+      if (several) linked_.emplace(&inode, path);
+      const HostKey saved = inode.key();
+      inode.host_dev_ = found.key.dev;
+      inode.host_ino_ = found.key.ino;
+      return saved;
+    }
+    if (linked != linked_.end() && it->second == &inode) return std::nullopt;
+    other = linked != linked_.end() ? linked->second : "";
+    if (fresh) fs_.inodes_.erase(it);
+    unbound_.insert(&dentry);
+  }
+  const bool split = !other.empty();
+  Report(DriftKind::kReplaced, dentry, path, split ? "same file as " + other : "a file of its own",
+         split ? "another file" : "a name of another file", kNotOurs);
+  return std::nullopt;
+}
+
+void RestoreRun::Report(DriftKind kind, vfs::Dentry& dentry, const std::string& path,
+                        std::string saved, std::string found, std::string not_healable) {
+  vfs::Drift drift;
+  drift.kind = kind;
+  drift.filesystem = &fs_;
+  drift.dentry = RefPtr<vfs::Dentry>(&dentry);
+  drift.path = path;
+  drift.saved = std::move(saved);
+  drift.found = std::move(found);
+  drift.not_healable = std::move(not_healable);
+  context_.Report(std::move(drift));
+}
+
+void RestoreRun::Report(DriftKind kind, vfs::Dentry& dentry, const std::string& path,
+                        std::string saved, std::string found) {
+  KeepSaved(Host(dentry));
+  Report(kind, dentry, path, std::move(saved), std::move(found), "");
+}
+
+void RestoreRun::KeepSaved(HostInode& inode) {
+  vfs::Stat stat;
+  inode.Inode::FillStat(stat);
+  absl::MutexLock lock(&mu_);
+  saved_.try_emplace(&inode, stat);
+}
+
+void RestoreRun::CompareAttributes(vfs::Dentry& dentry, const std::string& path,
+                                   const HostKey& saved_key, const HostStat& found) {
+  HostInode& inode = Host(dentry);
+  const vfs::DriftChecks& checks = context_.checks;
+  vfs::Stat now = found.stat;
+  fs_.MapOwner(now);
+  vfs::Stat saved;
+  inode.Inode::FillStat(saved);
+  // Of a directory size and times follow from what is in it; of a FIFO from its use.
+  const bool has_content = inode.is_regular() || inode.is_symlink();
+  if (checks.identity && (saved_key != found.key || (saved.btime != 0 && saved.btime != now.btime)))
+    Report(DriftKind::kReplaced, dentry, path, KeyText(saved_key), KeyText(found.key), kNotOurs);
+  if (checks.size && has_content && saved.size != now.size)
+    Report(DriftKind::kSize, dentry, path, absl::StrCat(saved.size), absl::StrCat(now.size),
+           kNoContent);
+  if (checks.mtime && has_content && saved.mtime != now.mtime)
+    Report(DriftKind::kMtime, dentry, path, TimeText(saved.mtime), TimeText(now.mtime));
+  if (checks.ctime && !inode.is_dir() && saved.ctime != now.ctime)
+    Report(DriftKind::kCtime, dentry, path, TimeText(saved.ctime), TimeText(now.ctime),
+           "no program can set it");
+  if (checks.mode && !inode.is_symlink() &&
+      (saved.mode & vfs::kPermissionBits) != (now.mode & vfs::kPermissionBits))
+    Report(DriftKind::kMode, dentry, path, ModeText(saved.mode), ModeText(now.mode));
+  if (checks.owner && (saved.uid != now.uid || saved.gid != now.gid))
+    Report(DriftKind::kOwner, dentry, path, OwnerText(saved), OwnerText(now));
+  inode.Adopt(found);
+}
+
+Result<void> RestoreRun::CompareContent(vfs::Dentry& dentry, const std::string& path, int dir) {
+  HostInode& inode = Host(dentry);
+  const std::string name(dentry.name());
+  if (inode.is_symlink()) {
+    auto& link = static_cast<HostSymlink&>(inode);
+    if (link.target_.empty()) return {};
+    STASIS_ASSIGN_OR_RETURN(const std::string target, fs_.ops().ReadLink(dir, name));
+    if (target != link.target_) Report(DriftKind::kContent, dentry, path, link.target_, target);
+    return {};
+  }
+  auto* file = dynamic_cast<HostRegular*>(&inode);
+  if (file == nullptr || !context_.checks.content) return {};
+  std::optional<Sha256> saved;
+  {
+    absl::ReaderMutexLock lock(&file->mu());
+    if (file->digest_ != nullptr) saved = file->digest_->sha256;
+  }
+  if (!saved) return {};
+  // Not blocking: by now somebody may have put a FIFO there.
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd,
+                          fs_.ops().OpenBeneath(dir, name, O_RDONLY | O_NONBLOCK, 0));
+  STASIS_ASSIGN_OR_RETURN(const Sha256 found, DigestOf(fs_.ops(), fd.get()));
+  if (found != *saved)
+    Report(DriftKind::kContent, dentry, path, ToHex(*saved), ToHex(found), kNoContent);
+  return {};
+}
+
+absl::Status RestoreRun::Complete() {
+  for (const vfs::Drift& drift : context_.drifts()) {
+    if (drift.filesystem != &fs_) continue;
+    if (absl::Status status = Apply(drift); !status.ok()) return status;
+  }
+  return OpenHandles();
+}
+
+absl::Status RestoreRun::Apply(const vfs::Drift& drift) {
+  if (drift.policy == vfs::DriftPolicy::kHeal) {
+    if (auto healed = Heal(drift); !healed)
+      return absl::ErrnoToStatus(
+          healed.error().value(),
+          absl::StrCat("cannot heal ", std::string(vfs::NameOf(drift.kind)), " of ", drift.path,
+                       " in the host directory '", fs_.root_name_, "'"));
+    return absl::OkStatus();
+  }
+  bool unbound = false;
+  {
+    absl::MutexLock lock(&mu_);
+    unbound = unbound_.contains(drift.dentry.get());
+  }
+  switch (drift.kind) {
+    case DriftKind::kNew:
+      static_cast<HostDirectory&>(Host(*drift.dentry)).complete_.store(false);
+      break;
+    case DriftKind::kContent:
+      if (auto* link = dynamic_cast<HostSymlink*>(&drift.dentry->inode())) link->target_.clear();
+      break;
+    default:
+      if (drift.kind == DriftKind::kMissing || unbound) Forget(*drift.dentry);
+  }
+  return absl::OkStatus();
+}
+
+void RestoreRun::Forget(vfs::Dentry& dentry) {
+  if (dentry.disconnected() || dentry.parent() == nullptr) return;  // with its directory, before
+  auto& parent = static_cast<HostDirectory&>(Host(*dentry.parent()));
+  vfs::Directory& directory = dentry.parent()->directory();
+  absl::MutexLock lock(&directory.mu);
+  fs_.ForgetLocked(directory, dentry);
+  parent.complete_.store(false);
+}
+
+Result<void> RestoreRun::Heal(const vfs::Drift& drift) {
+  switch (drift.kind) {
+    case DriftKind::kMtime:
+    case DriftKind::kMode:
+    case DriftKind::kOwner:
+      return HealAttributes(Host(*drift.dentry), drift.kind);
+    case DriftKind::kMissing:
+      return HealMissing(drift);
+    case DriftKind::kContent:
+      return HealLink(drift);
+    default:
+      return Err(EOPNOTSUPP);
+  }
+}
+
+Result<void> RestoreRun::HealAttributes(HostInode& inode, DriftKind kind) {
+  vfs::Stat saved;
+  {
+    absl::MutexLock lock(&mu_);
+    saved = saved_.at(&inode);
+  }
+  vfs::SetStat set;
+  if (kind == DriftKind::kMode) set.mode = saved.mode & vfs::kPermissionBits;
+  if (kind == DriftKind::kMtime) set.mtime = vfs::SetTime{saved.mtime, false};
+  if (kind == DriftKind::kOwner) {
+    set.uid = saved.uid;
+    set.gid = saved.gid;
+    // chown(2) takes set-ID bits away.
+    if (!inode.is_symlink()) set.mode = inode.mode() & vfs::kPermissionBits;
+  }
+  return inode.SetAttributes(vfs::Credentials::Root(), set, fs_.vfs().clock().Now());
+}
+
+// A directory or a link: they are saved whole.
+Result<void> RestoreRun::HealMissing(const vfs::Drift& drift) {
+  vfs::Dentry& dentry = *drift.dentry;
+  HostInode& inode = Host(dentry);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs_.Control(Host(*dentry.parent())));
+  const std::string name(dentry.name());
+  HostOps& ops = fs_.ops();
+  if (inode.is_dir()) {
+    STASIS_RETURN_IF_ERROR(ops.Mkdir(dir.fd(), name, inode.mode() & vfs::kPermissionBits));
+    // What was in it is not there any more, and is told by its own drift if it mattered.
+    static_cast<HostDirectory&>(inode).complete_.store(false);
+  } else {
+    const std::string& target = static_cast<HostSymlink&>(inode).target_;
+    STASIS_RETURN_IF_ERROR(ops.Symlink(target, dir.fd(), name));
+  }
+  vfs::Stat saved;
+  inode.Inode::FillStat(saved);
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(dir.fd(), name));
+  {
+    absl::MutexLock lock(&fs_.inodes_mu_);
+    fs_.inodes_[found.key] = &inode;
+  }
+  inode.host_dev_ = found.key.dev;
+  inode.host_ino_ = found.key.ino;
+  inode.Adopt(found);
+  if (dentry.is_dir()) {
+    vfs::Directory& directory = dentry.directory();
+    absl::MutexLock lock(&directory.mu);
+    std::vector<vfs::Dentry*> gone;
+    directory.ForEach([&](vfs::Dentry& child) { gone.push_back(&child); });
+    for (vfs::Dentry* child : gone) fs_.ForgetLocked(directory, *child);
+  }
+  for (const DriftKind kind : {DriftKind::kOwner, DriftKind::kMode, DriftKind::kMtime}) {
+    if (kind == DriftKind::kMode && inode.is_symlink()) continue;
+    STASIS_RETURN_IF_ERROR(HealAttributes(inode, kind));
+  }
+  return {};
+}
+
+// The old link goes when the new one is there.
+Result<void> RestoreRun::HealLink(const vfs::Drift& drift) {
+  vfs::Dentry& dentry = *drift.dentry;
+  auto* link = dynamic_cast<HostSymlink*>(&dentry.inode());
+  if (link == nullptr) return Err(EOPNOTSUPP);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs_.Control(Host(*dentry.parent())));
+  HostOps& ops = fs_.ops();
+  const std::string temporary = absl::StrCat(".stasis-heal-", link->ino());
+  STASIS_RETURN_IF_ERROR(ops.Symlink(link->target_, dir.fd(), temporary));
+  if (auto renamed =
+          ops.Rename(dir.fd(), temporary, dir.fd(), std::string(dentry.name()), /*flags=*/0);
+      !renamed) {
+    std::ignore = ops.Unlink(dir.fd(), temporary, false);
+    return renamed;
+  }
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(dir.fd(), std::string(dentry.name())));
+  fs_.Forget(*link);
+  fs_.fds_->Drop(link->control_);
+  {
+    absl::MutexLock lock(&fs_.inodes_mu_);
+    fs_.inodes_[found.key] = link;
+  }
+  link->host_dev_ = found.key.dev;
+  link->host_ino_ = found.key.ino;
+  link->Adopt(found);
+  return HealAttributes(*link, DriftKind::kOwner);
+}
+
+absl::Status RestoreRun::OpenHandles() {
+  for (const RefPtr<HostInode>& inode : fs_.Inodes()) {
+    auto* file = dynamic_cast<HostRegular*>(inode.get());
+    if (file == nullptr) continue;
+    absl::MutexLock lock(&file->mu());
+    if (file->handles_ == nullptr || file->handles_->unused()) continue;
+    const bool read = file->handles_->readers != 0;
+    const bool write = file->handles_->writers != 0;
+    if (auto opened = file->OpenHandles(read, write, /*force=*/true); !opened) {
+      const vfs::Dentry* place = fs_.PlaceOf(*file);
+      return absl::ErrnoToStatus(
+          opened.error().value(),
+          absl::StrCat("cannot open ", place == nullptr ? "a file" : place->PathForMessages(),
+                       " of the host directory '", fs_.root_name_, "' for ",
+                       write ? "writing" : "reading", " again"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GoferFilesystem::Reopen(vfs::RestoreContext& context) {
+  restore_ = std::make_unique<RestoreRun>(*this, context);
+  return restore_->Reopen();
+}
+
+absl::Status GoferFilesystem::CompleteRestore(vfs::RestoreContext&) {
+  absl::Status status = restore_->Complete();
+  restore_.reset();
+  return status;
+}
+
+}  // namespace stasis::gofer

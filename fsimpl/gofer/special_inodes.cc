@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// special_inodes.cc: symbolic links; FIFOs, sockets and devices.
+
+#include "fsimpl/gofer/inode.h"
+#include "state/load_context.h"
+
+namespace stasis::gofer {
+
+Result<std::string_view> HostSymlink::ReadLink() const {
+  absl::MutexLock lock(&mu());
+  if (target_.empty()) {
+    auto& self = const_cast<HostSymlink&>(*this);
+    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(self));
+    STASIS_ASSIGN_OR_RETURN(target_, fs().ops().ReadLink(pin.fd(), ""));
+  }
+  return std::string_view(target_);
+}
+
+absl::Status HostSymlink::PrepareSave() {
+  // A deleted one comes back from the image, which needs the target; of others it is what a restore
+  // compares. One that cannot be read is compared by its attributes alone.
+  if (deleted()) (void)ReadLink();
+  return absl::OkStatus();
+}
+
+absl::Status HostSymlink::AfterLoad(state::LoadContext& context) {
+  if (!is_symlink()) return context.Invalid(*this, "mode", "is not that of a symbolic link");
+  if (target_.find('\0') != target_.npos || target_.size() > 4095)
+    return context.Invalid(*this, "target", "has a NUL or is too long");
+  if (target_.empty() && detached())
+    return context.Invalid(*this, "target", "is missing, and the link is not on the host");
+  return absl::OkStatus();
+}
+
+absl::Status HostSpecial::AfterLoad(state::LoadContext& context) {
+  switch (mode() & S_IFMT) {
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      return absl::OkStatus();
+    default:
+      return context.Invalid(*this, "mode", "is not that of a device, FIFO or socket");
+  }
+}
+
+}  // namespace stasis::gofer

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "fsimpl/gofer/filesystem.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "tests/fsimpl/gofer/host_tree.h"
+#include "tests/testing/errno_matchers.h"
+
+namespace stasis::gofer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+using testing::IsErrno;
+using testing::IsOk;
+using testing::ReadAll;
+using testing::TestVfs;
+
+class GoferTest : public HostTree {};
+
+TEST_F(GoferTest, ShowsWhatIsOnTheHost) {
+  Put("file", "content");
+  MakeDir("dir");
+  Put("dir/inner", "deeper");
+  std::filesystem::create_symlink("dir/inner", Path("link"));
+  TestVfs& t = Serve();
+  EXPECT_EQ(t.Read("/file"), "content");
+  EXPECT_EQ(t.Read("/dir/inner"), "deeper");
+  EXPECT_EQ(t.ReadLink("/link"), "dir/inner");
+  EXPECT_THAT(t.List("/"), UnorderedElementsAre("file", "dir", "link"));
+  EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/missing")), IsErrno(ENOENT));
+  EXPECT_EQ(t.Stat("/file").mtime / 1'000'000'000, HostStatOf("file").st_mtim.tv_sec);
+}
+
+TEST_F(GoferTest, ChangesTheHost) {
+  TestVfs& t = Serve();
+  t.Mkdir("/a", 0750);
+  t.Write("/a/f", "hello");
+  t.Symlink("/a/l", "target");
+  t.Link("/a/f", "/a/g");
+  t.Rename("/a/f", "/h");
+  EXPECT_EQ(Get("h"), "hello");
+  EXPECT_EQ(Get("a/g"), "hello");
+  EXPECT_EQ(HostStatOf("h").st_ino, HostStatOf("a/g").st_ino);
+  EXPECT_EQ(HostStatOf("a").st_mode & 07777, 0750u);
+  t.Unlink("/a/g");
+  t.Unlink("/a/l");
+  t.Rmdir("/a");
+  EXPECT_FALSE(OnHost("a"));
+  t.Truncate("/h", 2);
+  EXPECT_EQ(Get("h"), "he");
+  t.Set("/h", {.mode = 0600});
+  EXPECT_EQ(HostStatOf("h").st_mode & 07777, 0600u);
+}
+
+TEST_F(GoferTest, HardLinksShareAnInode) {
+  Put("a", "x");
+  std::filesystem::create_hard_link(Path("a"), Path("b"));
+  TestVfs& t = Serve();
+  EXPECT_EQ(t.Stat("/a").ino, t.Stat("/b").ino);
+  EXPECT_EQ(t.Stat("/a").nlink, 2u);
+  t.Unlink("/b");
+  EXPECT_EQ(t.Stat("/a").nlink, 1u);
+}
+
+TEST_F(GoferTest, ListsWithoutLookingAtEachFile) {
+  for (int i = 0; i < 100; ++i) Put("f" + std::to_string(i), "x");
+  TestVfs& t = Serve();
+  EXPECT_EQ(t.List("/").size(), 100u);
+  EXPECT_EQ(t.Stat("/f7").size, 1u);
+  EXPECT_EQ(t.Read("/f8"), "x");
+}
+
+TEST_F(GoferTest, ADeletedFileGoesOn) {
+  Put("f", "still here");
+  TestVfs& t = Serve();
+  auto file = t.Open("/f", O_RDWR);
+  t.Unlink("/f");
+  EXPECT_FALSE(OnHost("f"));
+  EXPECT_EQ(ReadAll(*file), "still here");
+  EXPECT_EQ(file->GetStat()->nlink, 0u);
+  EXPECT_THAT(file->PWrite(0, testing::AsBytes("STILL")), IsOk());
+  EXPECT_EQ(ReadAll(*file), "STILL here");
+}
+
+TEST_F(GoferTest, FilesBelongToTheirMaker) {
+  TestVfs& t = Serve();
+  t.Set("/", {.mode = 0777});
+  const vfs::Credentials alice = vfs::Credentials::User(1000, 1000);
+  ASSERT_THAT(t.vfs().MkdirAt(alice, t.At("/hers"), 0700), IsOk());
+  EXPECT_EQ(HostStatOf("hers").st_uid, 1000u);
+  EXPECT_EQ(HostStatOf("hers").st_gid, 1000u);
+}
+
+TEST_F(GoferTest, LinksOfTheHostLeadNowhereElse) {
+  std::filesystem::create_symlink("/etc", Path("absolute"));
+  std::filesystem::create_symlink("../../../../../../etc", Path("up"));
+  TestVfs& t = Serve();
+  EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/absolute/passwd")), IsErrno(ENOENT));
+  EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/up/passwd")), IsErrno(ENOENT));
+}
+
+TEST_F(GoferTest, ASharedDirectoryIsLookedAtEachTime) {
+  Put("f", "one");
+  MakeDir("d");
+  Put("d/x", "x");
+  TestVfs& t = Serve({.interop = Interop::kShared});
+  EXPECT_EQ(t.Read("/f"), "one");
+  EXPECT_THAT(t.List("/"), UnorderedElementsAre("f", "d"));
+  EXPECT_EQ(t.Read("/d/x"), "x");
+  Put("f", "longer");
+  EXPECT_EQ(t.Stat("/f").size, 6u);
+  std::filesystem::rename(Path("f"), Path("g"));
+  EXPECT_FALSE(t.Exists("/f"));
+  EXPECT_EQ(t.Read("/g"), "longer");
+  std::filesystem::remove_all(Path("d"));
+  EXPECT_FALSE(t.Exists("/d/x"));
+  MakeDir("d");
+  Put("d/y", "y");
+  EXPECT_THAT(t.List("/d"), ElementsAre("y"));
+  EXPECT_THAT(t.List("/"), UnorderedElementsAre("g", "d"));
+}
+
+TEST_F(GoferTest, AnExclusiveDirectoryIsTakenAtItsWord) {
+  Put("f", "one");
+  TestVfs& t = Serve();
+  EXPECT_EQ(t.Stat("/f").size, 3u);
+  Put("f", "longer");
+  EXPECT_EQ(t.Stat("/f").size, 3u);
+}
+
+TEST_F(GoferTest, WhatIsMountedOnAReplacedDirectoryGoesWithIt) {
+  MakeDir("d");
+  TestVfs& t = Serve({.interop = Interop::kShared});
+  ASSERT_THAT(t.vfs().MountAt(t.creds(), t.ns(), t.At("/d"),
+                              memfs::MemFilesystem::Create(t.vfs(), {}), {}),
+              IsOk());
+  t.Write("/d/in_memory", "x");
+  EXPECT_EQ(t.ns().mounts().size(), 1u);
+  std::filesystem::rename(Path("d"), Path("elsewhere"));
+  MakeDir("d");
+  EXPECT_FALSE(t.Exists("/d/in_memory"));
+  EXPECT_EQ(t.ns().mounts().size(), 0u);
+}
+
+TEST_F(GoferTest, AThousandDirectoriesUnderALimitOfTenDescriptors) {
+  for (int i = 0; i < 1000; ++i) {
+    MakeDir("d" + std::to_string(i));
+    Put("d" + std::to_string(i) + "/f", "x");
+  }
+  TestVfs& t = Serve({.fd_limit = 10});
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(t.Read("/d" + std::to_string(i) + "/f"), "x");
+    EXPECT_LE(fs().fds().size(), 10u);
+  }
+}
+
+TEST_F(GoferTest, APathLongerThanTheKernelTakesIsFound) {
+  TestVfs& t = Serve({.fd_limit = 1});
+  const std::string name(200, 'n');
+  vfs::VirtualDentry at = t.root();
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_THAT(t.vfs().MkdirAt(t.creds(), {t.root(), at, name}, 0755), IsOk()) << i;
+    at = *t.vfs().GetDentryAt(t.creds(), {t.root(), at, name});
+  }
+  ASSERT_THAT(t.vfs().SetAttributesAt(t.creds(), {t.root(), at, ""}, {.mode = 0700}), IsOk());
+  EXPECT_EQ(t.vfs().StatAt(t.creds(), {t.root(), at, ""})->mode & 07777, 0700u);
+}
+
+TEST_F(GoferTest, ARestoreFindsFilesAndNumbersAgain) {
+  Put("f", "content");
+  MakeDir("d");
+  Put("d/g", "deeper");
+  std::filesystem::create_hard_link(Path("f"), Path("d/h"));
+  TestVfs& t = Serve();
+  const uint64_t f = t.Stat("/f").ino;
+  const uint64_t g = t.Stat("/d/g").ino;
+  EXPECT_EQ(t.Stat("/d/h").ino, f);
+  auto file = t.Open("/f", O_RDWR);
+  ASSERT_THAT(file->Seek(3, SEEK_SET), IsOk());
+  t.Hold("file", std::move(file));
+  t.SaveAndRestore();
+  EXPECT_EQ(t.Stat("/f").ino, f);
+  EXPECT_EQ(t.Stat("/d/g").ino, g);
+  EXPECT_EQ(t.Stat("/d/h").ino, f);
+  file = t.Held<vfs::FileDescription>("file");
+  ASSERT_TRUE(file);
+  ASSERT_THAT(file->Write(testing::AsBytes("TENT")), IsOk());
+  EXPECT_EQ(Get("f"), "conTENT");
+  t.Write("/new", "x");
+  EXPECT_NE(t.Stat("/new").ino, f);
+  EXPECT_NE(t.Stat("/new").ino, g);
+}
+
+TEST_F(GoferTest, ADeletedFileComesBackAndLeavesNothingOnTheHost) {
+  Put("f", "deleted but open");
+  TestVfs& t = Serve();
+  auto file = t.Open("/f", O_RDWR);
+  t.Truncate("/f", 1 << 20);
+  ASSERT_THAT(file->PWrite((1 << 20) - 4, testing::AsBytes("tail")), IsOk());
+  t.Unlink("/f");
+  t.Hold("file", std::move(file));
+  t.SaveAndRestore();
+  EXPECT_FALSE(OnHost("f"));
+  file = t.Held<vfs::FileDescription>("file");
+  ASSERT_TRUE(file);
+  const std::string content = ReadAll(*file);
+  EXPECT_EQ(content.size(), size_t{1} << 20);
+  EXPECT_EQ(content.substr(0, 16), "deleted but open");
+  EXPECT_EQ(content.substr(content.size() - 4), "tail");
+  EXPECT_LT(file->GetStat()->nlink, 1u);
+  EXPECT_EQ(file->Seek(4096, SEEK_DATA).value_or(0), (1u << 20) - 4096);
+  ASSERT_THAT(file->PWrite(0, testing::AsBytes("DELETED")), IsOk());
+  // Once more: it is in the image only by now.
+  t.SaveAndRestore();
+  EXPECT_EQ(ReadAll(*t.Held<vfs::FileDescription>("file")).substr(0, 16), "DELETED but open");
+  EXPECT_TRUE(std::filesystem::is_empty(Path("")));
+}
+
+TEST_F(GoferTest, ADeletedDirectoryComesBack) {
+  MakeDir("d");
+  TestVfs& t = Serve();
+  t.Hold("dir", t.Open("/d", O_RDONLY | O_DIRECTORY));
+  t.Rmdir("/d");
+  t.SaveAndRestore();
+  auto dir = t.Held<vfs::FileDescription>("dir");
+  ASSERT_TRUE(dir);
+  EXPECT_EQ(dir->GetStat()->nlink, 0u);
+  EXPECT_THAT(dir->IterateDirectory(0, [](const auto&) { return true; }), IsErrno(ENOENT));
+}
+
+TEST_F(GoferTest, ARestoreNeedsTheRoot) {
+  TestVfs& t = Serve();
+  ASSERT_TRUE(t.Save().ok());
+  t.roots().clear();
+  const absl::Status none = t.Restore();
+  EXPECT_EQ(none.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(none.message()), ::testing::HasSubstr("--root data=DIR"));
+  t.roots()["data"] = Path("missing");
+  EXPECT_EQ(t.Restore().code(), absl::StatusCode::kNotFound);
+  Put("file", "x");
+  t.roots()["data"] = Path("file");
+  EXPECT_THAT(std::string(t.Restore().message()), ::testing::HasSubstr("Not a directory"));
+}
+
+}  // namespace
+}  // namespace stasis::gofer
