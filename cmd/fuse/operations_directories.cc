@@ -10,25 +10,36 @@ namespace stasis::fuse {
 namespace {
 
 // Where the kernel is to go on with a listing. Without a handle of its own the listing's end goes
-// with the position, or a program that renames what it finds would find it again for ever. In
-// directories of ever so many names it does not fit; their listings end where they end by then.
-constexpr int kEndShift = 32;
-constexpr uint64_t kMaxEnd = uint64_t{1} << 30;
-constexpr uint64_t kWithoutEnd = uint64_t{1} << 62;
-
-uint64_t ToCookie(uint64_t position, uint64_t end) {
-  if (end >= kMaxEnd) return position | kWithoutEnd;
-  return position | end << kEndShift;
-}
-
+// with the position, or a program that renames what it finds would find it again for ever. Both fit
+// into 31 bits, more than which a 32-bit program may not take, where few names were ever made. In
+// directories of ever so many names the end does not fit; their listings end where they end by
+// then.
 struct ListingPlace {
   uint64_t position;
   uint64_t end;  // 0: unknown
+
+  uint64_t ToCookie() const;
+  static ListingPlace FromCookie(uint64_t cookie);
 };
 
-ListingPlace FromCookie(uint64_t cookie) {
+constexpr int kShortEndShift = 16;
+constexpr int kEndShift = 32;
+constexpr uint64_t kLastShortEnd = (uint64_t{1} << 15) - 1;
+constexpr uint64_t kLastEnd = (uint64_t{1} << 30) - 1;
+constexpr uint64_t kLastShortCookie = (uint64_t{1} << 31) - 1;
+constexpr uint64_t kWithoutEnd = uint64_t{1} << 62;
+
+// Positions are at most the end.
+uint64_t ListingPlace::ToCookie() const {
+  if (end <= kLastShortEnd) return end << kShortEndShift | position;
+  if (end <= kLastEnd) return end << kEndShift | position;
+  return kWithoutEnd | position;
+}
+
+ListingPlace ListingPlace::FromCookie(uint64_t cookie) {
   if ((cookie & kWithoutEnd) != 0) return {cookie & ~kWithoutEnd, 0};
-  return {cookie & ((uint64_t{1} << kEndShift) - 1), cookie >> kEndShift};
+  const int shift = cookie <= kLastShortCookie ? kShortEndShift : kEndShift;
+  return {cookie & ((uint64_t{1} << shift) - 1), cookie >> shift};
 }
 
 constexpr size_t Aligned(size_t size) { return FUSE_DIRENT_ALIGN(size); }
@@ -83,7 +94,7 @@ bool Listing::Add(const vfs::DirectoryEntry& entry) {
   }
   fuse_dirent dirent{};
   dirent.ino = call_.session().InoOf(dir_.inode().filesystem(), entry.ino);
-  dirent.off = ToCookie(entry.next_position, dir_.listing_end());
+  dirent.off = ListingPlace{entry.next_position, dir_.listing_end()}.ToCookie();
   dirent.namelen = static_cast<uint32_t>(entry.name.size());
   dirent.type = entry.type >> 12;  // DT_*
   std::span<std::byte> space = reply.Space(size);
@@ -124,7 +135,7 @@ Result<void> List(Call& call, bool plus) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> dir,
                           call.GetFile(in.fh, call.header().nodeid, O_RDONLY | O_DIRECTORY));
-  return Listing(call, *dir, plus, in.size).Fill(FromCookie(in.offset));
+  return Listing(call, *dir, plus, in.size).Fill(ListingPlace::FromCookie(in.offset));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <limits>
+
 #include "tests/cmd/fuse/file_system_calls.h"
 #include "tests/cmd/fuse/mounted_tree.h"
 
@@ -215,6 +217,29 @@ TEST_F(MountNamesTest, ReaddirSeesNewFiles) {
   EXPECT_EQ(List(tree_.path()).size(), 2u);
   ASSERT_EQ(Unlink("a"), 0);
   EXPECT_THAT(List(tree_.path()), ElementsAre("b"));
+}
+
+// A 32-bit program lists only what has positions of 31 bits.
+TEST_F(MountNamesTest, PositionsHave31BitsAndGrow) {
+  constexpr int kFiles = 1000;
+  for (int i = 0; i < kFiles; ++i) ASSERT_TRUE(WriteFile(tree_ / std::to_string(i), ""));
+  UniqueFd dir = Open(tree_.path(), O_RDONLY | O_DIRECTORY);
+  for (const char* from : {"the server", "the kernel's cache"}) {
+    int64_t position = 0;
+    int seen = 0;
+    alignas(dirent64) char buffer[4096];
+    ASSERT_EQ(lseek(dir.get(), 0, SEEK_SET), 0);
+    for (ssize_t n; (n = getdents64(dir.get(), buffer, sizeof(buffer))) > 0;) {
+      for (ssize_t at = 0; at < n; ++seen) {
+        const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+        EXPECT_GT(entry->d_off, position) << from << ": " << entry->d_name;
+        position = entry->d_off;
+        at += entry->d_reclen;
+      }
+    }
+    EXPECT_EQ(seen, 2 + kFiles) << from;
+    EXPECT_LE(position, std::numeric_limits<int32_t>::max()) << from;
+  }
 }
 
 TEST_F(MountNamesTest, ADirectoryOfAHundredThousand) {
