@@ -142,6 +142,7 @@ after() {
   echo "deb [trusted=yes] copy:$PWD/repository ./" >sources
   apt update
   # Upgrades demo, installs extra, and demo's trigger fires.
+  at_work
   apt install extra
   list
   cat root/etc/kept.conf root/etc/demo.conf root/etc/kept.conf.dpkg-dist

@@ -45,7 +45,7 @@ after() {
   job libaio_overwrite --ioengine=libaio --iodepth=32 --direct=1 --rw=randwrite --bs=4k \
     --norandommap --io_size=$((16 * seconds))m --verify_backlog=256 --serialize_overlap=1 |
     cut -d ' ' -f 1 # how much depends on who is faster
-  job mmap_sequential --ioengine=mmap --rw=write --bs=4k --fsync=100 --verify_backlog=100
+  at_work job mmap_sequential --ioengine=mmap --rw=write --bs=4k --fsync=100 --verify_backlog=100
   job sync_append --ioengine=sync --rw=write --bs=3000 --fsync_on_close=1
   job four --ioengine=psync --rw=randwrite --bs=4k --numjobs=4 --size=2m \
     --verify_backlog=64 --fsync=50

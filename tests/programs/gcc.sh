@@ -31,7 +31,13 @@ before() {
   ls obj/*.o | wc -l
 }
 
+some_again() {
+  rm obj/f1?.o
+  make -j2 half >/dev/null
+}
+
 after() {
+  at_work some_again
   make -j2 | wc -l # nothing is made again
   make -q
   ./program

@@ -37,8 +37,13 @@ before() {
   git rev-parse main topic
 }
 
-after() {
+clone() {
+  rm -rf copy
   git clone -q repo copy 2>&1
+}
+
+after() {
+  at_work clone
   git clone -q --no-hardlinks --bare repo bare.git
   git clone -q file://$PWD/repo packed
   cd repo

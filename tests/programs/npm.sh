@@ -55,10 +55,14 @@ before() {
   tree
 }
 
+from_lock_file_and_cache() {
+  rm -rf node_modules
+  npm ci >/dev/null
+}
+
 after() {
   cd app
-  rm -rf node_modules
-  npm ci >/dev/null # from the lock file and the cache
+  at_work from_lock_file_and_cache
   npm install ../packages/top-1.2.3.tgz >/dev/null
   echo 'require("top")("file").then((x) => console.log(x, require("middle")(5)));' >start.js
   npm run --silent start

@@ -46,6 +46,7 @@ totals() {
 
 after() {
   running || start
+  at_work sql postgres "UPDATE pgbench_accounts SET filler = filler WHERE aid <= 2000"
   bench --random-seed=11 postgres
   totals
   sql postgres "SELECT aid, abalance FROM pgbench_accounts ORDER BY aid" | sha256sum

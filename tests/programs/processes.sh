@@ -28,6 +28,7 @@ after() {
   # Processes are not restored.
   if [[ $(sandbox) == $(cat holder.sandbox) ]]; then holder; else start_holder; fi
   $python "$here/processes" end-holder
+  at_work
   $python "$here/processes"
 }
 

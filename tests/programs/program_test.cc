@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 #include "tests/cmd/stasis/cli_fixture.h"
@@ -22,16 +23,19 @@ namespace {
 
 constexpr auto kTimeout = std::chrono::seconds(900);
 constexpr int kCheckpointsWhileAtWork = 2;
+constexpr char kMeeting[] = "/meeting";  // where a script in the sandbox says that it is at work
 
 class ProgramTest : public CliTest, public testing::WithParamInterface<const char*> {
  protected:
-  // A step as a command, the scripts being in `folder`.
-  static Strings Step(const std::string& step, const std::string& folder) {
+  // A step as a command, the scripts being in `folder`, and the meeting in another if any.
+  static Strings Step(const std::string& step, const std::string& folder,
+                      const std::string& meeting = "") {
     const char* seconds = getenv("STASIS_PROGRAM_SECONDS");
     return {"env",
             "-i",
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             std::string("STASIS_PROGRAM_SECONDS=") + (seconds != nullptr ? seconds : "1"),
+            "STASIS_MEETING=" + meeting,
             "/bin/bash",
             folder + "/" + GetParam() + ".sh",
             step};
@@ -54,27 +58,33 @@ class ProgramTest : public CliTest, public testing::WithParamInterface<const cha
                       "--mount-proc", "/bin/bash", "-ec", script});
   }
 
-  Strings SandboxStep(Strings line, const std::string& step) {
+  static Strings SandboxStep(Strings line, const std::string& step,
+                             const std::string& meeting = "") {
     line.push_back("--");
-    const Strings command = Step(step, "/programs");
+    const Strings command = Step(step, "/programs", meeting);
     line.insert(line.end(), command.begin(), command.end());
     return line;
   }
-  pid_t StartInBox(const std::string& step) { return Start(SandboxStep({"exec", "box"}, step)); }
+  pid_t StartInBox(const std::string& step) {
+    return Start(SandboxStep({"exec", "box"}, step, kMeeting));
+  }
   Outcome Restored(const std::string& tag, const std::string& step) {
     return Stasis(SandboxStep({"restore", tag, "--bind", kBind, "--workdir", "/work"}, step),
                   kTimeout);
   }
 
-  // Checkpoints while `program` is at work; their tags.
+  // Checkpoints while `program` is at work; their tags. One is taken when its script says so, and
+  // more as long as it goes on.
   Strings CheckpointsDuring(pid_t program) {
+    while (!std::filesystem::exists(Path("meeting/at_work")) && IsRunning(program))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     Strings tags;
-    for (int i = 0; i < kCheckpointsWhileAtWork; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(300 + 900 * i));
-      if (!IsRunning(program)) break;
+    for (int i = 0; i < kCheckpointsWhileAtWork && IsRunning(program); ++i) {
       tags.push_back(fmt::format("snaps:during-{}", i));
       EXPECT_THAT(Stasis({"checkpoint", "box", tags.back()}, kTimeout), Succeeded());
+      WriteFile("meeting/taken", "");
     }
+    EXPECT_FALSE(tags.empty()) << "it ended before it was at work";
     return tags;
   }
 
@@ -83,10 +93,12 @@ class ProgramTest : public CliTest, public testing::WithParamInterface<const cha
 
 TEST_P(ProgramTest, DoesWhatItDoesOnTmpfs) {
   ASSERT_THAT(
-      Host({"/bin/bash", "-ec", "mkdir inputs tmpfs; cd inputs; " + HostStep("prepare")}, kTimeout),
+      Host({"/bin/bash", "-ec", "mkdir inputs tmpfs meeting; cd inputs; " + HostStep("prepare")},
+           kTimeout),
       Succeeded());
   const pid_t tmpfs = StartOnTmpfs();
-  StartBox("box", {"--import", "inputs:/work", "--bind", kBind, "--workdir", "/work"});
+  StartBox("box", {"--import", "inputs:/work", "--bind", kBind, "--bind",
+                   std::string("meeting:") + kMeeting, "--workdir", "/work"});
   const Outcome before = Wait(StartInBox("before"), kTimeout);
   ASSERT_THAT(before, Succeeded());
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:between"}, kTimeout), Succeeded());

@@ -26,7 +26,14 @@ before() {
   describe copy | diff expected - && echo same
 }
 
+copy_anew() {
+  rm -rf anew
+  quietly "${rsync[@]}" --sparse tree/ anew/
+}
+
 after() {
+  at_work copy_anew
+  rm -r anew
   # What changed goes over, by parts and in place.
   seq 50000 >copy/a/random
   rm -r copy/a/b copy/empty

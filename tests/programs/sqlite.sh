@@ -57,7 +57,17 @@ check() {
   sql "$1" "SELECT writer FROM log GROUP BY writer HAVING max(n) <> count(*) - 1;"
 }
 
+change_and_change_back() {
+  for mode in "${modes[@]}"; do
+    sql $mode.db "BEGIN IMMEDIATE;
+      UPDATE account SET balance = balance + 1;
+      UPDATE account SET balance = balance - 1;
+      COMMIT;"
+  done
+}
+
 after() {
+  at_work change_and_change_back
   for mode in "${modes[@]}"; do
     local writers=()
     for i in 1 2 3 4; do

@@ -7,7 +7,10 @@
 storm() { /usr/bin/python3 "$here/storm.py" "$@"; }
 
 before() { storm go-on 500; }
-after() { storm go-on $((seconds * 8000)); }
+after() {
+  at_work
+  storm go-on $((seconds * 8000))
+}
 
 # An image is one moment of every owner.
 recover() { storm check; }

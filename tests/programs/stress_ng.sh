@@ -21,6 +21,9 @@ class() {
 }
 
 before() { class filesystem; }
-after() { class io; }
+after() {
+  at_work
+  class io
+}
 
 "$@"

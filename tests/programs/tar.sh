@@ -29,7 +29,7 @@ before() {
 }
 
 after() {
-  "${create[@]}" -cf again.tar -C out .
+  at_work "${create[@]}" -cf again.tar -C out .
   tar --compare -f again.tar -C out --numeric-owner && echo compared
   extract again.tar again
   describe again | diff described - && echo same
