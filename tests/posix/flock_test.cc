@@ -3,6 +3,7 @@
 #include <sys/file.h>
 
 #include "tests/posix/posix_test.h"
+#include "tests/testing/record_lock.h"
 
 namespace stasis::posix {
 namespace {
@@ -99,8 +100,7 @@ TEST_P(FlockTest, EndsWithTheLastDescriptor) {
 TEST_P(FlockTest, KnowsNothingOfRecordLocks) {
   const int writer = Open("/f", O_RDWR);
   ASSERT_THAT(Try(a_, LOCK_EX), IsOk());
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
+  const struct flock lock = stasis::testing::RecordLock(F_WRLCK, 0, 0);
   EXPECT_THAT(sys.SetLock(writer, F_SETLK, lock), IsOk());
   EXPECT_THAT(sys.SetLock(writer, F_OFD_SETLK, lock), IsErrno(EAGAIN));
   EXPECT_THAT(Try(writer, LOCK_SH), IsErrno(EWOULDBLOCK));

@@ -11,9 +11,9 @@
 //   const auto child = sys.Fork();
 //   EXPECT_THAT(child->SetLock(fd, F_SETLK, lock), IsErrno(EAGAIN));
 //
-// Each verb is the system call of that name, with its errors. "/" is the root of the filesystem,
-// which belongs to root and has the mode 0755; it is where a new Posix starts, as root, with a
-// umask of 0.
+// Each verb is the system call of that name, with its errors; most are declared in posix_calls.inc.
+// "/" is the root of the filesystem, which belongs to root and has the mode 0755; it is where a new
+// Posix starts, as root, with a umask of 0.
 
 #ifndef STASIS_TESTS_POSIX_POSIX_H_
 #define STASIS_TESTS_POSIX_POSIX_H_
@@ -85,73 +85,8 @@ class Process {
 
 class Posix : public Process {
  public:
-  virtual Result<int> Open(const At& at, int flags, uint32_t mode = 0) = 0;
-  virtual Result<int> Dup(int fd) = 0;
-  // F_GETFL, without O_LARGEFILE; F_SETFL.
-  virtual Result<int> GetFlags(int fd) = 0;
-  virtual Result<void> SetFlags(int fd, int flags) = 0;
-
-  virtual Result<std::string> Read(int fd, size_t size) = 0;
-  virtual Result<std::string> PRead(int fd, int64_t offset, size_t size) = 0;
-  virtual Result<size_t> Write(int fd, std::string_view bytes) = 0;
-  virtual Result<size_t> PWrite(int fd, int64_t offset, std::string_view bytes) = 0;
-  virtual Result<int64_t> Seek(int fd, int64_t offset, int whence) = 0;
-  virtual Result<void> Fsync(int fd) = 0;
-  virtual Result<void> FTruncate(int fd, int64_t size) = 0;
-  virtual Result<void> Fallocate(int fd, int mode, int64_t offset, int64_t length) = 0;
-  virtual Result<int64_t> CopyFileRange(int from, int64_t from_offset, int to, int64_t to_offset,
-                                        size_t length) = 0;
-  // getdents64(2) with a buffer of that size. Nothing at the end.
-  virtual Result<std::vector<Dirent>> GetDents(int fd, size_t buffer_size = 32768) = 0;
-
-  virtual Result<void> Truncate(const At& at, int64_t size) = 0;
-  virtual Result<void> Mkdir(const At& at, uint32_t mode) = 0;
-  virtual Result<void> Mknod(const At& at, uint32_t mode, uint64_t rdev = 0) = 0;
-  virtual Result<void> Symlink(const std::string& target, const At& at) = 0;
-  virtual Result<std::string> ReadLink(const At& at) = 0;
-  // `flags`: AT_SYMLINK_FOLLOW. An open file without a name is `from` with an empty path.
-  virtual Result<void> Link(const At& from, const At& to, int flags = 0) = 0;
-  virtual Result<void> Unlink(const At& at) = 0;
-  virtual Result<void> Rmdir(const At& at) = 0;
-  virtual Result<void> Rename(const At& from, const At& to, uint32_t flags = 0) = 0;
-
-  // `flags` of these: AT_SYMLINK_NOFOLLOW, which for a path makes the call that starts with an l.
-  virtual Result<vfs::Stat> Stat(const At& at, int flags = 0) = 0;
-  virtual Result<void> Chmod(const At& at, uint32_t mode) = 0;
-  virtual Result<void> Chown(const At& at, uint32_t uid, uint32_t gid, int flags = 0) = 0;
-  // A time that is not given stays (UTIME_OMIT).
-  virtual Result<void> UTimens(const At& at, std::optional<SetTime> atime,
-                               std::optional<SetTime> mtime, int flags = 0) = 0;
-  virtual Result<void> SetXattr(const At& at, const std::string& name, std::string_view value,
-                                int xattr_flags = 0, int flags = 0) = 0;
-  virtual Result<std::string> GetXattr(const At& at, const std::string& name, int flags = 0) = 0;
-  virtual Result<std::vector<std::string>> ListXattr(const At& at, int flags = 0) = 0;
-  virtual Result<void> RemoveXattr(const At& at, const std::string& name, int flags = 0) = 0;
-  // With the effective identity (AT_EACCES).
-  virtual Result<void> Access(const At& at, int mode) = 0;
-  virtual Result<vfs::StatFs> StatFs(const At& at) = 0;
-
-  // Without IN_CLOEXEC or IN_NONBLOCK; reads never wait.
-  virtual Result<int> InotifyInit() = 0;
-  virtual Result<int> InotifyAddWatch(int fd, const std::string& path, uint32_t mask) = 0;
-  virtual Result<void> InotifyRmWatch(int fd, int wd) = 0;
-  // read(2) with a buffer of that size.
-  virtual Result<std::vector<InotifyEvent>> ReadEvents(int fd, size_t buffer_size = 65536) = 0;
-
-  // Another process, with the descriptors that there are now.
-  virtual std::unique_ptr<Process> Fork() = 0;
-
-  // Of the caller. A umask or an identity holds until the next one.
-  virtual Result<void> Chdir(const At& at) = 0;
-  virtual uint32_t Umask(uint32_t mask) = 0;
-  virtual void Become(const Identity& identity) = 0;
-
-  // Not of a program: another filesystem on a directory, with flags (of which only those about
-  // access times count); the mount at "/", read-only or not; time that passes, so that times of
-  // what is done before and after differ.
-  virtual Result<void> MountAnother(const std::string& directory, vfs::MountFlags flags = {}) = 0;
-  virtual Result<void> SetReadOnly(bool read_only) = 0;
-  virtual void Tick() = 0;
+#define STASIS_POSIX_CALL = 0
+#include "tests/posix/posix_calls.inc"
 
   Result<vfs::Stat> LStat(const At& at) { return Stat(at, AT_SYMLINK_NOFOLLOW); }
   Result<void> LChown(const At& at, uint32_t uid, uint32_t gid) {

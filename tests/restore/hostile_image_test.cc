@@ -18,6 +18,7 @@
 #include "restore/rows.h"
 #include "restore/types.h"
 #include "state/graph_reader.h"
+#include "tests/testing/record_lock.h"
 #include "tests/testing/test_vfs.h"
 #include "vfs/dentry.h"
 #include "vfs/inotify.h"
@@ -58,6 +59,7 @@ struct Access::Type<::stasis::testing::Intruder> {
 namespace stasis::restore {
 namespace {
 
+using stasis::testing::RecordLock;
 using stasis::testing::ScratchDir;
 using stasis::testing::TestVfs;
 using ::testing::AllOf;
@@ -88,12 +90,8 @@ class HostileImageTest : public ::testing::Test {
     t_.Mknod("/null", S_IFCHR | 0600, 0x103);
     t_.Hold("file", t_.Open("/small", O_RDWR));
     t_.Hold("inotify", MakeRef<vfs::Inotify>(RefPtr<vfs::VirtualFilesystem>(&t_.vfs())));
-    struct flock lock = {};
-    lock.l_type = F_WRLCK;
-    lock.l_len = 2;
-    EXPECT_TRUE(File().SetPosixLock({.id = 1, .pid = 2}, lock));
-    lock.l_start = 2;
-    EXPECT_TRUE(File().SetOpenFileLock(lock));
+    EXPECT_TRUE(File().SetPosixLock({.id = 1, .pid = 2}, RecordLock(F_WRLCK, 0, 2)));
+    EXPECT_TRUE(File().SetOpenFileLock(RecordLock(F_WRLCK, 2, 2)));
     EXPECT_TRUE(File().Flock(LOCK_EX));
     EXPECT_TRUE(Queue().AddWatch(t_.creds(), t_.At("/d"), IN_ALL_EVENTS));
     EXPECT_TRUE(Queue().AddWatch(t_.creds(), t_.At("/small"), IN_ATTRIB | IN_ONESHOT));
