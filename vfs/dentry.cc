@@ -48,13 +48,18 @@ Dentry::~Dentry() {
   const Name* name = name_.load(std::memory_order_relaxed);
   if (reinterpret_cast<const char*>(name) != inline_name_)
     std::free(const_cast<Name*>(name));  // NOLINT(cppcoreguidelines-no-malloc)
-  if (Dentry* parent = parent_.load(std::memory_order_relaxed); parent != nullptr) parent->Unref();
 }
 
+// Without waiting for readers: what a file takes up is free, and its watches end, when its last
+// user is gone. That goes for the parent too, which readers find only through this dentry. In a
+// loop: a chain of removed directories may be as long as memory allows.
 void Dentry::OnZeroRefs() {
-  // Without waiting for readers: what the file takes up is free when its last user is gone.
-  if (HasFlag(kCounted) && inode_) inode_->DropDentry();
-  rcu::Retire(this);
+  for (Dentry* dentry = this; dentry != nullptr;) {
+    if (dentry->HasFlag(kCounted) && dentry->inode_) dentry->inode_->DropDentry();
+    Dentry* parent = dentry->parent();
+    rcu::Retire(dentry);
+    dentry = parent != nullptr && parent->DropRef() ? parent : nullptr;
+  }
 }
 
 uint32_t Dentry::CountInInode() {

@@ -7,9 +7,9 @@
 // it, and keeps name, parent and inode after it was removed, for as long as somebody holds it.
 //
 // References: a connected dentry is held by its parent's Directory, and holds its parent and its
-// inode. The cycle ends when it is removed, or when the tree is taken down
-// (TreeFilesystem::Teardown). Whoever is in a read-copy-update section may use dentries that he
-// found without a reference.
+// inode; a removed one holds them for as long as it is held itself. The cycle ends when it is
+// removed, or when the tree is taken down (TreeFilesystem::Teardown). Whoever is in a
+// read-copy-update section may use dentries that he found without a reference.
 //
 // 128 bytes, two cache lines, with names of up to kInlineName bytes.
 
@@ -152,7 +152,7 @@ class Dentry final : public state::Object {
   // The hash table of directory_, which owns it: one load less for each step of a walk.
   std::atomic<ChildTableRef> children_ STATE(nosave){};
   // Saved only for a disconnected dentry; otherwise the parent's list of children tells.
-  std::atomic<Dentry*> parent_ STATE(manual){nullptr};    // holds a reference
+  std::atomic<Dentry*> parent_ STATE(manual){nullptr};    // holds a reference until OnZeroRefs
   RefPtr<Inode> inode_ STATE(wait);                       // immutable
   std::unique_ptr<Directory> directory_ STATE(manual);    // immutable; null unless a directory
   std::atomic<const Name*> name_ STATE(manual){nullptr};  // inline_name_, or malloc'ed

@@ -67,7 +67,7 @@ VirtualFilesystem& FileDescription::VfsOf(const VirtualDentry& at) {
 }
 
 void FileDescription::Report(uint32_t events) const {
-  at_.mount().filesystem().watches()->OnFile(at_.dentry(), events);
+  at_.mount().filesystem().watches()->OnOpenFile(at_.dentry(), events);
 }
 
 void FileDescription::SetStatusFlags(int flags) {
@@ -92,7 +92,7 @@ Result<void> FileDescription::SetAttributes(const Credentials& creds, const SetS
   MountWriter writer(at_.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   STASIS_RETURN_IF_ERROR(inode().SetAttributes(creds, set, VfsOf(at_).clock().Now()));
-  Report(EventsOf(set));
+  at_.mount().filesystem().watches()->OnFile(at_.dentry(), EventsOf(set));
   return {};
 }
 

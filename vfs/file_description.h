@@ -130,7 +130,7 @@ class FileDescription : public state::Object {
   // Writes at `*offset`, or at the end with O_APPEND; `*offset` gets where.
   Result<size_t> DoWrite(std::span<const std::byte> bytes, uint64_t* offset);
   void TouchAtime();
-  // Tells those that watch the file.
+  // Tells those that watch the file what it was used for.
   void Report(uint32_t events) const;
   Result<void> DoIterate(uint64_t position, absl::FunctionRef<bool(const DirectoryEntry&)> fn);
   // What `lock` asks for. Errors: EBADF, EINVAL, EOVERFLOW.

@@ -96,10 +96,13 @@ Result<void> Inode::CheckAccessLocked(const Credentials& creds, Access want) con
 }
 
 void Inode::DropDentry() {
-  if (dentries_.fetch_sub(1, std::memory_order_acq_rel) != 1 || nlink() != 0) return;
+  const bool last = dentries_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  if (nlink() != 0) return;
+  // As dentry_unlink_inode() of Linux: whichever of its names it is that nobody holds any more.
+  if (watched() && filesystem_) filesystem_->watches()->OnDeleted(*this);
+  if (!last) return;
   // Without a link it cannot get another dentry.
   dentries_.fetch_or(kReleased, std::memory_order_relaxed);
-  if (watched() && filesystem_) filesystem_->watches()->OnDeleted(*this);
   ReleaseUnlinked();
 }
 

@@ -231,6 +231,11 @@ class Inode : public state::Object {
   // Dentries of this file that somebody holds, for Dentry. AddDentry returns how many there were.
   uint32_t AddDentry() { return dentries_.fetch_add(1, std::memory_order_relaxed); }
   void DropDentry();
+  // Whether it has neither a link nor a dentry that somebody holds. Requires: no dentry comes or
+  // goes meanwhile.
+  bool is_unused() const {
+    return nlink() == 0 && (dentries_.load(std::memory_order_relaxed) & ~kReleased) == 0;
+  }
 
  protected:
   Inode() = default;

@@ -118,7 +118,7 @@ bool Inotify::Tell(int32_t wd, const WatchTable::Event& event) {
   if (it == watches_.end()) return false;
   const uint32_t wanted = it->second.mask | IN_UNMOUNT;
   if ((wanted & event.mask & (IN_ALL_EVENTS | IN_UNMOUNT)) == 0) return false;
-  if (event.unlinked && !event.name.empty() && (wanted & IN_EXCL_UNLINK) != 0) return false;
+  if (event.unlinked && (wanted & IN_EXCL_UNLINK) != 0) return false;
   uint32_t mask = event.mask;
   if ((mask & kSelf) != 0) mask &= ~static_cast<uint32_t>(IN_ISDIR);
   Queue({.wd = wd, .mask = mask, .cookie = event.cookie, .name = std::string(event.name)});
@@ -179,8 +179,29 @@ size_t Inotify::BytesQueued() const {
 absl::Status Inotify::AfterLoad(state::LoadContext& context) {
   if (!vfs_) return context.Invalid(*this, "vfs", "is missing");
   RefPtr<WatchTable> table(&vfs_->watches());
-  absl::MutexLock table_lock(&table->mu_);
-  absl::MutexLock lock(&mu_);
+  std::vector<int32_t> unused;
+  {
+    absl::MutexLock table_lock(&table->mu_);
+    absl::MutexLock lock(&mu_);
+    if (absl::Status status = CheckLoaded(context); !status.ok()) return status;
+    for (const auto& [wd, watch] : watches_) {
+      if (watch.inode->is_unused()) {
+        unused.push_back(wd);
+      } else {
+        table->Add(*watch.inode, {this, wd});
+      }
+    }
+  }
+  table_ = std::move(table);
+  // Who used the file was not saved, or was about to let go of it.
+  for (const int32_t wd : unused) {
+    Tell(wd, {.mask = IN_DELETE_SELF});
+    End(wd);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Inotify::CheckLoaded(state::LoadContext& context) {
   if (watches_.size() > limits_.max_user_watches)
     return context.Invalid(*this, "watches", "are more than its limit");
   if (last_wd_ < 0) return context.Invalid(*this, "last_wd", "is negative");
@@ -200,8 +221,6 @@ absl::Status Inotify::AfterLoad(state::LoadContext& context) {
     if (!seen.insert(watch.inode.get()).second)
       return context.Invalid(*this, "watches", "has two of one file");
   }
-  for (const auto& [wd, watch] : watches_) table->Add(*watch.inode, {this, wd});
-  table_ = std::move(table);
   return absl::OkStatus();
 }
 

@@ -105,7 +105,8 @@ class Inotify final : public state::Object {
   int32_t NextWd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes what fits. Errors: EAGAIN, EINVAL.
   Result<std::vector<InotifyEvent>> Take(size_t buffer_size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status AfterLoad(state::LoadContext& context);
+  absl::Status AfterLoad(state::LoadContext& context) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status CheckLoaded(state::LoadContext& context) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LoadFailed() { Leave(); }
 
   // Immutable after construction.

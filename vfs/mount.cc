@@ -3,6 +3,7 @@
 #include "vfs/mount.h"
 
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "state/base/rcu.h"
@@ -28,9 +29,17 @@ Mount::Mount(RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flag
       strict_atime_(flags.strict_atime),
       writers_(flags.read_only ? kReadOnlyBit : 0) {}
 
-Mount::~Mount() { Detach(); }
+Mount::~Mount() {
+  Detach();
+  std::ignore = root_.release();  // OnZeroRefs has dropped the reference
+}
 
-void Mount::OnZeroRefs() { rcu::Retire(this); }
+// As Dentry::OnZeroRefs. The parent stays until nobody reads: a chain of mounts may be long.
+void Mount::OnZeroRefs() {
+  if (Dentry* point = point_.exchange(nullptr); point != nullptr) point->Unref();
+  if (root_) root_->Unref();
+  rcu::Retire(this);
+}
 
 MountFlags Mount::flags() const {
   return {.read_only = read_only(),

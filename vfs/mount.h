@@ -86,7 +86,7 @@ class Mount final : public state::Object {
 
   // Immutable after construction.
   RefPtr<Filesystem> filesystem_;
-  RefPtr<Dentry> root_ STATE(wait);
+  RefPtr<Dentry> root_ STATE(wait);  // borrowed after OnZeroRefs
   uint64_t id_ = 0;
   bool no_exec_ = false;
   bool no_suid_ = false;

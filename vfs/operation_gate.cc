@@ -23,11 +23,13 @@ void OperationGate::Open() {
 void OperationGate::LeaveAndReenter() {
   do {
     rcu::Unlock();
+    waiting_.fetch_add(1, std::memory_order_acq_rel);
     {
       absl::MutexLock lock(&mu_);
       mu_.Await(absl::Condition(
           +[](std::atomic<bool>* closed) { return !closed->load(); }, &closed_));
     }
+    waiting_.fetch_sub(1, std::memory_order_acq_rel);
     rcu::Lock();
   } while (closed());
 }

@@ -16,6 +16,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
+#include <cstdint>
 
 #include "state/base/rcu.h"
 
@@ -34,6 +35,8 @@ class OperationGate {
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
   void Open() ABSL_LOCKS_EXCLUDED(mu_);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
+  // How many operations wait outside.
+  uint32_t waiting() const { return waiting_.load(std::memory_order_acquire); }
 
  private:
   friend class Operation;
@@ -42,6 +45,7 @@ class OperationGate {
   void LeaveAndReenter() ABSL_LOCKS_EXCLUDED(mu_);
 
   std::atomic<bool> closed_{false};
+  std::atomic<uint32_t> waiting_{0};
   absl::Mutex mu_;
 };
 

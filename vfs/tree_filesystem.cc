@@ -21,7 +21,7 @@ Result<RefPtr<FileDescription>> OpenFound(ResolvingPath& path, Dentry& dentry,
   STASIS_ASSIGN_OR_RETURN(const VirtualDentry at, VirtualDentry::Hold(path.mount(), dentry));
   STASIS_ASSIGN_OR_RETURN(auto file, dentry.inode().Open(at, options));
   if ((options.flags & O_PATH) == 0 && !options.unreported)
-    path.mount().filesystem().watches()->OnFile(dentry, IN_OPEN);
+    path.mount().filesystem().watches()->OnOpenFile(dentry, IN_OPEN);
   return file;
 }
 
@@ -322,6 +322,8 @@ Result<RefPtr<FileDescription>> TreeFilesystem::OpenTmpfile(ResolvingPath& path,
   NewFile file{.mode = S_IFREG | (options.mode & kPermissionBits),
                .linkable = (options.flags & O_EXCL) == 0};
   PrepareNew(path.creds(), parent, file);
+  // It may be removed meanwhile, and its new file holds it.
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry held, VirtualDentry::Hold(path.mount(), *dir));
   STASIS_ASSIGN_OR_RETURN(auto inode, parent.MakeTmpfile(file, path.clock().Now()));
   const std::string name = absl::StrCat("#", inode->ino());
   const RefPtr<Dentry> dentry = Dentry::MakeDisconnected(*dir, name, std::move(inode));

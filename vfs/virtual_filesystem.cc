@@ -18,6 +18,7 @@ VirtualFilesystem::VirtualFilesystem() : clock_(nullptr) {}
 VirtualFilesystem::~VirtualFilesystem() = default;
 
 void VirtualFilesystem::Teardown() {
+  watches_->Clear();
   std::vector<RefPtr<Filesystem>> doomed;
   {
     absl::MutexLock lock(&locks_.mount_mu);
@@ -29,7 +30,6 @@ void VirtualFilesystem::Teardown() {
     namespaces_.clear();
     doomed = std::move(filesystems_);
   }
-  watches_->Clear();
   for (const RefPtr<Filesystem>& filesystem : doomed) filesystem->Teardown();
   rcu::Barrier();
 }

@@ -31,11 +31,14 @@ class Waiter {
   // For the call: returns true when woken, which comes first, false when interrupted; uses that up.
   // Requires: outside the operation gate, without locks.
   bool Await() ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether a call is in Await.
+  bool waiting() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   bool Ended() const ABSL_SHARED_LOCKS_REQUIRED(mu_) { return woken_ || interrupted_; }
 
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;
   bool woken_ ABSL_GUARDED_BY(mu_) = false;
   bool interrupted_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -29,13 +29,13 @@ uint32_t EventsOf(const SetStat& set) {
 
 WatchTable::~WatchTable() = default;
 
-void WatchTable::ReportFile(const Dentry& dentry, uint32_t events) {
+void WatchTable::ReportFile(const Dentry& dentry, uint32_t events, bool unlinked) {
   if (events == 0) return;
   const Inode& inode = dentry.inode();
   const Dentry* parent = dentry.parent();
   const bool parent_watched = parent != nullptr && parent->inode().watched();
   if (!parent_watched && !inode.watched()) return;
-  Event event{.mask = WithType(inode, events), .unlinked = dentry.disconnected()};
+  Event event{.mask = WithType(inode, events), .unlinked = unlinked};
   absl::MutexLock lock(&mu_);
   if (parent_watched) {
     event.name = dentry.name();
@@ -43,6 +43,10 @@ void WatchTable::ReportFile(const Dentry& dentry, uint32_t events) {
     event.name = {};
   }
   Deliver(inode, event);
+}
+
+void WatchTable::ReportOpenFile(const Dentry& dentry, uint32_t events) {
+  ReportFile(dentry, events, dentry.disconnected());
 }
 
 void WatchTable::ReportInode(const Inode& inode, uint32_t events) {
@@ -60,7 +64,7 @@ void WatchTable::ReportEntry(const Inode& dir, std::string_view name, const Inod
 
 void WatchTable::OnClose(const Dentry& dentry, bool writable) {
   Operation operation(gate_);
-  ReportFile(dentry, writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+  ReportOpenFile(dentry, writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 }
 
 void WatchTable::OnDeleted(const Inode& inode) {

@@ -45,11 +45,16 @@ class WatchTable final : public RefCounted {
   // Whether there is any watch.
   bool active() const { return count_.load(std::memory_order_relaxed) != 0; }
 
-  // Something happened to an open or named file: its directory hears of it by name, it itself
-  // without.
+  // Something happened to a file: its directory hears of it by name, it itself without.
   void OnFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_) {
     if (active()) [[unlikely]]
-      ReportFile(dentry, events);
+      ReportFile(dentry, events, /*unlinked=*/false);
+  }
+  // The same for what a description of it was used for: of a name that is removed, watches with
+  // IN_EXCL_UNLINK do not hear.
+  void OnOpenFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_) {
+    if (active()) [[unlikely]]
+      ReportOpenFile(dentry, events);
   }
   // To a file, whatever its name.
   void OnInode(const Inode& inode, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_) {
@@ -65,7 +70,7 @@ class WatchTable final : public RefCounted {
 
   // A description of the file ends. May be outside of the gate, and then enters it.
   void OnClose(const Dentry& dentry, bool writable) ABSL_LOCKS_EXCLUDED(mu_);
-  // The file has neither links nor users any more; its watches end. As OnClose.
+  // The file has no link any more, and one of its names no user; its watches end. As OnClose.
   void OnDeleted(const Inode& inode) ABSL_LOCKS_EXCLUDED(mu_);
   // The filesystem is mounted nowhere any more; the watches of its files end.
   void OnUnmount(const Filesystem& filesystem) ABSL_LOCKS_EXCLUDED(mu_);
@@ -83,10 +88,11 @@ class WatchTable final : public RefCounted {
     uint32_t mask;
     uint32_t cookie;
     std::string_view name;  // empty: of the file itself
-    bool unlinked;          // what happened was to a file that has lost that name
+    bool unlinked;          // done with a description of a name that is removed
   };
 
-  void ReportFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReportFile(const Dentry& dentry, uint32_t events, bool unlinked) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReportOpenFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
   void ReportInode(const Inode& inode, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
   void ReportEntry(const Inode& dir, std::string_view name, const Inode& child, uint32_t events,
                    uint32_t cookie) ABSL_LOCKS_EXCLUDED(mu_);

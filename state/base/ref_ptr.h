@@ -40,8 +40,7 @@ class RefCounted {
   }
 
   void Unref() const {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      const_cast<RefCounted*>(this)->OnZeroRefs();
+    if (DropRef()) const_cast<RefCounted*>(this)->OnZeroRefs();
   }
 
   // True if the caller's reference is the only one. Orders everything that former holders did
@@ -51,6 +50,10 @@ class RefCounted {
   uint32_t RefsRacy() const { return refs_.load(std::memory_order_relaxed); }
 
  protected:
+  // Unref without OnZeroRefs(). Returns whether the reference was the last: then the rest is the
+  // caller's.
+  [[nodiscard]] bool DropRef() const { return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+
   virtual ~RefCounted() = default;
   virtual void OnZeroRefs() { delete this; }
 

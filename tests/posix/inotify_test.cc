@@ -236,6 +236,157 @@ TEST_P(InotifyTest, NothingOfUnlinkedFilesIfAskedFor) {
   EXPECT_EQ(Events(), "1:MODIFY:f 1:DELETE:f");
 }
 
+TEST_P(InotifyTest, OfUnlinkedFilesOnlyUsesAreKeptBack) {
+  const int fd = Open("/d/f", O_RDWR);
+  Watch("/d", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  Watch("/d/f", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  EXPECT_EQ(Events(), "2:ATTRIB 1:DELETE:f");
+  ASSERT_THAT(sys.Write(fd, "x"), IsOk());
+  ASSERT_THAT(sys.PRead(fd, 0, 1), IsOk());
+  ASSERT_THAT(sys.Fallocate(fd, 0, 0, 100), IsOk());
+  EXPECT_EQ(Events(), "");
+  ASSERT_THAT(sys.FTruncate(fd, 3), IsOk());
+  EXPECT_EQ(Events(), "1:MODIFY:f 2:MODIFY");
+  ASSERT_THAT(sys.Chmod(fd, 0600), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB:f 2:ATTRIB");
+  ASSERT_THAT(sys.UTimens(fd, SetTime{.value = 1}, SetTime{.value = 2}), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB:f 2:ATTRIB");
+  ASSERT_THAT(sys.SetXattr(fd, "trusted.x", "1"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB:f 2:ATTRIB");
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(), "2:DELETE_SELF 2:IGNORED");
+}
+
+TEST_P(InotifyTest, OtherNamesOfTheFileAreHeardOf) {
+  ASSERT_THAT(sys.Link("/d/f", "/d/g"), IsOk());
+  const int removed = Open("/d/f", O_RDWR);
+  Watch("/d", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  Watch("/d/g", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  EXPECT_EQ(Events(), "2:ATTRIB 1:DELETE:f");
+  ASSERT_THAT(sys.Write(removed, "x"), IsOk());
+  EXPECT_EQ(Events(), "");
+  const int named = Open("/d/g", O_WRONLY);
+  ASSERT_THAT(sys.Write(named, "x"), IsOk());
+  EXPECT_EQ(Events(), "1:OPEN:g 2:OPEN 1:MODIFY:g 2:MODIFY");
+  ASSERT_THAT(sys.Close(named), IsOk());
+  ASSERT_THAT(sys.Close(removed), IsOk());
+  EXPECT_EQ(Events(), "1:CLOSE_WRITE:g 2:CLOSE_WRITE");
+}
+
+TEST_P(InotifyTest, ReplacedFilesAreUnlinkedToo) {
+  Put("/d/g");
+  const int fd = Open("/d/g", O_RDWR);
+  Watch("/d/g", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  ASSERT_THAT(sys.Rename("/d/f", "/d/g"), IsOk());
+  ASSERT_THAT(sys.Write(fd, "x"), IsOk());
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB 1:DELETE_SELF 1:IGNORED");
+}
+
+TEST_P(InotifyTest, UsesOfARemovedDirectoryAreKeptBack) {
+  MakeDir("/d/sub");
+  Watch("/d");
+  Watch("/d/sub", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  const int fd = Open("/d/sub", O_RDONLY | O_DIRECTORY);
+  EXPECT_EQ(Events(), "1:OPEN|ISDIR:sub 2:OPEN|ISDIR");
+  ASSERT_THAT(sys.Rmdir("/d/sub"), IsOk());
+  EXPECT_EQ(Events(), "1:DELETE|ISDIR:sub");
+  ASSERT_THAT(sys.Chmod(fd, 0700), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB|ISDIR:sub 2:ATTRIB|ISDIR");
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(), "1:CLOSE_NOWRITE|ISDIR:sub 2:DELETE_SELF 2:IGNORED");
+}
+
+TEST_P(InotifyTest, LastNameGoesWhileTheFileIsOpenUnderAnother) {
+  ASSERT_THAT(sys.Link("/d/f", "/d/g"), IsOk());
+  const int fd = Open("/d/f", O_RDWR);
+  Watch("/d/f");
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB");
+  ASSERT_THAT(sys.Unlink("/d/g"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB 1:DELETE_SELF 1:IGNORED") << "nobody holds the last name";
+  ASSERT_THAT(sys.Write(fd, "x"), IsOk());
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(), "");
+}
+
+TEST_P(InotifyTest, LastNameIsReplacedWhileTheFileIsOpenUnderAnother) {
+  ASSERT_THAT(sys.Link("/d/f", "/d/g"), IsOk());
+  Put("/d/new");
+  const int fd = Open("/d/f", O_RDWR);
+  Watch("/d/f");
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  ASSERT_THAT(sys.Rename("/d/new", "/d/g"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB 1:DELETE_SELF 1:IGNORED");
+  ASSERT_THAT(sys.Close(fd), IsOk());
+}
+
+TEST_P(InotifyTest, LastNameThatGoesIsTheOpenOne) {
+  ASSERT_THAT(sys.Link("/d/f", "/d/g"), IsOk());
+  const int fd = Open("/d/f", O_RDWR);
+  Watch("/d/f");
+  ASSERT_THAT(sys.Unlink("/d/g"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB");
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB");
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(), "1:CLOSE_WRITE 1:DELETE_SELF 1:IGNORED");
+}
+
+TEST_P(InotifyTest, FirstCloseOfTwoNamesIsTheEnd) {
+  ASSERT_THAT(sys.Link("/d/f", "/d/g"), IsOk());
+  const int f = Open("/d/f", O_RDWR);
+  const int g = Open("/d/g", O_RDWR);
+  Watch("/d/f");
+  ASSERT_THAT(sys.Unlink("/d/g"), IsOk());
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB");
+  ASSERT_THAT(sys.Close(f), IsOk());
+  EXPECT_EQ(Events(), "1:CLOSE_WRITE 1:DELETE_SELF 1:IGNORED");
+  ASSERT_THAT(sys.Close(g), IsOk());
+  EXPECT_EQ(Events(), "");
+}
+
+TEST_P(InotifyTest, FileHeldByAPathOnly) {
+  const int fd = Open("/d/f", O_PATH);
+  Watch("/d/f");
+  ASSERT_THAT(sys.Unlink("/d/f"), IsOk());
+  EXPECT_EQ(Events(), "1:ATTRIB");
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(), "1:DELETE_SELF 1:IGNORED");
+}
+
+TEST_P(InotifyTest, DirectoryGoesAfterItsFile) {
+  MakeDir("/d/sub");
+  Put("/d/sub/f");
+  Watch("/d");
+  Watch("/d/sub");
+  ASSERT_THAT(sys.Unlink("/d/sub/f"), IsOk());
+  ASSERT_THAT(sys.Rmdir("/d/sub"), IsOk());
+  EXPECT_EQ(Events(), "2:DELETE:f 2:DELETE_SELF 2:IGNORED 1:DELETE|ISDIR:sub");
+}
+
+TEST_P(InotifyTest, DirectoriesStayForTheirFile) {
+  MakeDir("/d/sub");
+  MakeDir("/d/sub/sub");
+  Put("/d/sub/sub/f");
+  const int fd = Open("/d/sub/sub/f", O_RDWR);
+  Watch("/d");
+  Watch("/d/sub");
+  Watch("/d/sub/sub");
+  Watch("/d/sub/sub/f");
+  ASSERT_THAT(sys.Unlink("/d/sub/sub/f"), IsOk());
+  ASSERT_THAT(sys.Rmdir("/d/sub/sub"), IsOk());
+  ASSERT_THAT(sys.Rmdir("/d/sub"), IsOk());
+  EXPECT_EQ(Events(), "4:ATTRIB 3:DELETE:f 2:DELETE|ISDIR:sub 1:DELETE|ISDIR:sub");
+  ASSERT_THAT(sys.Close(fd), IsOk());
+  EXPECT_EQ(Events(),
+            "3:CLOSE_WRITE:f 4:CLOSE_WRITE 4:DELETE_SELF 4:IGNORED "
+            "3:DELETE_SELF 3:IGNORED 2:DELETE_SELF 2:IGNORED");
+}
+
 TEST_P(InotifyTest, DirectoryGoes) {
   MakeDir("/d/sub");
   Watch("/d");
@@ -427,6 +578,16 @@ TEST_P(InotifyTest, NamelessFileThatGetsAName) {
   Watch("/d");
   ASSERT_THAT(sys.Link(fd, "/d/named"), IsOk());
   EXPECT_EQ(Events(), "1:CREATE:named");
+}
+
+TEST_P(InotifyTest, NamelessFileIsUnlinked) {
+  Watch("/d", IN_ALL_EVENTS | IN_EXCL_UNLINK);
+  const int fd = Open("/d", O_RDWR | O_TMPFILE);
+  ASSERT_THAT(sys.Write(fd, "x"), IsOk());
+  ASSERT_THAT(sys.Link(fd, "/d/named"), IsOk());
+  EXPECT_EQ(Events(), "1:CREATE:named");
+  ASSERT_THAT(sys.Write(fd, "x"), IsOk());
+  EXPECT_EQ(Events(), "");
 }
 
 STASIS_POSIX_SUITE(InotifyTest);

@@ -8,6 +8,7 @@
 #include <sys/inotify.h>
 
 #include "tests/testing/errno_matchers.h"
+#include "tests/testing/record_lock.h"
 #include "tests/testing/scratch_dir.h"
 #include "tests/testing/test_vfs.h"
 #include "vfs/inotify.h"
@@ -17,6 +18,7 @@ namespace {
 
 using stasis::testing::IsErrno;
 using stasis::testing::IsOk;
+using stasis::testing::RecordLock;
 using stasis::testing::TestVfs;
 using ::testing::ElementsAre;
 using vfs::FileDescription;
@@ -27,14 +29,6 @@ using vfs::LockOwner;
 constexpr LockOwner kAlice{.id = uint64_t{7} << 40, .pid = 101};
 constexpr LockOwner kBob{.id = 2, .pid = 102};
 constexpr size_t kPlenty = 1 << 20;
-
-struct flock Range(short type, off_t start, off_t length) {
-  struct flock lock = {};
-  lock.l_type = type;
-  lock.l_start = start;
-  lock.l_len = length;
-  return lock;
-}
 
 class LocksAndWatchesTest : public ::testing::Test {
  protected:
@@ -61,45 +55,45 @@ class LocksAndWatchesTest : public ::testing::Test {
 
 TEST_F(LocksAndWatchesTest, PosixLocksBelongToTheirOwnersStill) {
   OpenAs("file");
-  ASSERT_THAT(File("file")->SetPosixLock(kAlice, Range(F_WRLCK, 0, 5)), IsOk());
-  ASSERT_THAT(File("file")->SetPosixLock(kAlice, Range(F_RDLCK, 3, 5)), IsOk());
-  ASSERT_THAT(File("file")->SetPosixLock(kBob, Range(F_RDLCK, 6, 0)), IsOk());
+  ASSERT_THAT(File("file")->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 5)), IsOk());
+  ASSERT_THAT(File("file")->SetPosixLock(kAlice, RecordLock(F_RDLCK, 3, 5)), IsOk());
+  ASSERT_THAT(File("file")->SetPosixLock(kBob, RecordLock(F_RDLCK, 6, 0)), IsOk());
   t_.SaveAndRestore();
   const auto file = File("file");
-  const auto found = file->GetPosixLock(kBob, Range(F_WRLCK, 0, 0));
+  const auto found = file->GetPosixLock(kBob, RecordLock(F_WRLCK, 0, 0));
   ASSERT_THAT(found, IsOk());
   EXPECT_EQ(found->l_pid, kAlice.pid);
   EXPECT_EQ(found->l_type, F_WRLCK);
   EXPECT_EQ(found->l_len, 3);
-  EXPECT_THAT(file->SetPosixLock(kBob, Range(F_RDLCK, 2, 1)), IsErrno(EAGAIN));
-  EXPECT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 7, 1)), IsErrno(EAGAIN));
+  EXPECT_THAT(file->SetPosixLock(kBob, RecordLock(F_RDLCK, 2, 1)), IsErrno(EAGAIN));
+  EXPECT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 7, 1)), IsErrno(EAGAIN));
   file->Flush(kAlice);
-  EXPECT_THAT(file->SetPosixLock(kBob, Range(F_WRLCK, 0, 0)), IsOk());
+  EXPECT_THAT(file->SetPosixLock(kBob, RecordLock(F_WRLCK, 0, 0)), IsOk());
 }
 
 TEST_F(LocksAndWatchesTest, LocksOfDescriptionsGoWithThem) {
   OpenAs("holder");
   OpenAs("other");
-  ASSERT_THAT(File("holder")->SetOpenFileLock(Range(F_WRLCK, 2, 3)), IsOk());
-  ASSERT_THAT(File("holder")->SetOpenFileLock(Range(F_RDLCK, 9, 1)), IsOk());
+  ASSERT_THAT(File("holder")->SetOpenFileLock(RecordLock(F_WRLCK, 2, 3)), IsOk());
+  ASSERT_THAT(File("holder")->SetOpenFileLock(RecordLock(F_RDLCK, 9, 1)), IsOk());
   ASSERT_THAT(File("holder")->Flock(LOCK_EX), IsOk());
   t_.SaveAndRestore();
   EXPECT_THAT(File("other")->Flock(LOCK_SH), IsErrno(EAGAIN));
-  EXPECT_THAT(File("other")->SetOpenFileLock(Range(F_RDLCK, 4, 1)), IsErrno(EAGAIN));
-  EXPECT_THAT(File("other")->SetOpenFileLock(Range(F_WRLCK, 9, 1)), IsErrno(EAGAIN));
+  EXPECT_THAT(File("other")->SetOpenFileLock(RecordLock(F_RDLCK, 4, 1)), IsErrno(EAGAIN));
+  EXPECT_THAT(File("other")->SetOpenFileLock(RecordLock(F_WRLCK, 9, 1)), IsErrno(EAGAIN));
   EXPECT_THAT(File("holder")->Flock(LOCK_EX), IsOk());
   t_.SaveAndRestore();
   t_.Release("holder");
   EXPECT_THAT(File("other")->Flock(LOCK_EX), IsOk());
-  EXPECT_THAT(File("other")->SetOpenFileLock(Range(F_WRLCK, 0, 0)), IsOk());
+  EXPECT_THAT(File("other")->SetOpenFileLock(RecordLock(F_WRLCK, 0, 0)), IsOk());
 }
 
 TEST_F(LocksAndWatchesTest, LocksOfAnUnlinkedFile) {
   OpenAs("file");
-  ASSERT_THAT(File("file")->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(File("file")->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   t_.Unlink("/f");
   t_.SaveAndRestore();
-  EXPECT_THAT(File("file")->SetPosixLock(kBob, Range(F_RDLCK, 0, 0)), IsErrno(EAGAIN));
+  EXPECT_THAT(File("file")->SetPosixLock(kBob, RecordLock(F_RDLCK, 0, 0)), IsErrno(EAGAIN));
 }
 
 // Its locks are not in the image, and the file can be restored all the same.
@@ -107,9 +101,9 @@ TEST_F(LocksAndWatchesTest, LocksOfADescriptionThatIsNotSaved) {
   {
     const auto file = t_.Open("/f", O_RDWR);
     ASSERT_THAT(file->Flock(LOCK_EX), IsOk());
-    ASSERT_THAT(file->SetOpenFileLock(Range(F_WRLCK, 0, 0)), IsOk());
+    ASSERT_THAT(file->SetOpenFileLock(RecordLock(F_WRLCK, 0, 0)), IsOk());
     const auto gone = t_.Open("/gone", O_RDWR | O_CREAT);
-    ASSERT_THAT(gone->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+    ASSERT_THAT(gone->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
     t_.Unlink("/gone");
     OpenAs("other");
     EXPECT_TRUE(restore::Checkpoint(t_.RequestTo(scratch_ / "snaps", "v1")).ok());
@@ -117,7 +111,7 @@ TEST_F(LocksAndWatchesTest, LocksOfADescriptionThatIsNotSaved) {
   TestVfs back(*restore::Restore(TestVfs::RequestFrom(scratch_ / "snaps", "v1")));
   const auto other = back.Held<FileDescription>("other");
   EXPECT_THAT(other->Flock(LOCK_EX), IsOk());
-  EXPECT_THAT(other->SetOpenFileLock(Range(F_WRLCK, 0, 0)), IsOk());
+  EXPECT_THAT(other->SetOpenFileLock(RecordLock(F_WRLCK, 0, 0)), IsOk());
 }
 
 TEST_F(LocksAndWatchesTest, EventsAreReadAfterwards) {
@@ -168,6 +162,40 @@ TEST_F(LocksAndWatchesTest, WatchOfAnUnlinkedFileEndsWithIt) {
   t_.Release("file");
   EXPECT_THAT(*Queue()->Read(kPlenty), ElementsAre(InotifyEvent{wd, IN_DELETE_SELF, 0, ""},
                                                    InotifyEvent{wd, IN_IGNORED, 0, ""}));
+}
+
+// Who has it open is not in the image.
+TEST_F(LocksAndWatchesTest, WatchesOfFilesThatNobodySavedUsesEnd) {
+  MakeQueue();
+  t_.Mkdir("/d/sub");
+  const auto file = t_.Open("/f", O_RDWR);
+  const auto dir = t_.Open("/d/sub", O_RDONLY | O_DIRECTORY);
+  const int told = Watch("/f", IN_DELETE_SELF);
+  const int once = Watch("/d/sub", IN_DELETE_SELF | IN_ONESHOT);
+  OpenAs("saved", "/f");
+  const int stays = Watch("/d", IN_DELETE_SELF);
+  t_.Unlink("/f");
+  t_.Rmdir("/d/sub");
+  EXPECT_TRUE(restore::Checkpoint(t_.RequestTo(scratch_ / "snaps", "held")).ok());
+  t_.Release("saved");
+  EXPECT_TRUE(restore::Checkpoint(t_.RequestTo(scratch_ / "snaps", "let_go")).ok());
+  EXPECT_THAT(Queue()->Read(kPlenty), IsErrno(EAGAIN));
+  {
+    TestVfs held(*restore::Restore(TestVfs::RequestFrom(scratch_ / "snaps", "held")));
+    EXPECT_THAT(*held.Held<Inotify>("inotify")->Read(kPlenty),
+                ElementsAre(InotifyEvent{once, IN_DELETE_SELF, 0, ""},
+                            InotifyEvent{once, IN_IGNORED, 0, ""}));
+    EXPECT_THAT(held.Held<Inotify>("inotify")->RemoveWatch(told), IsOk());
+  }
+  TestVfs back(*restore::Restore(TestVfs::RequestFrom(scratch_ / "snaps", "let_go")));
+  const auto queue = back.Held<Inotify>("inotify");
+  EXPECT_THAT(*queue->Read(kPlenty), ElementsAre(InotifyEvent{told, IN_DELETE_SELF, 0, ""},
+                                                 InotifyEvent{told, IN_IGNORED, 0, ""},
+                                                 InotifyEvent{once, IN_DELETE_SELF, 0, ""},
+                                                 InotifyEvent{once, IN_IGNORED, 0, ""}));
+  EXPECT_THAT(queue->RemoveWatch(told), IsErrno(EINVAL));
+  EXPECT_THAT(queue->RemoveWatch(stays), IsOk());
+  EXPECT_FALSE(back.vfs().watches().active());
 }
 
 TEST_F(LocksAndWatchesTest, LimitsStay) {

@@ -2,9 +2,13 @@
 //
 // Directories: many entries, names of any bytes, and the order that readdir goes by.
 
+#include <pthread.h>
+
 #include <chrono>
 #include <map>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "tests/testing/memfs_tree.h"
 #include "vfs/dentry.h"
@@ -48,6 +52,38 @@ class DirectoryTest : public MemfsTest {
     return names;
   }
 };
+
+// Each is held by the next; letting go of the last must not take a stack as deep.
+TEST_F(DirectoryTest, LongChainOfRemovedDirectoriesEndsAtOnce) {
+  constexpr int kDepth = 10'000;
+  const uint64_t inodes = fs->inodes_used();
+  std::vector<VirtualDentry> parents;
+  cwd = *Lookup("/d");
+  for (int i = 0; i < kDepth; ++i) {
+    ASSERT_THAT(Mkdir("x"), IsOk());
+    VirtualDentry child = *Lookup("x");
+    parents.push_back(std::exchange(cwd, std::move(child)));
+  }
+  VirtualDentry last = cwd;
+  for (; !parents.empty(); parents.pop_back()) {
+    cwd = parents.back();
+    ASSERT_THAT(Rmdir("x"), IsOk());
+  }
+  cwd = root;
+  EXPECT_EQ(fs->inodes_used(), inodes + kDepth);
+  const auto let_go = [](void* held) -> void* {
+    *static_cast<VirtualDentry*>(held) = {};
+    return nullptr;
+  };
+  pthread_attr_t small;
+  pthread_attr_init(&small);
+  ASSERT_EQ(pthread_attr_setstacksize(&small, 256 << 10), 0);
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, &small, let_go, &last), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&small);
+  EXPECT_EQ(fs->inodes_used(), inodes);
+}
 
 TEST_F(DirectoryTest, DentryTakesTwoCacheLines) { EXPECT_EQ(sizeof(Dentry), 128u); }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tests/testing/memfs_tree.h"
+#include "tests/testing/record_lock.h"
 #include "vfs/waiter.h"
 
 namespace stasis::vfs {
@@ -23,18 +24,11 @@ namespace {
 using stasis::testing::IsErrno;
 using stasis::testing::IsOk;
 using stasis::testing::MemfsTest;
+using stasis::testing::RecordLock;
 
 constexpr LockOwner kAlice{.id = 1, .pid = 101};
 constexpr LockOwner kBob{.id = 2, .pid = 102};
 constexpr LockOwner kCarol{.id = 3, .pid = 103};
-
-struct flock Range(short type, off_t start, off_t length) {
-  struct flock lock = {};
-  lock.l_type = type;
-  lock.l_start = start;
-  lock.l_len = length;
-  return lock;
-}
 
 class FileLocksTest : public MemfsTest {
  protected:
@@ -60,31 +54,34 @@ bool IsDone(const std::future<Result<void>>& pending) {
 
 TEST_F(FileLocksTest, PosixWaiterGoesOnWhenTheRangeIsFree) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 10)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 10)), IsOk());
   Waiter waiter;
-  auto bob = Start(*file, [&] { return file->SetPosixLock(kBob, Range(F_WRLCK, 5, 1), &waiter); });
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_UNLCK, 0, 5)), IsOk());
+  auto bob =
+      Start(*file, [&] { return file->SetPosixLock(kBob, RecordLock(F_WRLCK, 5, 1), &waiter); });
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 0, 5)), IsOk());
   EXPECT_FALSE(IsDone(bob)) << "the part that is free now is not the one that is waited for";
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_UNLCK, 5, 5)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 5, 5)), IsOk());
   EXPECT_THAT(bob.get(), IsOk());
-  EXPECT_EQ(file->GetPosixLock(kAlice, Range(F_RDLCK, 0, 0))->l_pid, kBob.pid);
+  EXPECT_EQ(file->GetPosixLock(kAlice, RecordLock(F_RDLCK, 0, 0))->l_pid, kBob.pid);
 }
 
 TEST_F(FileLocksTest, WaiterGoesOnWhenTheLockIsDowngraded) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   Waiter waiter;
-  auto bob = Start(*file, [&] { return file->SetPosixLock(kBob, Range(F_RDLCK, 0, 0), &waiter); });
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_RDLCK, 0, 0)), IsOk());
+  auto bob =
+      Start(*file, [&] { return file->SetPosixLock(kBob, RecordLock(F_RDLCK, 0, 0), &waiter); });
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_RDLCK, 0, 0)), IsOk());
   EXPECT_THAT(bob.get(), IsOk());
 }
 
 TEST_F(FileLocksTest, FlushOfTheOwnerLetsWaitersGoOn) {
   const auto file = OpenIt();
   const auto other = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   Waiter waiter;
-  auto bob = Start(*file, [&] { return file->SetPosixLock(kBob, Range(F_WRLCK, 0, 0), &waiter); });
+  auto bob =
+      Start(*file, [&] { return file->SetPosixLock(kBob, RecordLock(F_WRLCK, 0, 0), &waiter); });
   other->Flush(kCarol);
   EXPECT_FALSE(IsDone(bob));
   other->Flush(kAlice);
@@ -94,10 +91,11 @@ TEST_F(FileLocksTest, FlushOfTheOwnerLetsWaitersGoOn) {
 TEST_F(FileLocksTest, EndOfTheDescriptionLetsWaitersGoOn) {
   auto holder = OpenIt();
   const auto file = OpenIt();
-  ASSERT_THAT(holder->SetOpenFileLock(Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(holder->SetOpenFileLock(RecordLock(F_WRLCK, 0, 0)), IsOk());
   ASSERT_THAT(holder->Flock(LOCK_EX), IsOk());
   Waiter ofd_waiter, flock_waiter;
-  auto ofd = Start(*file, [&] { return file->SetOpenFileLock(Range(F_RDLCK, 3, 1), &ofd_waiter); });
+  auto ofd =
+      Start(*file, [&] { return file->SetOpenFileLock(RecordLock(F_RDLCK, 3, 1), &ofd_waiter); });
   auto flock = Start(*file, [&] { return file->Flock(LOCK_SH, &flock_waiter); });
   holder.reset();
   EXPECT_THAT(ofd.get(), IsOk());
@@ -120,7 +118,7 @@ TEST_F(FileLocksTest, FlockConversionThatWaitsHasGivenItsLockAway) {
 
 TEST_F(FileLocksTest, WaitersGoOnInTheOrderOfTheirComing) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   constexpr int kWaiters = 8;
   std::vector<Waiter> waiters(kWaiters);
   std::vector<std::future<Result<void>>> pending;
@@ -129,41 +127,43 @@ TEST_F(FileLocksTest, WaitersGoOnInTheOrderOfTheirComing) {
     pending.push_back(Start(*file, [&, i]() -> Result<void> {
       const LockOwner owner{.id = 100u + static_cast<unsigned>(i), .pid = 0};
       STASIS_RETURN_IF_ERROR(
-          file->SetPosixLock(owner, Range(F_WRLCK, 0, 0), &waiters[static_cast<size_t>(i)]));
+          file->SetPosixLock(owner, RecordLock(F_WRLCK, 0, 0), &waiters[static_cast<size_t>(i)]));
       order.push_back(i);
-      return file->SetPosixLock(owner, Range(F_UNLCK, 0, 0));
+      return file->SetPosixLock(owner, RecordLock(F_UNLCK, 0, 0));
     }));
   }
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_UNLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 0, 0)), IsOk());
   for (auto& done : pending) EXPECT_THAT(done.get(), IsOk());
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
 }
 
 TEST_F(FileLocksTest, ReadersThatWaitGoOnTogether) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   Waiter bobs, carols;
-  auto bob = Start(*file, [&] { return file->SetPosixLock(kBob, Range(F_RDLCK, 0, 0), &bobs); });
+  auto bob =
+      Start(*file, [&] { return file->SetPosixLock(kBob, RecordLock(F_RDLCK, 0, 0), &bobs); });
   auto carol =
-      Start(*file, [&] { return file->SetPosixLock(kCarol, Range(F_RDLCK, 0, 0), &carols); });
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_UNLCK, 0, 0)), IsOk());
+      Start(*file, [&] { return file->SetPosixLock(kCarol, RecordLock(F_RDLCK, 0, 0), &carols); });
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 0, 0)), IsOk());
   EXPECT_THAT(bob.get(), IsOk());
   EXPECT_THAT(carol.get(), IsOk());
 }
 
 TEST_F(FileLocksTest, InterruptionEndsAWaitAndNothingElse) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   Waiter bobs, carols;
-  auto bob = Start(*file, [&] { return file->SetPosixLock(kBob, Range(F_WRLCK, 0, 0), &bobs); });
+  auto bob =
+      Start(*file, [&] { return file->SetPosixLock(kBob, RecordLock(F_WRLCK, 0, 0), &bobs); });
   auto carol =
-      Start(*file, [&] { return file->SetPosixLock(kCarol, Range(F_WRLCK, 0, 0), &carols); });
+      Start(*file, [&] { return file->SetPosixLock(kCarol, RecordLock(F_WRLCK, 0, 0), &carols); });
   bobs.Interrupt();
   EXPECT_THAT(bob.get(), IsErrno(EINTR));
   EXPECT_FALSE(IsDone(carol));
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_UNLCK, 0, 0)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 0, 0)), IsOk());
   EXPECT_THAT(carol.get(), IsOk());
-  EXPECT_EQ(file->GetPosixLock(kAlice, Range(F_RDLCK, 0, 0))->l_pid, kCarol.pid);
+  EXPECT_EQ(file->GetPosixLock(kAlice, RecordLock(F_RDLCK, 0, 0))->l_pid, kCarol.pid);
 }
 
 TEST_F(FileLocksTest, InterruptedBeforeItWaitsEndsTheNextWait) {
@@ -179,26 +179,28 @@ TEST_F(FileLocksTest, InterruptedBeforeItWaitsEndsTheNextWait) {
 
 TEST_F(FileLocksTest, PosixOwnersThatWouldWaitForEachOtherAreToldSo) {
   const auto f = OpenIt("/f"), g = OpenIt("/g");
-  ASSERT_THAT(f->SetPosixLock(kAlice, Range(F_WRLCK, 0, 1)), IsOk());
-  ASSERT_THAT(g->SetPosixLock(kBob, Range(F_WRLCK, 0, 1)), IsOk());
+  ASSERT_THAT(f->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 1)), IsOk());
+  ASSERT_THAT(g->SetPosixLock(kBob, RecordLock(F_WRLCK, 0, 1)), IsOk());
   Waiter alices, bobs;
-  auto alice = Start(*g, [&] { return g->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0), &alices); });
-  EXPECT_THAT(f->SetPosixLock(kBob, Range(F_RDLCK, 0, 0), &bobs), IsErrno(EDEADLK));
-  EXPECT_THAT(f->SetPosixLock(kBob, Range(F_RDLCK, 0, 0)), IsErrno(EAGAIN));
-  ASSERT_THAT(g->SetPosixLock(kBob, Range(F_UNLCK, 0, 0)), IsOk());
+  auto alice =
+      Start(*g, [&] { return g->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0), &alices); });
+  EXPECT_THAT(f->SetPosixLock(kBob, RecordLock(F_RDLCK, 0, 0), &bobs), IsErrno(EDEADLK));
+  EXPECT_THAT(f->SetPosixLock(kBob, RecordLock(F_RDLCK, 0, 0)), IsErrno(EAGAIN));
+  ASSERT_THAT(g->SetPosixLock(kBob, RecordLock(F_UNLCK, 0, 0)), IsOk());
   EXPECT_THAT(alice.get(), IsOk());
 }
 
 TEST_F(FileLocksTest, CirclesOfThreeOwnersAreFound) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 1, 1)), IsOk());
-  ASSERT_THAT(file->SetPosixLock(kBob, Range(F_WRLCK, 2, 1)), IsOk());
-  ASSERT_THAT(file->SetPosixLock(kCarol, Range(F_WRLCK, 3, 1)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 1, 1)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kBob, RecordLock(F_WRLCK, 2, 1)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kCarol, RecordLock(F_WRLCK, 3, 1)), IsOk());
   Waiter alices, bobs, carols;
   auto alice =
-      Start(*file, [&] { return file->SetPosixLock(kAlice, Range(F_WRLCK, 2, 1), &alices); });
-  auto bob = Start(*file, [&] { return file->SetPosixLock(kBob, Range(F_WRLCK, 3, 1), &bobs); });
-  EXPECT_THAT(file->SetPosixLock(kCarol, Range(F_WRLCK, 1, 1), &carols), IsErrno(EDEADLK));
+      Start(*file, [&] { return file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 2, 1), &alices); });
+  auto bob =
+      Start(*file, [&] { return file->SetPosixLock(kBob, RecordLock(F_WRLCK, 3, 1), &bobs); });
+  EXPECT_THAT(file->SetPosixLock(kCarol, RecordLock(F_WRLCK, 1, 1), &carols), IsErrno(EDEADLK));
   file->Flush(kCarol);
   EXPECT_THAT(bob.get(), IsOk());
   file->Flush(kBob);
@@ -208,13 +210,13 @@ TEST_F(FileLocksTest, CirclesOfThreeOwnersAreFound) {
 // Made a circle only by a lock that is taken while another waits.
 TEST_F(FileLocksTest, WaiterWhoseTurnComesLooksForCirclesAgain) {
   const auto file = OpenIt();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 1, 1)), IsOk());
-  ASSERT_THAT(file->SetPosixLock(kCarol, Range(F_RDLCK, 2, 1)), IsOk());
-  ASSERT_THAT(file->SetPosixLock(kBob, Range(F_RDLCK, 2, 1)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 1, 1)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kCarol, RecordLock(F_RDLCK, 2, 1)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kBob, RecordLock(F_RDLCK, 2, 1)), IsOk());
   Waiter alices, bobs;
   auto alice =
-      Start(*file, [&] { return file->SetPosixLock(kAlice, Range(F_WRLCK, 2, 1), &alices); });
-  EXPECT_THAT(file->SetPosixLock(kBob, Range(F_WRLCK, 1, 1), &bobs), IsErrno(EDEADLK))
+      Start(*file, [&] { return file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 2, 1), &alices); });
+  EXPECT_THAT(file->SetPosixLock(kBob, RecordLock(F_WRLCK, 1, 1), &bobs), IsErrno(EDEADLK))
       << "Alice waits for Bob as well as for Carol, who is the first";
   file->Flush(kCarol);
   file->Flush(kBob);
@@ -223,16 +225,16 @@ TEST_F(FileLocksTest, WaiterWhoseTurnComesLooksForCirclesAgain) {
 
 TEST_F(FileLocksTest, DescriptionsThatWaitForEachOtherGoOnWaiting) {
   const auto a = OpenIt(), b = OpenIt();
-  ASSERT_THAT(a->SetOpenFileLock(Range(F_WRLCK, 0, 1)), IsOk());
-  ASSERT_THAT(b->SetOpenFileLock(Range(F_WRLCK, 1, 1)), IsOk());
+  ASSERT_THAT(a->SetOpenFileLock(RecordLock(F_WRLCK, 0, 1)), IsOk());
+  ASSERT_THAT(b->SetOpenFileLock(RecordLock(F_WRLCK, 1, 1)), IsOk());
   Waiter as, bs;
-  auto first = Start(*a, [&] { return a->SetOpenFileLock(Range(F_WRLCK, 1, 1), &as); });
-  auto second = Start(*b, [&] { return b->SetOpenFileLock(Range(F_WRLCK, 0, 1), &bs); });
+  auto first = Start(*a, [&] { return a->SetOpenFileLock(RecordLock(F_WRLCK, 1, 1), &as); });
+  auto second = Start(*b, [&] { return b->SetOpenFileLock(RecordLock(F_WRLCK, 0, 1), &bs); });
   EXPECT_FALSE(IsDone(first));
   EXPECT_FALSE(IsDone(second));
   as.Interrupt();
   EXPECT_THAT(first.get(), IsErrno(EINTR));
-  ASSERT_THAT(a->SetOpenFileLock(Range(F_UNLCK, 0, 0)), IsOk());
+  ASSERT_THAT(a->SetOpenFileLock(RecordLock(F_UNLCK, 0, 0)), IsOk());
   EXPECT_THAT(second.get(), IsOk());
 }
 
@@ -244,7 +246,7 @@ TEST_F(FileLocksTest, CheckpointDoesNotWaitForWaiters) {
   vfs->gate().Close();
   // The lock ends with its description, whoever drops that; nobody gets it before the gate opens.
   vfs->file_locks().Release(a->inode(), *a);
-  EXPECT_FALSE(IsDone(pending));
+  while (vfs->gate().waiting() == 0) std::this_thread::yield();
   EXPECT_THAT(vfs->file_locks().LocksOf(b->inode(), *b), ::testing::IsEmpty());
   vfs->gate().Open();
   EXPECT_THAT(pending.get(), IsOk());
@@ -253,8 +255,8 @@ TEST_F(FileLocksTest, CheckpointDoesNotWaitForWaiters) {
 TEST_F(FileLocksTest, NothingStaysInTheTable) {
   auto file = OpenIt();
   const Inode& inode = file->inode();
-  ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 5)), IsOk());
-  ASSERT_THAT(file->SetOpenFileLock(Range(F_RDLCK, 20, 5)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 5)), IsOk());
+  ASSERT_THAT(file->SetOpenFileLock(RecordLock(F_RDLCK, 20, 5)), IsOk());
   ASSERT_THAT(file->Flock(LOCK_SH), IsOk());
   EXPECT_EQ(vfs->file_locks().PosixLocks(inode).size(), 1u);
   EXPECT_EQ(vfs->file_locks().LocksOf(inode, *file).size(), 2u);
@@ -269,7 +271,7 @@ TEST_F(FileLocksTest, NothingStaysInTheTable) {
 TEST_F(FileLocksTest, LocksOfAnOwnerWhoNeverClosesEndWithTheFile) {
   {
     const auto file = OpenIt();
-    ASSERT_THAT(file->SetPosixLock(kAlice, Range(F_WRLCK, 0, 0)), IsOk());
+    ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 0, 0)), IsOk());
   }
   EXPECT_FALSE(vfs->file_locks().empty());
   ASSERT_THAT(Unlink("/f"), IsOk());

@@ -5,12 +5,14 @@
 
 #include "vfs/inotify.h"
 
+#include <absl/synchronization/notification.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
 
 #include <future>
 #include <thread>
 
+#include "state/base/rcu.h"
 #include "tests/testing/memfs_tree.h"
 #include "vfs/waiter.h"
 
@@ -29,6 +31,24 @@ constexpr size_t kPlenty = 1 << 20;
 InotifyEvent Event(int wd, uint32_t mask, std::string name = "") {
   return {.wd = wd, .mask = mask, .name = std::move(name)};
 }
+
+// As long as it lives, no memory is freed.
+class NothingIsFreed {
+ public:
+  NothingIsFreed() {
+    rcu::Defer([](void* end) { static_cast<absl::Notification*>(end)->WaitForNotification(); },
+               &end_);
+  }
+  ~NothingIsFreed() {
+    end_.Notify();
+    rcu::Barrier();
+  }
+  NothingIsFreed(const NothingIsFreed&) = delete;
+  NothingIsFreed& operator=(const NothingIsFreed&) = delete;
+
+ private:
+  absl::Notification end_;
+};
 
 class InotifyTest : public MemfsTest {
  protected:
@@ -108,7 +128,9 @@ TEST_F(InotifyTest, CheckpointDoesNotWaitForReaders) {
   Watch("/d");
   Waiter waiter;
   auto pending = std::async(std::launch::async, [&] { return inotify->Read(kPlenty, &waiter); });
+  while (!waiter.waiting()) std::this_thread::yield();
   vfs->gate().Close();
+  EXPECT_TRUE(waiter.waiting());
   vfs->gate().Open();
   waiter.Interrupt();
   EXPECT_THAT(pending.get(), IsErrno(EINTR));
@@ -120,10 +142,53 @@ TEST_F(InotifyTest, CloseWhileTheGateIsClosedComesAfter) {
   const int wd = Watch("/d");
   vfs->gate().Close();
   std::thread closer([&] { file.reset(); });
+  while (vfs->gate().waiting() == 0) std::this_thread::yield();
   EXPECT_EQ(inotify->BytesQueued(), 0u);
   vfs->gate().Open();
   closer.join();
   EXPECT_THAT(Events(), ElementsAre(Event(wd, IN_CLOSE_NOWRITE, "f")));
+}
+
+TEST_F(InotifyTest, RemovedDirectoriesEndBeforeTheirMemoryIsFreed) {
+  ASSERT_THAT(Mkdir("/d/sub"), IsOk());
+  ASSERT_THAT(Put("/d/sub/f", ""), IsOk());
+  auto file = *Open("/d/sub/f", O_RDONLY);
+  const int dir = Watch("/d", IN_DELETE_SELF);
+  const int sub = Watch("/d/sub", IN_DELETE_SELF);
+  ASSERT_THAT(Unlink("/d/sub/f"), IsOk());
+  ASSERT_THAT(Rmdir("/d/sub"), IsOk());
+  ASSERT_THAT(Rmdir("/d"), IsOk());
+  const NothingIsFreed nothing_is_freed;
+  EXPECT_THAT(Events(), SizeIs(0));
+  file.reset();
+  EXPECT_THAT(Events(), ElementsAre(Event(sub, IN_DELETE_SELF), Event(sub, IN_IGNORED),
+                                    Event(dir, IN_DELETE_SELF), Event(dir, IN_IGNORED)));
+}
+
+TEST_F(InotifyTest, RootOfAMountEndsBeforeItsMemoryIsFreed) {
+  ASSERT_THAT(Mkdir("/bound"), IsOk());
+  ASSERT_THAT(Bind("/bound", "/d"), IsOk());
+  const int wd = Watch("/bound", IN_DELETE_SELF);
+  ASSERT_THAT(Rmdir("/bound"), IsOk());
+  const NothingIsFreed nothing_is_freed;
+  EXPECT_THAT(Events(), SizeIs(0));
+  ASSERT_THAT(Umount("/d"), IsOk());
+  EXPECT_THAT(Events(), ElementsAre(Event(wd, IN_DELETE_SELF), Event(wd, IN_IGNORED)));
+}
+
+// Who lets go of the file waits for the gate; those who free memory do not.
+TEST_F(InotifyTest, MemoryIsFreedWhileTheGateIsClosed) {
+  ASSERT_THAT(Mkdir("/d/sub"), IsOk());
+  ASSERT_THAT(Put("/d/sub/f", ""), IsOk());
+  const int wd = Watch("/d/sub", IN_DELETE_SELF);
+  {
+    const NothingIsFreed nothing_is_freed;
+    ASSERT_THAT(Unlink("/d/sub/f"), IsOk());
+    ASSERT_THAT(Rmdir("/d/sub"), IsOk());
+    vfs->gate().Close();
+  }
+  vfs->gate().Open();
+  EXPECT_THAT(Events(), ElementsAre(Event(wd, IN_DELETE_SELF), Event(wd, IN_IGNORED)));
 }
 
 TEST_F(InotifyTest, UnmountEndsWatches) {

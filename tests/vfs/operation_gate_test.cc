@@ -56,7 +56,7 @@ TEST(OperationGateTest, OperationsWaitWhileItIsClosed) {
     ++entered;
   };
   std::thread one(enter), two(enter);
-  GiveOthersTime();
+  while (gate.waiting() < 2) std::this_thread::yield();
   EXPECT_EQ(entered, 0);
   gate.Open();
   one.join();
