@@ -280,10 +280,17 @@ class HostRegular final : public HostInode {
   vfs::ChunkMap SaveData() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status LoadData(vfs::ChunkMap chunks,
                         state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  vfs::PageMap SaveWritten() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  absl::Status LoadWritten(const vfs::PageMap& written,
+                           state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
+  // Names the other saved form of data_: the pages that are holes within chunks.
+  struct Written {};
 
   std::unique_ptr<Handles> handles_ STATE(nosave) ABSL_GUARDED_BY(mu());
   // Of a detached file; of a deleted one from PrepareSave to BeforeResume.
   std::unique_ptr<vfs::FileData> data_ STATE(manual) ABSL_GUARDED_BY(mu());
+  [[no_unique_address, maybe_unused]] Written written_ STATE(manual);  // loaded after data_
   std::unique_ptr<ContentDigest> digest_ ABSL_GUARDED_BY(mu());
   std::atomic<uint32_t> passthrough_ STATE(nosave){0};
 };

@@ -375,6 +375,17 @@ absl::Status HostRegular::LoadData(vfs::ChunkMap chunks, state::LoadContext& con
   return absl::OkStatus();
 }
 
+vfs::PageMap HostRegular::SaveWritten() const {
+  return data_ == nullptr ? vfs::PageMap() : data_->ToWritten();
+}
+
+absl::Status HostRegular::LoadWritten(const vfs::PageMap& written, state::LoadContext& context) {
+  if (written.empty()) return absl::OkStatus();
+  if (!MakeData().FromWritten(written))
+    return context.Invalid(*this, "written", "contradicts the chunks");
+  return absl::OkStatus();
+}
+
 absl::Status HostRegular::AfterLoad(state::LoadContext& context) {
   if (!is_regular()) return context.Invalid(*this, "mode", "is not that of a regular file");
   if (data_ != nullptr && !detached())

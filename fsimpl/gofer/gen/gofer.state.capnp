@@ -56,12 +56,14 @@ struct HostInodeColumns {
 struct HostRegularRow {
   data @0 :UInt32;  # bytes of its column
   digest @1 :UInt32;  # bytes of its column
+  written @2 :UInt32;  # bytes of its column
 }
 struct HostRegularColumns {
   rows @0 :List(HostRegularRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
   dataColumn @2 :Data;  # map<u64,chunk>
   digestColumn @3 :Data;  # optional<struct<gofer.ContentDigest>>
+  writtenColumn @4 :Data;  # map<u64,u8>
 }
 
 # gofer.HostSpecial

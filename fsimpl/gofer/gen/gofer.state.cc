@@ -378,25 +378,28 @@ constinit const TypeDescriptor Access::Type<::stasis::gofer::HostInode>::kType =
 
 void Access::Type<::stasis::gofer::HostRegular>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::gofer::schema::HostRegularColumns>();
-  columns.setFieldCount(2);
+  columns.setFieldCount(3);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
   Encoder& c1 = batch.Column(1);
+  Encoder& c2 = batch.Column(2);
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::gofer::HostRegular&>(batch[i]);
     auto row = rows[i];
     row.setData(SaveSlice(c0, o.SaveData()));
     row.setDigest(SaveSlice(c1, o.digest_));
+    row.setWritten(SaveSlice(c2, o.SaveWritten()));
   }
   columns.setDataColumn(batch.Content(c0));
   columns.setDigestColumn(batch.Content(c1));
+  columns.setWrittenColumn(batch.Content(c2));
 }
 
 absl::Status Access::Type<::stasis::gofer::HostRegular>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::gofer::schema::HostRegularColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
   if (!shape.ok()) return shape;
   Decoder d1 = batch.Column(columns.getDigestColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -412,9 +415,10 @@ absl::Status Access::Type<::stasis::gofer::HostRegular>::Load(LoadBatch& batch, 
 absl::Status Access::Type<::stasis::gofer::HostRegular>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::gofer::schema::HostRegularColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getDataColumn());
+  Decoder d2 = batch.Column(columns.getWrittenColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::gofer::HostRegular&>(batch[i]);
     auto row = rows[i];
@@ -425,8 +429,16 @@ absl::Status Access::Type<::stasis::gofer::HostRegular>::LoadManual(LoadBatch& b
       absl::Status s = o.LoadData(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
+    if (batch.Has(2)) {
+      std::remove_cvref_t<decltype(o.SaveWritten())> value{};
+      if (!LoadSlice(d2, row.getWritten(), value))
+        return batch.FieldError(i, "written", d2);
+      absl::Status s = o.LoadWritten(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("data", d0);
+  if (!d2.ColumnUsedUp()) return batch.ColumnError("written", d2);
   return absl::OkStatus();
 }
 
