@@ -8,6 +8,7 @@
 #include <cstring>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace stasis::vfs {
@@ -18,14 +19,7 @@ using state::kChunkSize;
 
 constexpr unsigned kPagesPerChunk = kChunkSize / kPageSize;
 constexpr unsigned kAllPages = (1u << kPagesPerChunk) - 1;
-static_assert(kPagesPerChunk == 4, "a PageMask has four bits for each kind");
-
-// The two halves of a PageMask, and the mask of pages that are written.
-constexpr unsigned Allocated(PageMask pages) { return pages & kAllPages; }
-constexpr unsigned Written(PageMask pages) { return pages >> kPagesPerChunk; }
-constexpr PageMask AsWritten(unsigned pages) {
-  return static_cast<PageMask>(pages | pages << kPagesPerChunk);
-}
+static_assert(kPagesPerChunk <= 8, "a PageMask has a bit for each");
 
 constexpr unsigned PageCount(uint32_t bytes) { return (bytes + kPageSize - 1) / kPageSize; }
 constexpr unsigned FirstPages(unsigned count) { return (1u << count) - 1; }
@@ -36,13 +30,26 @@ constexpr unsigned PagesTouched(uint32_t offset, uint32_t end) {
 constexpr uint32_t EndOfPages(unsigned pages) {
   return static_cast<uint32_t>(std::bit_width(pages)) * kPageSize;
 }
-uint64_t BytesAllocated(PageMask pages) {
-  return static_cast<uint64_t>(std::popcount(Allocated(pages))) * kPageSize;
+uint64_t Count(unsigned pages) { return static_cast<uint64_t>(std::popcount(pages)); }
+// The pages of a chunk that has no PageMask.
+constexpr unsigned UsualPages(uint32_t size) { return FirstPages(PageCount(size)); }
+// Those of the pages [first, end) of the file that are the chunk's.
+constexpr unsigned PagesWithin(uint64_t index, uint64_t first, uint64_t end) {
+  const uint64_t base = index * kPagesPerChunk;
+  const auto place = [&](uint64_t page) {
+    return static_cast<unsigned>(std::clamp(page, base, base + kPagesPerChunk) - base);
+  };
+  return FirstPages(place(end)) & ~FirstPages(place(first));
 }
-// The pages of a chunk that has no PageMask of its own.
-constexpr PageMask UsualPages(uint32_t size) { return AsWritten(FirstPages(PageCount(size))); }
 
 constexpr uint64_t kLastIndex = std::numeric_limits<int64_t>::max() / kChunkSize;
+constexpr uint64_t kEndPage = (kLastIndex + 1) * kPagesPerChunk;
+
+// The page that `offset` is in, and the first that does not begin before it.
+constexpr uint64_t PageOf(uint64_t offset) { return offset / kPageSize; }
+constexpr uint64_t PageFrom(uint64_t offset) {
+  return offset / kPageSize + (offset % kPageSize != 0 ? 1 : 0);
+}
 
 // The part of [offset, offset + length) in one chunk.
 struct Piece {
@@ -58,6 +65,16 @@ Piece FirstPiece(uint64_t offset, uint64_t length) {
 }
 
 constexpr std::byte kZeros[kPageSize] = {};
+
+// Makes zeros of `pages` of a chunk, as far as it goes. Requires: as Chunk::Write.
+Result<void> ZeroPages(Chunk& chunk, unsigned pages) {
+  for (pages &= UsualPages(chunk.size()); pages != 0; pages &= pages - 1) {
+    const uint32_t offset = static_cast<uint32_t>(std::countr_zero(pages)) * kPageSize;
+    const uint32_t length = std::min(kPageSize, chunk.size() - offset);
+    STASIS_RETURN_IF_ERROR(chunk.Write(offset, {kZeros, length}));
+  }
+  return {};
+}
 
 // Makes `slot` a chunk that may be changed.
 Result<void> MakeExclusive(RefPtr<Chunk>& slot, uint32_t capacity) {
@@ -90,32 +107,59 @@ FileData::Others& FileData::MakeOthers() {
 }
 
 void FileData::DropOthersIfEmpty() {
-  if (others_ != nullptr && others_->chunks.empty() && others_->pages.empty()) others_.reset();
+  if (others_ != nullptr && others_->empty()) others_.reset();
 }
 
-PageMask FileData::PagesOf(uint64_t index, const Chunk* chunk) const {
-  if (others_ != nullptr && !others_->pages.empty()) {
-    auto it = others_->pages.find(index);
-    if (it != others_->pages.end()) return it->second;
+unsigned FileData::WrittenOf(uint64_t index, const Chunk* chunk) const {
+  if (has_masks()) {
+    auto it = others_->written.find(index);
+    if (it != others_->written.end()) return it->second;
   }
   return UsualPages(chunk == nullptr ? 0 : chunk->size());
 }
 
-PageMask FileData::PagesAt(uint64_t index) const {
+unsigned FileData::WrittenAt(uint64_t index) const {
   const RefPtr<Chunk>* chunk = Find(index);
-  return PagesOf(index, chunk == nullptr ? nullptr : chunk->get());
+  return WrittenOf(index, chunk == nullptr ? nullptr : chunk->get());
 }
 
-void FileData::SetPages(uint64_t index, const Chunk* chunk, PageMask before, PageMask after) {
-  if (before != after) {
-    allocated_.store(allocated() + BytesAllocated(after) - BytesAllocated(before),
-                     std::memory_order_relaxed);
+void FileData::SetWritten(uint64_t index, const Chunk* chunk, unsigned written) {
+  if (written != UsualPages(chunk == nullptr ? 0 : chunk->size())) {
+    MakeOthers().written[index] = static_cast<PageMask>(written);
+  } else if (has_masks()) {
+    others_->written.erase(index);
   }
-  if (after != UsualPages(chunk == nullptr ? 0 : chunk->size())) {
-    MakeOthers().pages[index] = after;
-  } else if (others_ != nullptr && !others_->pages.empty()) {
-    others_->pages.erase(index);
+}
+
+unsigned FileData::ReservedAt(uint64_t index) const {
+  if (others_ == nullptr || others_->reserved.empty()) return 0;
+  unsigned reserved = 0;
+  const uint64_t first = index * kPagesPerChunk;
+  others_->reserved.ForEachIn(first, first + kPagesPerChunk, [&](uint64_t from, uint64_t to) {
+    reserved |= PagesWithin(index, from, to);
+  });
+  return reserved;
+}
+
+uint64_t FileData::CountAllocated(uint64_t first, uint64_t end) const {
+  const auto written = [&](uint64_t index, const Chunk* chunk) {
+    return Count(WrittenOf(index, chunk) & PagesWithin(index, first, end) & ~ReservedAt(index));
+  };
+  uint64_t pages = first_ ? written(0, first_.get()) : 0;
+  if (others_ == nullptr) return pages;
+  for (auto it = others_->chunks.lower_bound(first / kPagesPerChunk);
+       it != others_->chunks.end() && it->first * kPagesPerChunk < end; ++it) {
+    pages += written(it->first, it->second.get());
   }
+  return pages + others_->reserved.Count(first, end);
+}
+
+void FileData::AddAllocated(uint64_t pages) {
+  if (pages != 0) allocated_.store(allocated() + pages * kPageSize, std::memory_order_relaxed);
+}
+
+void FileData::SubAllocated(uint64_t pages) {
+  if (pages != 0) allocated_.store(allocated() - pages * kPageSize, std::memory_order_relaxed);
 }
 
 void FileData::EraseBytes(uint64_t index) {
@@ -129,26 +173,47 @@ void FileData::EraseBytes(uint64_t index) {
 void FileData::Erase(uint64_t first, uint64_t end) {
   if (first >= end) return;
   uint64_t freed = 0;
+  const auto free = [&](uint64_t index, const Chunk* chunk) {
+    freed += Count(WrittenOf(index, chunk) & ~ReservedAt(index));
+  };
   if (first == 0 && first_) {
-    freed += BytesAllocated(PagesOf(0, first_.get()));
+    free(0, first_.get());
     first_.reset();
   }
   if (others_ != nullptr) {
-    auto& [chunks, pages] = *others_;
+    auto& [chunks, written, reserved] = *others_;
     const auto from = chunks.lower_bound(first);
     const auto to = chunks.lower_bound(end);
-    for (auto it = from; it != to; ++it)
-      freed += BytesAllocated(PagesOf(it->first, it->second.get()));
-    // What has no bytes only reserves: then the upper half of the mask is empty.
-    const auto from_page = pages.lower_bound(first);
-    const auto to_page = pages.lower_bound(end);
-    for (auto it = from_page; it != to_page; ++it)
-      if (Written(it->second) == 0) freed += BytesAllocated(it->second);
+    for (auto it = from; it != to; ++it) free(it->first, it->second.get());
     chunks.erase(from, to);
-    pages.erase(from_page, to_page);
+    written.erase(written.lower_bound(first), written.lower_bound(end));
     DropOthersIfEmpty();
   }
-  allocated_.store(allocated() - freed, std::memory_order_relaxed);
+  SubAllocated(freed);
+}
+
+void FileData::Unreserve(uint64_t first, uint64_t end) {
+  if (first >= end || others_ == nullptr || others_->reserved.empty()) return;
+  SubAllocated(others_->reserved.Count(first, end));
+  others_->reserved.Remove(first, end);
+  DropOthersIfEmpty();
+}
+
+void FileData::Clear() {
+  Erase(0, UINT64_MAX);
+  Unreserve(0, UINT64_MAX);
+}
+
+void FileData::HideHoles(uint64_t index, const Chunk& chunk, uint32_t offset,
+                         std::span<std::byte> bytes) const {
+  if (!has_masks() || bytes.empty()) return;
+  const uint32_t end = offset + static_cast<uint32_t>(bytes.size());
+  unsigned holes = PagesTouched(offset, end) & ~WrittenOf(index, &chunk);
+  for (; holes != 0; holes &= holes - 1) {
+    const uint32_t page = static_cast<uint32_t>(std::countr_zero(holes)) * kPageSize;
+    const uint32_t from = std::max(page, offset);
+    std::memset(bytes.data() + (from - offset), 0, std::min(page + kPageSize, end) - from);
+  }
 }
 
 Result<void> FileData::Read(uint64_t offset, std::span<std::byte> out) const {
@@ -160,6 +225,7 @@ Result<void> FileData::Read(uint64_t offset, std::span<std::byte> out) const {
       if (piece.offset < bytes.size()) {
         copied = std::min<size_t>(piece.length, bytes.size() - piece.offset);
         std::memcpy(out.data(), bytes.data() + piece.offset, copied);
+        HideHoles(piece.index, **chunk, piece.offset, out.first(copied));
       }
     }
     std::memset(out.data() + copied, 0, piece.length - copied);
@@ -172,8 +238,9 @@ Result<void> FileData::Read(uint64_t offset, std::span<std::byte> out) const {
 Result<void> FileData::WriteChunk(uint64_t index, uint32_t offset,
                                   std::span<const std::byte> bytes) {
   RefPtr<Chunk>& slot = Slot(index);
-  const PageMask before = PagesOf(index, slot.get());
+  const unsigned before = WrittenOf(index, slot.get());
   const auto end = offset + static_cast<uint32_t>(bytes.size());
+  const unsigned added = PagesTouched(offset, end) & ~before;
   // A file that has outgrown one chunk will fill this one too.
   const uint32_t capacity = index > 0 ? kChunkSize : end;
   if (!slot) {
@@ -182,10 +249,11 @@ Result<void> FileData::WriteChunk(uint64_t index, uint32_t offset,
     slot = Chunk::Create({}, capacity);  // nothing of the shared one stays
   } else {
     STASIS_RETURN_IF_ERROR(MakeExclusive(slot, capacity));
+    if (added != 0) STASIS_RETURN_IF_ERROR(ZeroPages(*slot, added));
   }
   STASIS_RETURN_IF_ERROR(slot->Write(offset, bytes));
-  SetPages(index, slot.get(), before,
-           static_cast<PageMask>(before | AsWritten(PagesTouched(offset, end))));
+  SetWritten(index, slot.get(), before | added);
+  if (added != 0) AddAllocated(Count(added & ~ReservedAt(index)));
   return {};
 }
 
@@ -199,25 +267,23 @@ Result<void> FileData::Write(uint64_t offset, std::span<const std::byte> bytes) 
   return {};
 }
 
-Result<void> FileData::ShrinkChunk(uint64_t index, PageMask pages, uint32_t end) {
+Result<void> FileData::ShrinkChunk(uint64_t index, unsigned kept, uint32_t end) {
   RefPtr<Chunk>* slot = FindMutable(index);
-  const PageMask before = PagesOf(index, slot == nullptr ? nullptr : slot->get());
-  if (slot != nullptr) {
-    const uint32_t size = std::min({(*slot)->size(), end, EndOfPages(Written(pages))});
-    const unsigned dropped = Written(before) & ~Written(pages) & FirstPages(PageCount(size));
-    if (size == 0) {
-      EraseBytes(index);
-      slot = nullptr;
-    } else if (size < (*slot)->size() || dropped != 0) {
-      STASIS_RETURN_IF_ERROR(MakeExclusive(*slot, size));
-      STASIS_RETURN_IF_ERROR((*slot)->Truncate(size));
-      for (unsigned page = 0; page < kPagesPerChunk; ++page) {
-        if ((dropped >> page & 1) != 0)
-          STASIS_RETURN_IF_ERROR((*slot)->Write(page * kPageSize, {kZeros, kPageSize}));
-      }
-    }
+  if (slot == nullptr) return {};
+  const unsigned before = WrittenOf(index, slot->get());
+  const unsigned after = before & kept;
+  const uint32_t size = std::min({(*slot)->size(), end, EndOfPages(after)});
+  const unsigned dropped = before & ~after & UsualPages(size);
+  if (size == 0) {
+    EraseBytes(index);
+    slot = nullptr;
+  } else if (size < (*slot)->size() || dropped != 0) {
+    STASIS_RETURN_IF_ERROR(MakeExclusive(*slot, size));
+    STASIS_RETURN_IF_ERROR((*slot)->Truncate(size));
+    STASIS_RETURN_IF_ERROR(ZeroPages(**slot, dropped));
   }
-  SetPages(index, slot == nullptr ? nullptr : slot->get(), before, pages);
+  SetWritten(index, slot == nullptr ? nullptr : slot->get(), after);
+  SubAllocated(Count(before & ~after & ~ReservedAt(index)));
   DropOthersIfEmpty();
   return {};
 }
@@ -225,9 +291,9 @@ Result<void> FileData::ShrinkChunk(uint64_t index, PageMask pages, uint32_t end)
 Result<void> FileData::Truncate(uint64_t size) {
   const uint64_t boundary = size / kChunkSize;
   const auto within = static_cast<uint32_t>(size % kChunkSize);
-  if (within != 0)
-    STASIS_RETURN_IF_ERROR(ShrinkChunk(boundary, PagesAt(boundary) & UsualPages(within), within));
+  if (within != 0) STASIS_RETURN_IF_ERROR(ShrinkChunk(boundary, UsualPages(within), within));
   Erase(boundary + (within != 0 ? 1 : 0), UINT64_MAX);
+  Unreserve(PageFrom(size), UINT64_MAX);
   return {};
 }
 
@@ -236,7 +302,7 @@ Result<void> FileData::ZeroInPage(uint64_t index, uint32_t offset, uint32_t end)
   if (slot == nullptr) return {};
   end = std::min(end, (*slot)->size());
   if (offset >= end) return {};
-  if ((Written(PagesOf(index, slot->get())) >> offset / kPageSize & 1) == 0) return {};
+  if ((WrittenOf(index, slot->get()) >> offset / kPageSize & 1) == 0) return {};
   STASIS_RETURN_IF_ERROR(MakeExclusive(*slot, 0));
   return (*slot)->Write(offset, {kZeros, end - offset});
 }
@@ -248,8 +314,7 @@ Result<void> FileData::PunchChunk(uint64_t index, uint32_t offset, uint32_t end)
   STASIS_RETURN_IF_ERROR(ZeroInPage(index, offset, first_whole));
   STASIS_RETURN_IF_ERROR(ZeroInPage(index, end_whole, end));
   if (first_whole == end_whole) return {};
-  const PageMask dropped = AsWritten(PagesTouched(first_whole, end_whole));
-  return ShrinkChunk(index, PagesAt(index) & static_cast<PageMask>(~dropped), kChunkSize);
+  return ShrinkChunk(index, ~PagesTouched(first_whole, end_whole), kChunkSize);
 }
 
 Result<void> FileData::PunchHole(uint64_t offset, uint64_t length) {
@@ -261,31 +326,31 @@ Result<void> FileData::PunchHole(uint64_t offset, uint64_t length) {
   Erase(head.index + 1, last);
   if (last > head.index && end % kChunkSize != 0)
     STASIS_RETURN_IF_ERROR(PunchChunk(last, 0, static_cast<uint32_t>(end % kChunkSize)));
+  Unreserve(PageFrom(offset), PageOf(end));
   return {};
 }
 
 void FileData::Reserve(uint64_t offset, uint64_t length) {
-  while (length > 0) {
-    const Piece piece = FirstPiece(offset, length);
-    const RefPtr<Chunk>* slot = Find(piece.index);
-    const Chunk* chunk = slot == nullptr ? nullptr : slot->get();
-    const PageMask before = PagesOf(piece.index, chunk);
-    const unsigned touched = PagesTouched(piece.offset, piece.offset + piece.length);
-    SetPages(piece.index, chunk, before, static_cast<PageMask>(before | touched));
-    offset += piece.length;
-    length -= piece.length;
-  }
+  const uint64_t growth = GrowthOfWrite(offset, length);
+  if (growth == 0) return;
+  MakeOthers().reserved.Add(PageOf(offset), PageFrom(offset + length));
+  AddAllocated(growth / kPageSize);
 }
 
-void FileData::ShareChunk(uint64_t index, RefPtr<Chunk> chunk, PageMask from) {
-  const PageMask before = PagesAt(index);
+void FileData::ShareChunk(uint64_t index, RefPtr<Chunk> chunk, unsigned written) {
+  const unsigned before = WrittenAt(index);
+  const unsigned reserved = ReservedAt(index);
   if (chunk) {
     Slot(index) = chunk;
   } else {
     EraseBytes(index);
   }
-  SetPages(index, chunk.get(), before,
-           static_cast<PageMask>(AsWritten(Written(from)) | Allocated(before)));
+  SetWritten(index, chunk.get(), written);
+  for (unsigned lost = before & ~written; lost != 0; lost &= lost - 1) {
+    const uint64_t page = index * kPagesPerChunk + static_cast<uint64_t>(std::countr_zero(lost));
+    MakeOthers().reserved.Add(page, page + 1);
+  }
+  AddAllocated(Count(written & ~before & ~reserved));
   DropOthersIfEmpty();
 }
 
@@ -297,7 +362,7 @@ Result<void> FileData::CopyFrom(const FileData& from, uint64_t from_offset, uint
     if (piece.length == kChunkSize && from_offset % kChunkSize == 0) {
       const uint64_t index = from_offset / kChunkSize;
       const RefPtr<Chunk>* chunk = from.Find(index);
-      ShareChunk(piece.index, chunk == nullptr ? nullptr : *chunk, from.PagesAt(index));
+      ShareChunk(piece.index, chunk == nullptr ? nullptr : *chunk, from.WrittenAt(index));
     } else {
       const std::span<std::byte> bytes(buffer.data(), piece.length);
       STASIS_RETURN_IF_ERROR(from.Read(from_offset, bytes));
@@ -314,14 +379,14 @@ Result<uint64_t> FileData::SeekData(uint64_t offset, uint64_t size) const {
   if (offset >= size) return Err(ENXIO);
   uint64_t index = offset / kChunkSize;
   const auto page = static_cast<unsigned>(offset % kChunkSize / kPageSize);
-  unsigned written = Written(PagesAt(index)) & ~FirstPages(page);
+  unsigned written = WrittenAt(index) & ~FirstPages(page);
   if ((written >> page & 1) != 0) return offset;
   if (written == 0) {
     if (others_ == nullptr) return Err(ENXIO);
     const auto it = others_->chunks.lower_bound(index + 1);
     if (it == others_->chunks.end()) return Err(ENXIO);
     index = it->first;
-    written = Written(PagesOf(index, it->second.get()));
+    written = WrittenOf(index, it->second.get());
   }
   const uint64_t found =
       index * kChunkSize + static_cast<uint64_t>(std::countr_zero(written)) * kPageSize;
@@ -332,13 +397,13 @@ Result<uint64_t> FileData::SeekData(uint64_t offset, uint64_t size) const {
 // The first chunk from `index` on that is not written in full.
 uint64_t FileData::SkipWrittenChunks(uint64_t index) const {
   if (index == 0) {
-    if (Written(PagesAt(0)) != kAllPages) return 0;
+    if (WrittenAt(0) != kAllPages) return 0;
     index = 1;
   }
   if (others_ == nullptr) return index;
   for (auto it = others_->chunks.lower_bound(index);
        it != others_->chunks.end() && it->first == index &&
-       Written(PagesOf(index, it->second.get())) == kAllPages;
+       WrittenOf(index, it->second.get()) == kAllPages;
        ++it) {
     ++index;
   }
@@ -349,10 +414,10 @@ Result<uint64_t> FileData::SeekHole(uint64_t offset, uint64_t size) const {
   if (offset >= size) return Err(ENXIO);
   uint64_t index = offset / kChunkSize;
   const auto page = static_cast<unsigned>(offset % kChunkSize / kPageSize);
-  unsigned holes = kAllPages & ~Written(PagesAt(index)) & ~FirstPages(page);
+  unsigned holes = kAllPages & ~WrittenAt(index) & ~FirstPages(page);
   if (holes == 0) {
     index = SkipWrittenChunks(index + 1);
-    holes = kAllPages & ~Written(PagesAt(index));
+    holes = kAllPages & ~WrittenAt(index);
   }
   const uint64_t found =
       index * kChunkSize + static_cast<uint64_t>(std::countr_zero(holes)) * kPageSize;
@@ -360,15 +425,10 @@ Result<uint64_t> FileData::SeekHole(uint64_t offset, uint64_t size) const {
 }
 
 uint64_t FileData::GrowthOfWrite(uint64_t offset, uint64_t length) const {
-  uint64_t growth = 0;
-  while (length > 0) {
-    const Piece piece = FirstPiece(offset, length);
-    const unsigned touched = PagesTouched(piece.offset, piece.offset + piece.length);
-    growth += BytesAllocated(static_cast<PageMask>(touched & ~Allocated(PagesAt(piece.index))));
-    offset += piece.length;
-    length -= piece.length;
-  }
-  return growth;
+  if (length == 0) return 0;
+  const uint64_t first = PageOf(offset);
+  const uint64_t end = PageFrom(offset + length);
+  return (end - first - CountAllocated(first, end)) * kPageSize;
 }
 
 uint64_t FileData::EndOfLastChunk() const {
@@ -391,7 +451,7 @@ Result<void> FileData::FromMap(ChunkMap chunks) {
   for (auto it = chunks.begin(); it != chunks.end();) {
     if (it->first > kLastIndex || !it->second) return Err(EINVAL);
     const uint32_t size = it->second->size();
-    allocated += BytesAllocated(UsualPages(size));
+    allocated += Count(UsualPages(size)) * kPageSize;
     it = size == 0 ? chunks.erase(it) : std::next(it);
   }
   allocated_.store(allocated, std::memory_order_relaxed);
@@ -403,18 +463,33 @@ Result<void> FileData::FromMap(ChunkMap chunks) {
   return {};
 }
 
-PageMap FileData::ToPageMap() const { return others_ == nullptr ? PageMap() : others_->pages; }
+PageMap FileData::ToWritten() const { return others_ == nullptr ? PageMap() : others_->written; }
 
-Result<void> FileData::FromPageMap(const PageMap& pages) {
-  for (const auto& [index, mask] : pages) {
-    const RefPtr<Chunk>* slot = Find(index);
-    const Chunk* chunk = slot == nullptr ? nullptr : slot->get();
-    const uint32_t size = chunk == nullptr ? 0 : chunk->size();
-    if (index > kLastIndex || (Written(mask) & ~Allocated(mask)) != 0 ||
-        EndOfPages(Written(mask)) != PageCount(size) * kPageSize) {
+Result<void> FileData::FromWritten(const PageMap& masks) {
+  for (const auto& [index, written] : masks) {
+    const RefPtr<Chunk>* chunk = Find(index);
+    if (chunk == nullptr || (written & ~kAllPages) != 0 ||
+        EndOfPages(written) != PageCount((*chunk)->size()) * kPageSize) {
       return Err(EINVAL);
     }
-    SetPages(index, chunk, PagesOf(index, chunk), mask);
+    SubAllocated(Count(WrittenOf(index, chunk->get())));
+    SetWritten(index, chunk->get(), written);
+    AddAllocated(Count(written));
+  }
+  return {};
+}
+
+PageRangeMap FileData::ToReserved() const {
+  return others_ == nullptr ? PageRangeMap() : others_->reserved.map();
+}
+
+Result<void> FileData::FromReserved(const PageRangeMap& ranges) {
+  std::optional<uint64_t> last_end;
+  for (const auto& [first, end] : ranges) {
+    if (first >= end || end > kEndPage || (last_end && first <= *last_end)) return Err(EINVAL);
+    last_end = end;
+    AddAllocated(end - first - CountAllocated(first, end));
+    MakeOthers().reserved.Add(first, end);
   }
   return {};
 }

@@ -9,7 +9,11 @@
 // Space is counted, and holes are found, in pages, as a tmpfs does: a page is a hole, reserved (it
 // takes space and reads as zeros, but is no data), or written. Nearly always the pages of a chunk
 // are written up to its end, and no others; only chunks that are unlike that have a PageMask. A
-// chunk ends within its last written page; the bytes of pages that are not written are zeros.
+// chunk ends within its last written page. What is reserved is kept as ranges, so that a
+// reservation costs the same whatever its length; pages within one may be written too.
+//
+// The bytes of a chunk in pages that are not written are zeros, but for a chunk of an image that
+// was made to deceive: they are never shown.
 //
 // FileData knows nothing of the file's size: callers cut reads at it and call Truncate when it
 // shrinks. Not thread-safe: the inode's lock guards it, shared for readers.
@@ -28,6 +32,7 @@
 #include "state/annotations.h"
 #include "state/base/result.h"
 #include "state/chunk.h"
+#include "vfs/internal/page_ranges.h"
 
 namespace stasis::vfs {
 
@@ -35,8 +40,7 @@ namespace stasis::vfs {
 inline constexpr uint32_t kPageSize = 4096;
 
 using ChunkMap = absl::btree_map<uint64_t, RefPtr<state::Chunk>>;
-// Of a chunk's pages: those that take space in the lower four bits, of those the written ones in
-// the upper four.
+// Which of a chunk's pages are written: the lowest bit is the first page.
 using PageMask = uint8_t;
 using PageMap = absl::btree_map<uint64_t, PageMask>;
 
@@ -78,7 +82,7 @@ class FileData {
   uint64_t allocated() const { return allocated_.load(std::memory_order_relaxed); }
 
   // Drops every chunk and reservation.
-  void Clear() { Erase(0, UINT64_MAX); }
+  void Clear();
 
   // Where the last byte of the last chunk ends; 0 without chunks.
   uint64_t EndOfLastChunk() const;
@@ -91,16 +95,25 @@ class FileData {
   // Requires: empty. Errors: EINVAL if a position is past the largest file offset.
   Result<void> FromMap(ChunkMap chunks);
 
-  // The pages of chunks whose pages are not just written up to the chunk's end, and back.
-  PageMap ToPageMap() const;
-  // Requires: after FromMap; no page was changed. Errors: EINVAL for a position past the largest
-  // file offset, and for pages that contradict the chunk.
-  Result<void> FromPageMap(const PageMap& pages);
+  // The masks of chunks that are not just written up to their end, and back.
+  PageMap ToWritten() const;
+  // Requires: after FromMap; no page was changed. Errors: EINVAL for a position without a chunk,
+  // and for pages that contradict the chunk.
+  Result<void> FromWritten(const PageMap& written);
+
+  // What is reserved, in pages, and back.
+  PageRangeMap ToReserved() const;
+  // Requires: after FromWritten. Errors: EINVAL for ranges that are empty, not apart from the one
+  // before, or past the largest file offset.
+  Result<void> FromReserved(const PageRangeMap& reserved);
 
  private:
   struct Others {
     ChunkMap chunks;  // from 1 on
-    PageMap pages;    // of any chunk, also of one that has no bytes
+    PageMap written;  // of any chunk
+    PageRanges reserved;
+
+    bool empty() const { return chunks.empty() && written.empty() && reserved.empty(); }
   };
 
   const RefPtr<state::Chunk>* Find(uint64_t index) const;
@@ -109,18 +122,30 @@ class FileData {
   Others& MakeOthers();
   void DropOthersIfEmpty();
   void EraseBytes(uint64_t index);
-  void Erase(uint64_t first, uint64_t end);  // the chunks and reservations [first, end)
-  // `chunk` is the one at `index`, or null.
-  PageMask PagesOf(uint64_t index, const state::Chunk* chunk) const;
-  PageMask PagesAt(uint64_t index) const;
-  void SetPages(uint64_t index, const state::Chunk* chunk, PageMask before, PageMask after);
+  void Erase(uint64_t first, uint64_t end);  // the chunks [first, end)
+  // Requires: none of the pages [first, end) is written.
+  void Unreserve(uint64_t first, uint64_t end);
+  bool has_masks() const { return others_ != nullptr && !others_->written.empty(); }
+  // The pages of the chunk `chunk` at `index` (or null) that are written.
+  unsigned WrittenOf(uint64_t index, const state::Chunk* chunk) const;
+  unsigned WrittenAt(uint64_t index) const;
+  void SetWritten(uint64_t index, const state::Chunk* chunk, unsigned written);
+  // The pages of a chunk's place that are reserved.
+  unsigned ReservedAt(uint64_t index) const;
+  // How many of the pages [first, end) are written or reserved.
+  uint64_t CountAllocated(uint64_t first, uint64_t end) const;
+  void AddAllocated(uint64_t pages);
+  void SubAllocated(uint64_t pages);
+  // Makes what was read at `offset` of a chunk zeros where it is not written.
+  void HideHoles(uint64_t index, const state::Chunk& chunk, uint32_t offset,
+                 std::span<std::byte> bytes) const;
   Result<void> WriteChunk(uint64_t index, uint32_t offset, std::span<const std::byte> bytes);
-  // Leaves only `pages` of a chunk (as they are), and no bytes from `end` on.
-  Result<void> ShrinkChunk(uint64_t index, PageMask pages, uint32_t end);
+  // Makes holes of the written pages that are not in `kept`, and leaves no bytes from `end` on.
+  Result<void> ShrinkChunk(uint64_t index, unsigned kept, uint32_t end);
   Result<void> PunchChunk(uint64_t index, uint32_t offset, uint32_t end);
   Result<void> ZeroInPage(uint64_t index, uint32_t offset, uint32_t end);
   // Takes over the written pages of another chunk, which has no bytes (null) if there are none.
-  void ShareChunk(uint64_t index, RefPtr<state::Chunk> chunk, PageMask from);
+  void ShareChunk(uint64_t index, RefPtr<state::Chunk> chunk, unsigned written);
   uint64_t SkipWrittenChunks(uint64_t index) const;
 
   std::atomic<uint64_t> allocated_{0};

@@ -178,7 +178,7 @@ absl::Status FileDescription::LoadLocks(const std::vector<FileLock>& locks,
       return context.Invalid(*this, "locks", "has one that is not the description's");
     lock.description = this;
     if (!table->Restore(inode(), lock))
-      return context.Invalid(*this, "locks", "has one without a valid range, or with a conflict");
+      return context.Invalid(*this, "locks", "has one without a valid range of its own");
   }
   locks_.store(true, std::memory_order_relaxed);
   return absl::OkStatus();

@@ -5,82 +5,32 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <algorithm>
-#include <iterator>
-#include <utility>
+
+#include "vfs/internal/lock_list.h"
 
 namespace stasis::vfs {
-namespace {
 
-using Locks = std::vector<FileLock>;
+// A call that waits. On its stack.
+struct FileLockTable::Wait {
+  const Inode* inode;
+  FileLock lock;
+  Waiter* waiter;
+  bool queued = false;
+  bool woken = false;
+};
 
-// The locks of one owner in a list: [first, second).
-std::pair<Locks::iterator, Locks::iterator> GroupOf(Locks& locks, const FileLock& lock) {
-  const auto own = [&](const FileLock& l) { return l.SameOwner(lock); };
-  const auto first = std::find_if(locks.begin(), locks.end(), own);
-  return {first, std::find_if_not(first, locks.end(), own)};
-}
+struct FileLockTable::InodeLocks {
+  LockList ranges;           // POSIX and OFD locks
+  LockList whole;            // of flock(2)
+  std::vector<Wait*> queue;  // in the order of their coming
 
-// What is left of the owner's locks outside of the range of `lock`.
-Locks Outside(Locks::const_iterator first, Locks::const_iterator end, const FileLock& lock) {
-  Locks left;
-  for (; first != end; ++first) {
-    if (first->start < lock.start) {
-      left.push_back(*first);
-      left.back().last = std::min(first->last, lock.start - 1);
-    }
-    if (first->last > lock.last) {
-      left.push_back(*first);
-      left.back().start = std::max(first->start, lock.last + 1);
-    }
-  }
-  return left;
-}
+  LockList& Of(LockKind kind) { return kind == LockKind::kFlock ? whole : ranges; }
+  const FileLock* FindConflict(const FileLock& lock) { return Of(lock.kind).FindConflict(lock); }
+  bool empty() const { return ranges.empty() && whole.empty() && queue.empty(); }
+};
 
-// Makes one lock of neighbours of the same type. Requires: ordered, without overlaps.
-void MergeNeighbours(Locks& locks) {
-  Locks merged;
-  for (const FileLock& lock : locks) {
-    if (!merged.empty() && merged.back().type == lock.type &&
-        merged.back().last + 1 == lock.start) {
-      merged.back().last = lock.last;
-    } else {
-      merged.push_back(lock);
-    }
-  }
-  locks = std::move(merged);
-}
-
-// Takes the range from the owner, and gives it back with the type of `lock` if it is to be locked.
-void Apply(Locks& locks, const FileLock& lock, bool locked) {
-  const auto [first, end] = GroupOf(locks, lock);
-  Locks own = Outside(first, end, lock);
-  if (locked) {
-    own.push_back(lock);
-    std::sort(own.begin(), own.end(),
-              [](const FileLock& a, const FileLock& b) { return a.start < b.start; });
-    MergeNeighbours(own);
-  }
-  // The group keeps its place: F_GETLK tells of the first.
-  const auto place = locks.erase(first, end);
-  locks.insert(place, own.begin(), own.end());
-}
-
-bool HasSameType(Locks& locks, const FileLock& lock) {
-  const auto [first, end] = GroupOf(locks, lock);
-  return first != end && first->type == lock.type;
-}
-
-}  // namespace
-
+FileLockTable::FileLockTable() = default;
 FileLockTable::~FileLockTable() = default;
-
-const FileLock* FileLockTable::InodeLocks::FindConflict(const FileLock& lock) const {
-  const Locks& locks = lock.kind == LockKind::kFlock ? whole : ranges;
-  for (const FileLock& held : locks) {
-    if (held.ConflictsWith(lock)) return &held;
-  }
-  return nullptr;
-}
 
 FileLockTable::InodeLocks* FileLockTable::Find(const Inode& inode) const {
   const auto it = inodes_.find(&inode);
@@ -114,12 +64,12 @@ bool FileLockTable::WouldDeadlock(const InodeLocks& locks, const FileLock& lock)
   absl::flat_hash_set<uint64_t> seen;
   std::vector<uint64_t> waited_for;  // owners
   const auto add_holders = [&](const InodeLocks& of, const FileLock& wanted) {
-    for (const FileLock& held : of.ranges) {
+    of.ranges.ForEach([&](const FileLock& held) {
       if (held.kind == LockKind::kPosix && held.ConflictsWith(wanted) &&
           seen.insert(held.owner).second) {
         waited_for.push_back(held.owner);
       }
-    }
+    });
   };
   add_holders(locks, lock);
   while (!waited_for.empty()) {
@@ -155,18 +105,19 @@ void FileLockTable::Dequeue(InodeLocks& locks, Wait& wait) {
 
 Result<bool> FileLockTable::Take(Wait& wait) {
   InodeLocks& locks = FindOrAdd(*wait.inode);
-  Locks& held = locks.Of(wait.lock.kind);
+  LockList& held = locks.Of(wait.lock.kind);
   if (wait.lock.kind == LockKind::kFlock) {
-    if (HasSameType(held, wait.lock)) {
+    const FileLock* own = held.FindOwn(wait.lock);
+    if (own != nullptr && own->type == wait.lock.type) {
       Dequeue(locks, wait);
       return true;
     }
     // A conversion gives the old lock away first, and may not get it back: flock(2).
-    Apply(held, wait.lock, /*locked=*/false);
+    held.Unlock(wait.lock);
   }
-  if (locks.FindConflict(wait.lock) == nullptr) {
+  if (held.FindConflict(wait.lock) == nullptr) {
     Dequeue(locks, wait);
-    Apply(held, wait.lock, /*locked=*/true);
+    held.Lock(wait.lock);
     return true;
   }
   if (wait.waiter == nullptr) return Err(EAGAIN);
@@ -202,14 +153,14 @@ void FileLockTable::Unlock(const Inode& inode, const FileLock& lock) {
   absl::MutexLock table_lock(&mu_);
   InodeLocks* locks = Find(inode);
   if (locks == nullptr) return;
-  Apply(locks->Of(lock.kind), lock, /*locked=*/false);
+  locks->Of(lock.kind).Unlock(lock);
   Settle(inode);
 }
 
 std::optional<FileLock> FileLockTable::FindConflict(const Inode& inode,
                                                     const FileLock& lock) const {
   absl::MutexLock table_lock(&mu_);
-  const InodeLocks* locks = Find(inode);
+  InodeLocks* locks = Find(inode);
   const FileLock* conflict = locks == nullptr ? nullptr : locks->FindConflict(lock);
   if (conflict == nullptr) return std::nullopt;
   return *conflict;
@@ -218,20 +169,17 @@ std::optional<FileLock> FileLockTable::FindConflict(const Inode& inode,
 std::optional<FileLock> FileLockTable::FindOwn(const Inode& inode, const FileLock& lock) const {
   absl::MutexLock table_lock(&mu_);
   InodeLocks* locks = Find(inode);
-  if (locks == nullptr) return std::nullopt;
-  for (const FileLock& held : locks->Of(lock.kind)) {
-    if (held.SameOwner(lock) && held.Overlaps(lock)) return held;
-  }
-  return std::nullopt;
+  const FileLock* own = locks == nullptr ? nullptr : locks->Of(lock.kind).FindOwn(lock);
+  if (own == nullptr) return std::nullopt;
+  return *own;
 }
 
 void FileLockTable::Release(const Inode& inode, const FileDescription& description) {
   absl::MutexLock table_lock(&mu_);
   InodeLocks* locks = Find(inode);
   if (locks == nullptr) return;
-  const auto own = [&](const FileLock& lock) { return lock.description == &description; };
-  std::erase_if(locks->ranges, own);
-  std::erase_if(locks->whole, own);
+  locks->ranges.Forget({.description = &description});
+  locks->whole.Forget({.description = &description});
   Settle(inode);
 }
 
@@ -253,23 +201,24 @@ size_t FileLockTable::Waiting(const Inode& inode) const {
 
 std::vector<FileLock> FileLockTable::PosixLocks(const Inode& inode) const {
   absl::MutexLock table_lock(&mu_);
-  Locks found;
-  if (const InodeLocks* locks = Find(inode); locks != nullptr) {
-    std::copy_if(locks->ranges.begin(), locks->ranges.end(), std::back_inserter(found),
-                 [](const FileLock& lock) { return lock.kind == LockKind::kPosix; });
-  }
+  std::vector<FileLock> found;
+  const InodeLocks* locks = Find(inode);
+  if (locks == nullptr) return found;
+  locks->ranges.ForEach([&](const FileLock& lock) {
+    if (lock.kind == LockKind::kPosix) found.push_back(lock);
+  });
   return found;
 }
 
 std::vector<FileLock> FileLockTable::LocksOf(const Inode& inode,
                                              const FileDescription& description) const {
   absl::MutexLock table_lock(&mu_);
-  Locks found;
+  std::vector<FileLock> found;
   const InodeLocks* locks = Find(inode);
   if (locks == nullptr) return found;
-  for (const Locks* list : {&locks->ranges, &locks->whole}) {
-    std::copy_if(list->begin(), list->end(), std::back_inserter(found),
-                 [&](const FileLock& lock) { return lock.description == &description; });
+  for (const LockList* list : {&locks->ranges, &locks->whole}) {
+    list->ForEachOf({.description = &description},
+                    [&](const FileLock& lock) { found.push_back(lock); });
   }
   return found;
 }
@@ -279,14 +228,18 @@ bool FileLockTable::Restore(const Inode& inode, const FileLock& lock) {
   const bool whole = lock.start == 0 && lock.last == FileLock::kMaxOffset;
   if (lock.kind == LockKind::kFlock && !whole) return false;
   absl::MutexLock table_lock(&mu_);
-  InodeLocks& locks = FindOrAdd(inode);
-  Locks& held = locks.Of(lock.kind);
-  const bool has_it = std::any_of(held.begin(), held.end(), [&](const FileLock& other) {
-    return other.SameOwner(lock) && other.Overlaps(lock);
-  });
-  if (has_it || locks.FindConflict(lock) != nullptr) return false;
-  Apply(held, lock, /*locked=*/true);
+  LockList& held = FindOrAdd(inode).Of(lock.kind);
+  if (held.FindOwn(lock) != nullptr) return false;
+  held.Lock(lock);
   return true;
+}
+
+const Inode* FileLockTable::FindConflictingFile() const {
+  absl::MutexLock table_lock(&mu_);
+  for (const auto& [inode, locks] : inodes_) {
+    if (locks->ranges.HasConflicts() || locks->whole.HasConflicts()) return inode;
+  }
+  return nullptr;
 }
 
 }  // namespace stasis::vfs

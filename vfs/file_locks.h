@@ -80,7 +80,7 @@ struct FileLock {
 // All locks of a VirtualFilesystem. Thread-safe.
 class FileLockTable final : public RefCounted {
  public:
-  FileLockTable() = default;
+  FileLockTable();
   ~FileLockTable() override;
 
   // Gives the owner of `lock` the range, in place of what he has there. Without a waiter it fails
@@ -112,28 +112,15 @@ class FileLockTable final : public RefCounted {
   std::vector<FileLock> LocksOf(const Inode& inode, const FileDescription& description) const
       ABSL_LOCKS_EXCLUDED(mu_);
   // Takes a lock that an image describes. False if it cannot be: an empty range or one past the
-  // largest offset, one that its owner has a lock in, a conflict, part of a file for flock.
+  // largest offset, one that its owner has a lock in, part of a file for flock. Conflicts are for
+  // FindConflictingFile to find, once all locks are there.
   bool Restore(const Inode& inode, const FileLock& lock) ABSL_LOCKS_EXCLUDED(mu_);
+  // A file with locks that conflict; null if there is none.
+  const Inode* FindConflictingFile() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // A call that waits. On its stack.
-  struct Wait {
-    const Inode* inode;
-    FileLock lock;
-    Waiter* waiter;
-    bool queued = false;
-    bool woken = false;
-  };
-  struct InodeLocks {
-    // POSIX and OFD locks: those of one owner together, by their ranges, without overlaps, merged.
-    std::vector<FileLock> ranges;
-    std::vector<FileLock> whole;  // of flock(2)
-    std::vector<Wait*> queue;     // in the order of their coming
-
-    std::vector<FileLock>& Of(LockKind kind) { return kind == LockKind::kFlock ? whole : ranges; }
-    const FileLock* FindConflict(const FileLock& lock) const;
-    bool empty() const { return ranges.empty() && whole.empty() && queue.empty(); }
-  };
+  struct Wait;
+  struct InodeLocks;
 
   // Null if the file has no locks.
   InodeLocks* Find(const Inode& inode) const ABSL_SHARED_LOCKS_REQUIRED(mu_);

@@ -438,7 +438,7 @@ absl::Status Inode::LoadLocks(const std::vector<FileLock>& locks, state::LoadCon
     if (lock.kind != LockKind::kPosix)
       return context.Invalid(*this, "locks", "has one that is no POSIX lock");
     if (!table->Restore(*this, lock))
-      return context.Invalid(*this, "locks", "has one without a valid range, or with a conflict");
+      return context.Invalid(*this, "locks", "has one without a valid range of its own");
   }
   set_has_locks();
   return absl::OkStatus();

@@ -150,6 +150,9 @@ absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
       mount_table_.AddRestored(*mount);
     }
   }
+  // All locks are taken: fields come before hooks.
+  if (const Inode* inode = file_locks_->FindConflictingFile(); inode != nullptr)
+    return context.Invalid(*inode, "locks", "conflict with each other or those of open files");
   return absl::OkStatus();
 }
 

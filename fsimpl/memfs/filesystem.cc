@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "fsimpl/memfs/inode.h"
@@ -17,11 +18,12 @@ namespace {
 constexpr uint64_t kUnlimitedBlocks = uint64_t{1} << 32;
 constexpr uint64_t kUnlimitedInodes = uint64_t{1} << 32;
 
-// Adds `by` to `used` unless that would exceed `limit` (0: none).
+// Adds `by` to `used` unless that would exceed `limit` (0: what can be counted).
 bool Charge(std::atomic<uint64_t>& used, uint64_t by, uint64_t limit) {
+  if (limit == 0) limit = std::numeric_limits<uint64_t>::max();
   uint64_t old = used.load(std::memory_order_relaxed);
   do {
-    if (limit != 0 && (by > limit || old > limit - by)) return false;
+    if (by > limit || old > limit - by) return false;
   } while (!used.compare_exchange_weak(old, old + by, std::memory_order_relaxed));
   return true;
 }

@@ -111,16 +111,24 @@ class RegularInode final : public MemInode {
   vfs::ChunkMap SaveData() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.ToMap(); }
   absl::Status LoadData(vfs::ChunkMap chunks,
                         state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  vfs::PageMap SavePages() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.ToPageMap(); }
-  absl::Status LoadPages(const vfs::PageMap& pages,
-                         state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  vfs::PageMap SaveWritten() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return data_.ToWritten(); }
+  absl::Status LoadWritten(const vfs::PageMap& written,
+                           state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  vfs::PageRangeMap SaveReserved() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return data_.ToReserved();
+  }
+  absl::Status LoadReserved(const vfs::PageRangeMap& reserved,
+                            state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
-  // Names the second saved form of data_: pages that are not as the chunks alone say.
-  struct Pages {};
+  // Name the other saved forms of data_: pages that are not as the chunks alone say.
+  struct Written {};
+  struct Reserved {};
 
   vfs::FileData data_ STATE(manual) ABSL_GUARDED_BY(mu());  // what it allocates is charged to fs()
-  [[no_unique_address, maybe_unused]] Pages pages_ STATE(manual);  // loaded after data_
+  // Loaded after data_, in this order.
+  [[no_unique_address, maybe_unused]] Written written_ STATE(manual);
+  [[no_unique_address, maybe_unused]] Reserved reserved_ STATE(manual);
 };
 
 class SymlinkInode final : public MemInode {

@@ -181,9 +181,16 @@ absl::Status RegularInode::LoadData(vfs::ChunkMap chunks, state::LoadContext& co
   return absl::OkStatus();
 }
 
-absl::Status RegularInode::LoadPages(const vfs::PageMap& pages, state::LoadContext& context) {
-  if (!data_.FromPageMap(pages))
-    return context.Invalid(*this, "pages", "contradicts the chunks or is past the largest offset");
+absl::Status RegularInode::LoadWritten(const vfs::PageMap& written, state::LoadContext& context) {
+  if (!data_.FromWritten(written))
+    return context.Invalid(*this, "written", "contradicts the chunks");
+  return absl::OkStatus();
+}
+
+absl::Status RegularInode::LoadReserved(const vfs::PageRangeMap& reserved,
+                                        state::LoadContext& context) {
+  if (!data_.FromReserved(reserved))
+    return context.Invalid(*this, "reserved", "has a range that is none, or not one of its own");
   return absl::OkStatus();
 }
 

@@ -2,15 +2,14 @@
 
 #include "state/base/rcu.h"
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
-#include <absl/time/clock.h>
-#include <absl/time/time.h>
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -75,29 +74,30 @@ class Reclaimer {
     } while (!pending_.compare_exchange_weak(head, deferred, std::memory_order_release,
                                              std::memory_order_relaxed));
     if (head != nullptr) return;  // somebody has waked the thread
-    absl::MutexLock lock(&mu_);
+    std::lock_guard lock(mu_);
     Start();
-    wake_.Signal();
+    wake_.notify_one();
   }
 
   // Waits until what was added before has run.
   void Barrier() {
-    absl::MutexLock lock(&mu_);
+    std::unique_lock lock(mu_);
     const bool pending = pending_.load(std::memory_order_acquire) != nullptr;
     const uint64_t target = started_ + (pending ? 1 : 0);
     if (done_ >= target) return;
     Start();
     ++waiters_;
-    wake_.Signal();
-    while (done_ < target) batch_done_.Wait(&mu_);
+    wake_.notify_one();
+    batch_done_.wait(lock, [&] { return done_ >= target; });
     --waiters_;
   }
 
  private:
   // One grace period serves what comes within this time, unless somebody waits.
-  static constexpr absl::Duration kBatch = absl::Milliseconds(10);
+  static constexpr std::chrono::milliseconds kBatch{10};
 
-  void Start() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  // Requires: mu_ is held.
+  void Start() {
     if (running_) return;
     running_ = true;
     // Signals are for the threads of the program.
@@ -118,9 +118,9 @@ class Reclaimer {
         deferred->fn(deferred->arg);
         delete deferred;
       }
-      absl::MutexLock lock(&mu_);
+      std::lock_guard lock(mu_);
       done_ = started_;
-      batch_done_.SignalAll();
+      batch_done_.notify_all();
     }
   }
 
@@ -128,11 +128,9 @@ class Reclaimer {
   Deferred* NextBatch() {
     Deferred* newest = nullptr;
     {
-      absl::MutexLock lock(&mu_);
-      while (pending_.load(std::memory_order_relaxed) == nullptr) wake_.Wait(&mu_);
-      const absl::Time end = absl::Now() + kBatch;
-      while (waiters_ == 0 && !wake_.WaitWithDeadline(&mu_, end)) {
-      }
+      std::unique_lock lock(mu_);
+      wake_.wait(lock, [&] { return pending_.load(std::memory_order_relaxed) != nullptr; });
+      wake_.wait_for(lock, kBatch, [&] { return waiters_ != 0; });
       ++started_;
       newest = pending_.exchange(nullptr, std::memory_order_acquire);
     }
@@ -147,14 +145,17 @@ class Reclaimer {
 
   std::atomic<Deferred*> pending_{nullptr};  // a stack
 
-  absl::Mutex mu_;
-  absl::CondVar wake_;        // the thread: something is pending, or somebody waits
-  absl::CondVar batch_done_;  // those who wait
-  bool running_ ABSL_GUARDED_BY(mu_) = false;
+  // Not abseil's: its timed waits go by the time of day, and a step back would make one last as
+  // long as the step. These go by the monotonic clock.
+  std::mutex mu_;
+  std::condition_variable wake_;        // the thread: something is pending, or somebody waits
+  std::condition_variable batch_done_;  // those who wait
+  // Guarded by mu_.
+  bool running_ = false;
   // Batches that were taken from pending_, and those of them that have run.
-  uint64_t started_ ABSL_GUARDED_BY(mu_) = 0;
-  uint64_t done_ ABSL_GUARDED_BY(mu_) = 0;
-  int waiters_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t started_ = 0;
+  uint64_t done_ = 0;
+  int waiters_ = 0;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/falloc.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 
@@ -38,6 +39,9 @@ struct Access::Type<::stasis::testing::Intruder> {
   static void SetIno(vfs::Inode& inode, uint64_t ino) { inode.ino_ = ino; }
   static void SetLimits(vfs::Inotify& inotify, const vfs::InotifyLimits& limits) {
     inotify.limits_ = limits;
+  }
+  static vfs::FileData& Data(vfs::Inode& inode) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return static_cast<memfs::RegularInode&>(inode).data_;
   }
   static void SetExecuting(vfs::FileDescription& file) { file.executing_ = true; }
   static auto& Watches(vfs::Inotify& inotify) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -86,6 +90,10 @@ class HostileImageTest : public ::testing::Test {
     t_.Mkdir("/d");
     t_.Write("/d/f", std::string(20'000, 'x'));
     t_.Write("/small", "s");
+    t_.Write("/sparse", std::string(20'000, 's'));
+    constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    EXPECT_TRUE(t_.Open("/sparse", O_RDWR)->Allocate(kPunch, 4096, 4096));
+    EXPECT_TRUE(t_.Open("/sparse", O_RDWR)->Allocate(FALLOC_FL_KEEP_SIZE, 40'000, 10'000));
     t_.Symlink("/link", "target");
     t_.Mknod("/null", S_IFCHR | 0600, 0x103);
     t_.Hold("file", t_.Open("/small", O_RDWR));
@@ -238,6 +246,25 @@ TEST_F(HostileImageTest, SizeLargerThanAFileCanBeIsRefused) {
 TEST_F(HostileImageTest, SizeOfExabytesCostsNothing) {
   Intruder::SetSize(InodeAt("/small"), (uint64_t{1} << 63) - 1);
   EXPECT_TRUE(RestoreAsIs().ok());
+}
+
+// What two files reserve is more than can be counted.
+TEST_F(HostileImageTest, ReservationsWithoutEndAreRefused) {
+  constexpr uint64_t kMost = uint64_t{1} << 63;
+  vfs::FileData& one = Intruder::Data(InodeAt("/sparse"));
+  vfs::FileData& other = Intruder::Data(InodeAt("/small"));
+  one.Reserve(0, kMost);
+  EXPECT_TRUE(RestoreAsIs().ok());
+  other.Reserve(0, kMost);
+  ExpectRefused(RestoreAsIs(), {"table memfs.RegularInode", "field data", "limit"});
+  EXPECT_TRUE(one.Truncate(20'000));
+  EXPECT_TRUE(other.Truncate(1));
+}
+
+TEST_F(HostileImageTest, LocksThatConflictAreRefused) {
+  ASSERT_TRUE(t_.vfs().file_locks().Restore(
+      File().inode(), {.type = vfs::LockType::kExclusive, .start = 0, .last = 0, .owner = 9}));
+  ExpectRefused(RestoreAsIs(), {"table memfs.RegularInode", "field locks", "conflict"});
 }
 
 TEST_F(HostileImageTest, LockWithoutBytesIsRefused) {

@@ -76,14 +76,16 @@ class Model {
   // Somebody else who holds the chunks of this moment, and what they must stay.
   void Share() {
     shared_ = data_.ToMap();
-    shared_pages_ = data_.ToPageMap();
+    shared_written_ = data_.ToWritten();
+    shared_reserved_ = data_.ToReserved();
     shared_bytes_ = bytes_;
     shared_allocated_ = data_.allocated();
   }
   void CheckShared() {
     FileData copy;
     ASSERT_THAT(copy.FromMap(shared_), IsOk());
-    ASSERT_THAT(copy.FromPageMap(shared_pages_), IsOk());
+    ASSERT_THAT(copy.FromWritten(shared_written_), IsOk());
+    ASSERT_THAT(copy.FromReserved(shared_reserved_), IsOk());
     ASSERT_EQ(ReadVector(copy, 0, shared_bytes_.size()), shared_bytes_);
     ASSERT_EQ(copy.allocated(), shared_allocated_);
   }
@@ -208,9 +210,11 @@ class Model {
   void CheckSavedForm() {
     FileData copy;
     ASSERT_THAT(copy.FromMap(data_.ToMap()), IsOk());
-    ASSERT_THAT(copy.FromPageMap(data_.ToPageMap()), IsOk());
+    ASSERT_THAT(copy.FromWritten(data_.ToWritten()), IsOk());
+    ASSERT_THAT(copy.FromReserved(data_.ToReserved()), IsOk());
     ASSERT_EQ(copy.allocated(), data_.allocated());
-    ASSERT_EQ(copy.ToPageMap(), data_.ToPageMap());
+    ASSERT_EQ(copy.ToWritten(), data_.ToWritten());
+    ASSERT_EQ(copy.ToReserved(), data_.ToReserved());
     ASSERT_EQ(ReadVector(copy, 0, bytes_.size()), bytes_);
     CheckSeeks(copy);
   }
@@ -220,7 +224,8 @@ class Model {
   std::vector<uint8_t> bytes_;
   std::vector<Page> pages_ = std::vector<Page>(kMaxSize / kPageSize);
   ChunkMap shared_;
-  PageMap shared_pages_;
+  PageMap shared_written_;
+  PageRangeMap shared_reserved_;
   std::vector<uint8_t> shared_bytes_;
   uint64_t shared_allocated_ = 0;
 };
@@ -291,7 +296,7 @@ TEST(FileDataTest, FullFileHasNoPageMasksHoweverItWasWritten) {
   FileData data;
   for (const uint64_t page : {9, 2, 0, 11, 3, 8, 1, 10, 5, 4, 7, 6})
     ASSERT_THAT(data.Write(page * kPageSize, Bytes(std::string(kPageSize, 'x'))), IsOk());
-  EXPECT_TRUE(data.ToPageMap().empty());
+  EXPECT_TRUE(data.ToWritten().empty());
   EXPECT_EQ(data.allocated(), 3 * kChunkSize);
   EXPECT_EQ(*data.SeekHole(0, 3 * kChunkSize), 3 * kChunkSize);
 }
@@ -305,6 +310,34 @@ TEST(FileDataTest, ReservedPagesTakeSpaceButNoMemory) {
   EXPECT_THAT(data.SeekData(0, 20 * kChunkSize), IsErrno(ENXIO));
   EXPECT_EQ(*data.SeekHole(kPageSize, 20 * kChunkSize), kPageSize);
   EXPECT_EQ(data.GrowthOfWrite(0, 5 * kChunkSize), kPageSize) << "the first page";
+}
+
+// Each would take hours if its cost grew with the length.
+TEST(FileDataTest, ReservationCostsTheSameWhateverItsLength) {
+  constexpr uint64_t kPebi = uint64_t{1} << 50;
+  FileData data;
+  EXPECT_EQ(data.GrowthOfWrite(1, 4 * kPebi), 4 * kPebi + kPageSize);
+  data.Reserve(0, 4 * kPebi);
+  EXPECT_EQ(data.allocated(), 4 * kPebi);
+  EXPECT_EQ(data.ToReserved(), (PageRangeMap{{0, 4 * kPebi / kPageSize}}));
+  ASSERT_THAT(data.Write(kPebi + 5, Bytes("x")), IsOk());
+  EXPECT_EQ(data.allocated(), 4 * kPebi) << "there was room";
+  ASSERT_THAT(data.PunchHole(kPebi / 2, kPebi), IsOk());
+  EXPECT_EQ(data.allocated(), 3 * kPebi);
+  EXPECT_TRUE(data.ToMap().empty());
+  EXPECT_EQ(data.ToReserved().size(), 2u);
+  ASSERT_THAT(data.Truncate(2 * kPebi + 1), IsOk());
+  EXPECT_EQ(data.allocated(), kPebi + kPageSize);
+  data.Reserve(0, 4 * kPebi);
+  EXPECT_EQ(data.allocated(), 4 * kPebi);
+  EXPECT_EQ(data.ToReserved().size(), 1u);
+}
+
+TEST(FileDataTest, WhatIsWrittenAlreadyNeedsNoReservation) {
+  FileData data;
+  ASSERT_THAT(data.Write(0, Bytes(std::string(2 * kChunkSize, 'x'))), IsOk());
+  data.Reserve(5, 2 * kChunkSize - 5);
+  EXPECT_TRUE(data.ToReserved().empty());
 }
 
 TEST(FileDataTest, ChunkThatIsNotLoadedIsPunchedAsAWholeWithoutLoadingIt) {
@@ -333,7 +366,7 @@ TEST(FileDataTest, ClearGivesEverythingBack) {
   ASSERT_THAT(data.Write(kChunkSize - 1, Bytes(std::string(2 * kChunkSize, 'x'))), IsOk());
   data.Reserve(5 * kChunkSize, kChunkSize);
   data.Clear();
-  EXPECT_TRUE(data.ToPageMap().empty());
+  EXPECT_TRUE(data.ToReserved().empty());
   EXPECT_EQ(data.allocated(), 0u);
   EXPECT_TRUE(data.ToMap().empty());
 }
@@ -349,25 +382,84 @@ TEST(FileDataTest, MapWithAMissingChunkOrAPositionPastTheLargestOffsetIsEINVAL) 
   EXPECT_THAT(other.FromMap(std::move(far)), IsErrno(EINVAL));
 }
 
-// The file has two chunks: one of 5,000 bytes, and none at 1.
-TEST(FileDataTest, PageMapThatContradictsTheChunksIsEINVAL) {
-  constexpr uint8_t kTwoWritten = 0x33;
+// The file has one chunk, of 5,000 bytes.
+TEST(FileDataTest, MasksThatContradictTheChunksAreEINVAL) {
   const std::pair<uint64_t, PageMask> refused[] = {
-      {0, 0x30},                   // written pages take space
-      {0, 0x13},                   // the chunk ends in the second page
-      {0, 0x77},                   // and not in the third
-      {0, 0x00},                   // it has bytes
-      {1, kTwoWritten},            // there are none
-      {uint64_t{1} << 62, 0x01}};  // past the largest offset
+      {0, 0x1},                   // the chunk ends in the second page
+      {0, 0x7},                   // and not in the third
+      {0, 0x0},                   // it has bytes
+      {0, 0x13},                  // a fifth page
+      {1, 0x3},                   // no chunk
+      {1, 0x0},                   // and none without pages
+      {uint64_t{1} << 62, 0x1}};  // past the largest offset
   for (const auto& [index, mask] : refused) {
     FileData data;
     ASSERT_THAT(data.Write(0, Bytes(std::string(5000, 'x'))), IsOk());
-    EXPECT_THAT(data.FromPageMap({{index, mask}}), IsErrno(EINVAL)) << index << " " << +mask;
+    EXPECT_THAT(data.FromWritten({{index, mask}}), IsErrno(EINVAL)) << index << " " << +mask;
   }
   FileData data;
   ASSERT_THAT(data.Write(0, Bytes(std::string(5000, 'x'))), IsOk());
-  EXPECT_THAT(data.FromPageMap({{0, 0x2f}, {1, 0x08}}), IsOk());
-  EXPECT_EQ(data.allocated(), 5 * kPageSize);
+  EXPECT_THAT(data.FromWritten({{0, 0x2}}), IsOk());
+  EXPECT_EQ(data.allocated(), kPageSize);
+}
+
+TEST(FileDataTest, ReservedRangesThatAreNoneAreEINVAL) {
+  constexpr uint64_t kEnd = (uint64_t{1} << 63) / kPageSize;
+  const PageRangeMap refused[] = {{{5, 5}},         {{5, 4}},        {{0, 2}, {1, 3}},
+                                  {{0, 2}, {2, 3}}, {{0, kEnd + 1}}, {{UINT64_MAX, 0}}};
+  for (const PageRangeMap& ranges : refused) {
+    FileData data;
+    EXPECT_THAT(data.FromReserved(ranges), IsErrno(EINVAL)) << ::testing::PrintToString(ranges);
+  }
+  FileData data;
+  ASSERT_THAT(data.Write(0, Bytes(std::string(5000, 'x'))), IsOk());
+  EXPECT_THAT(data.FromReserved({{1, 3}, {4, kEnd}}), IsOk());
+  EXPECT_EQ(data.allocated(), (kEnd - 1) * kPageSize);
+}
+
+// A chunk full of letters of which an image says that only its last page is written.
+class DeceitfulChunkTest : public ::testing::Test {
+ protected:
+  DeceitfulChunkTest() {
+    ChunkMap chunks;
+    chunks[1] = Chunk::Create(Bytes(std::string(kChunkSize, 'x')), 0);
+    EXPECT_THAT(data_.FromMap(std::move(chunks)), IsOk());
+    EXPECT_THAT(data_.FromWritten({{1, 0x8}}), IsOk());
+  }
+  static std::string Text(const FileData& data) {
+    const auto bytes = ReadVector(data, kChunkSize, kChunkSize);
+    return {bytes.begin(), bytes.end()};
+  }
+  static std::string Zeros(size_t count) { return std::string(count, '\0'); }
+  static std::string Letters(size_t count) { return std::string(count, 'x'); }
+
+  FileData data_;
+};
+
+TEST_F(DeceitfulChunkTest, BytesOfHolesAreNotRead) {
+  EXPECT_EQ(Text(data_), Zeros(3 * kPageSize) + Letters(kPageSize));
+  std::vector<uint8_t> edge = ReadVector(data_, kChunkSize + 3 * kPageSize - 2, 4);
+  EXPECT_EQ(edge, (std::vector<uint8_t>{0, 0, 'x', 'x'}));
+}
+
+TEST_F(DeceitfulChunkTest, BytesOfHolesDoNotComeOutWhenTheirPageIsWritten) {
+  ASSERT_THAT(data_.Write(kChunkSize + kPageSize + 10, Bytes("new")), IsOk());
+  EXPECT_EQ(Text(data_),
+            Zeros(kPageSize + 10) + "new" + Zeros(2 * kPageSize - 13) + Letters(kPageSize));
+}
+
+TEST_F(DeceitfulChunkTest, BytesOfHolesDoNotComeOutWhenTheFileIsCutAndGrows) {
+  ASSERT_THAT(data_.Truncate(kChunkSize + 2 * kPageSize), IsOk());
+  EXPECT_EQ(Text(data_), Zeros(kChunkSize));
+}
+
+TEST_F(DeceitfulChunkTest, BytesOfHolesAreNotCopied) {
+  FileData whole;
+  ASSERT_THAT(whole.CopyFrom(data_, kChunkSize, kChunkSize, kChunkSize), IsOk());
+  EXPECT_EQ(Text(whole), Text(data_));
+  FileData part;
+  ASSERT_THAT(part.CopyFrom(data_, kChunkSize, kChunkSize, kChunkSize - 1), IsOk());
+  EXPECT_EQ(Text(part), Zeros(3 * kPageSize) + Letters(kPageSize - 1) + Zeros(1));
 }
 
 }  // namespace

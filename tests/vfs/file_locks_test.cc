@@ -9,9 +9,11 @@
 #include <sys/file.h>
 
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <future>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "tests/testing/memfs_tree.h"
@@ -25,6 +27,7 @@ using stasis::testing::IsErrno;
 using stasis::testing::IsOk;
 using stasis::testing::MemfsTest;
 using stasis::testing::RecordLock;
+using ::testing::ElementsAre;
 
 constexpr LockOwner kAlice{.id = 1, .pid = 101};
 constexpr LockOwner kBob{.id = 2, .pid = 102};
@@ -266,6 +269,170 @@ TEST_F(FileLocksTest, NothingStaysInTheTable) {
   EXPECT_THAT(vfs->file_locks().PosixLocks(inode), ::testing::IsEmpty());
   EXPECT_THAT(vfs->file_locks().LocksOf(inode, *gone), ::testing::IsEmpty());
   EXPECT_TRUE(vfs->file_locks().empty());
+}
+
+TEST_F(FileLocksTest, PartOfARangeIsTakenAndGivenBack) {
+  const auto file = OpenIt();
+  const auto locks = [&] {
+    std::vector<std::tuple<uint64_t, uint64_t, LockType>> found;
+    for (const FileLock& lock : vfs->file_locks().PosixLocks(file->inode()))
+      found.emplace_back(lock.start, lock.last, lock.type);
+    return found;
+  };
+  constexpr auto kRead = LockType::kShared;
+  constexpr auto kWrite = LockType::kExclusive;
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_RDLCK, 10, 20)), IsOk());
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, 15, 5)), IsOk());
+  EXPECT_THAT(locks(), ElementsAre(std::tuple(10, 14, kRead), std::tuple(15, 19, kWrite),
+                                   std::tuple(20, 29, kRead)));
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 12, 5)), IsOk());
+  EXPECT_THAT(locks(), ElementsAre(std::tuple(10, 11, kRead), std::tuple(17, 19, kWrite),
+                                   std::tuple(20, 29, kRead)));
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_RDLCK, 12, 8)), IsOk());
+  EXPECT_THAT(locks(), ElementsAre(std::tuple(10, 29, kRead)));
+  ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, 0, 0)), IsOk());
+  EXPECT_TRUE(vfs->file_locks().empty());
+}
+
+// The time of this thread alone, so that others on the machine do not matter.
+double SecondsOf(const std::function<void()>& work) {
+  const auto now = [] {
+    struct timespec time;
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+  };
+  const double start = now();
+  work();
+  return now() - start;
+}
+
+class ManyLocksTest : public FileLocksTest {
+ protected:
+  static constexpr uint64_t kFew = 12'500;
+  static constexpr uint64_t kMany = 200'000;
+  // 16 times as many: a cost of n log n is about 20 times as large, one of n * n 256 times.
+  static constexpr double kMostGrowth = 100;
+
+  // What a restore, a save and the end of `count` locks costs, the i-th being `make(i)`.
+  double Cost(uint64_t count, const std::function<FileLock(uint64_t)>& make) {
+    const auto table = MakeRef<FileLockTable>();
+    const auto file = OpenIt();
+    const Inode& inode = file->inode();
+    return SecondsOf([&] {
+      for (uint64_t i = 0; i < count; ++i) ASSERT_TRUE(table->Restore(inode, make(i)));
+      ASSERT_EQ(table->FindConflictingFile(), nullptr);
+      for (uint64_t i = 0; i < count; ++i) {
+        const FileLock lock = make(i);
+        if (lock.description == nullptr) continue;
+        ASSERT_EQ(table->LocksOf(inode, *lock.description).size(), 1u);
+        table->Release(inode, *lock.description);
+      }
+      table->Forget(inode);
+    });
+  }
+  void ExpectAboutLinear(const std::function<FileLock(uint64_t)>& make) {
+    Cost(kFew, make);  // warm
+    EXPECT_LT(Cost(kMany, make), kMostGrowth * Cost(kFew, make));
+  }
+  // A description is only a name here.
+  static const FileDescription* Description(uint64_t i) {
+    return reinterpret_cast<const FileDescription*>((i + 1) * 64);
+  }
+};
+
+TEST_F(ManyLocksTest, OfManyOwners) {
+  ExpectAboutLinear([](uint64_t i) {
+    return FileLock{.type = LockType::kExclusive, .start = i, .last = i, .owner = i};
+  });
+}
+
+TEST_F(ManyLocksTest, OfOneOwner) {
+  ExpectAboutLinear([](uint64_t i) {
+    return FileLock{.type = LockType::kExclusive, .start = 2 * i, .last = 2 * i, .owner = 1};
+  });
+}
+
+TEST_F(ManyLocksTest, AllShared) {
+  ExpectAboutLinear([](uint64_t i) { return FileLock{.start = i, .owner = i}; });
+}
+
+TEST_F(ManyLocksTest, OfManyDescriptions) {
+  ExpectAboutLinear([](uint64_t i) {
+    return FileLock{.kind = LockKind::kOpenFile, .start = i, .description = Description(i)};
+  });
+}
+
+TEST_F(ManyLocksTest, OfFlock) {
+  ExpectAboutLinear(
+      [](uint64_t i) { return FileLock{.kind = LockKind::kFlock, .description = Description(i)}; });
+}
+
+TEST_F(ManyLocksTest, SetAndUnsetByOneOwner) {
+  const auto file = OpenIt();
+  const auto cost = [&](uint64_t count) {
+    return SecondsOf([&] {
+      for (uint64_t i = 0; i < count; ++i) {
+        const auto start = static_cast<off_t>(2 * i);
+        ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_WRLCK, start, 1)), IsOk());
+      }
+      for (uint64_t i = 0; i < count; ++i) {
+        const auto start = static_cast<off_t>(2 * i);
+        ASSERT_THAT(file->SetPosixLock(kAlice, RecordLock(F_UNLCK, start, 1)), IsOk());
+      }
+    });
+  };
+  cost(kFew);  // warm
+  EXPECT_LT(cost(kMany), kMostGrowth * cost(kFew));
+}
+
+class RestoredLocksTest : public FileLocksTest {
+ protected:
+  // Whether the table takes both and then finds them to conflict.
+  bool Conflict(const FileLock& a, const FileLock& b) {
+    const auto table = MakeRef<FileLockTable>();
+    const auto file = OpenIt();
+    EXPECT_TRUE(table->Restore(file->inode(), a));
+    EXPECT_TRUE(table->Restore(file->inode(), b));
+    const Inode* found = table->FindConflictingFile();
+    EXPECT_TRUE(found == nullptr || found == &file->inode());
+    table->Forget(file->inode());
+    return found != nullptr;
+  }
+};
+
+TEST_F(RestoredLocksTest, ConflictIsFoundWhateverTheOrder) {
+  const FileLock shared{.start = 0, .last = 9, .owner = 1};
+  FileLock exclusive{.type = LockType::kExclusive, .start = 9, .last = 9, .owner = 2};
+  EXPECT_TRUE(Conflict(shared, exclusive));
+  EXPECT_TRUE(Conflict(exclusive, shared));
+  exclusive.start = exclusive.last = 10;
+  EXPECT_FALSE(Conflict(shared, exclusive));
+  EXPECT_FALSE(Conflict(exclusive, shared));
+}
+
+TEST_F(RestoredLocksTest, KindsOfRangesExcludeEachOtherAndFlockOnlyItself) {
+  const auto file = OpenIt();
+  const FileLock posix{.type = LockType::kExclusive, .owner = 1};
+  FileLock other{.kind = LockKind::kOpenFile, .description = file.get()};
+  EXPECT_TRUE(Conflict(posix, other));
+  other.kind = LockKind::kFlock;
+  EXPECT_FALSE(Conflict(posix, other));
+}
+
+TEST_F(RestoredLocksTest, LongLockBehindShortOnesIsFound) {
+  const auto table = MakeRef<FileLockTable>();
+  const auto file = OpenIt();
+  const auto restore = [&](uint64_t owner, uint64_t start, uint64_t last, LockType type) {
+    return table->Restore(file->inode(),
+                          {.type = type, .start = start, .last = last, .owner = owner});
+  };
+  ASSERT_TRUE(restore(1, 0, 100, LockType::kExclusive));
+  ASSERT_TRUE(restore(2, 200, 300, LockType::kExclusive));
+  EXPECT_EQ(table->FindConflictingFile(), nullptr);
+  ASSERT_TRUE(restore(3, 300, 300, LockType::kShared));
+  EXPECT_EQ(table->FindConflictingFile(), &file->inode());
+  EXPECT_FALSE(restore(3, 300, 400, LockType::kShared)) << "he has some of it";
+  table->Forget(file->inode());
 }
 
 TEST_F(FileLocksTest, LocksOfAnOwnerWhoNeverClosesEndWithTheFile) {

@@ -39,13 +39,17 @@ struct MemInodeColumns {
 # memfs.RegularInode
 struct RegularInodeRow {
   data @0 :UInt32;  # bytes of its column
-  pages @1 :UInt32;  # bytes of its column
+  retired1 @1 :UInt32;  # bytes of its column
+  written @2 :UInt32;  # bytes of its column
+  reserved @3 :UInt32;  # bytes of its column
 }
 struct RegularInodeColumns {
   rows @0 :List(RegularInodeRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
   dataColumn @2 :Data;  # map<u64,chunk>
-  pagesColumn @3 :Data;  # map<u64,u8>
+  retired1Column @3 :Data;  # map<u64,u8>
+  writtenColumn @4 :Data;  # map<u64,u8>
+  reservedColumn @5 :Data;  # map<u64,u64>
 }
 
 # memfs.SpecialInode

@@ -216,25 +216,28 @@ constinit const TypeDescriptor Access::Type<::stasis::memfs::MemInode>::kType = 
 
 void Access::Type<::stasis::memfs::RegularInode>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::memfs::schema::RegularInodeColumns>();
-  columns.setFieldCount(2);
+  columns.setFieldCount(4);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
-  Encoder& c1 = batch.Column(1);
+  Encoder& c2 = batch.Column(1);
+  Encoder& c3 = batch.Column(2);
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::memfs::RegularInode&>(batch[i]);
     auto row = rows[i];
     row.setData(SaveSlice(c0, o.SaveData()));
-    row.setPages(SaveSlice(c1, o.SavePages()));
+    row.setWritten(SaveSlice(c2, o.SaveWritten()));
+    row.setReserved(SaveSlice(c3, o.SaveReserved()));
   }
   columns.setDataColumn(batch.Content(c0));
-  columns.setPagesColumn(batch.Content(c1));
+  columns.setWrittenColumn(batch.Content(c2));
+  columns.setReservedColumn(batch.Content(c3));
 }
 
 absl::Status Access::Type<::stasis::memfs::RegularInode>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::memfs::schema::RegularInodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
   if (!shape.ok()) return shape;
   return absl::OkStatus();
 }
@@ -242,10 +245,11 @@ absl::Status Access::Type<::stasis::memfs::RegularInode>::Load(LoadBatch& batch,
 absl::Status Access::Type<::stasis::memfs::RegularInode>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::memfs::schema::RegularInodeColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getDataColumn());
-  Decoder d1 = batch.Column(columns.getPagesColumn());
+  Decoder d2 = batch.Column(columns.getWrittenColumn());
+  Decoder d3 = batch.Column(columns.getReservedColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::memfs::RegularInode&>(batch[i]);
     auto row = rows[i];
@@ -256,16 +260,24 @@ absl::Status Access::Type<::stasis::memfs::RegularInode>::LoadManual(LoadBatch& 
       absl::Status s = o.LoadData(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
-    if (batch.Has(1)) {
-      std::remove_cvref_t<decltype(o.SavePages())> value{};
-      if (!LoadSlice(d1, row.getPages(), value))
-        return batch.FieldError(i, "pages", d1);
-      absl::Status s = o.LoadPages(std::move(value), batch.context());
+    if (batch.Has(2)) {
+      std::remove_cvref_t<decltype(o.SaveWritten())> value{};
+      if (!LoadSlice(d2, row.getWritten(), value))
+        return batch.FieldError(i, "written", d2);
+      absl::Status s = o.LoadWritten(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(3)) {
+      std::remove_cvref_t<decltype(o.SaveReserved())> value{};
+      if (!LoadSlice(d3, row.getReserved(), value))
+        return batch.FieldError(i, "reserved", d3);
+      absl::Status s = o.LoadReserved(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("data", d0);
-  if (!d1.ColumnUsedUp()) return batch.ColumnError("pages", d1);
+  if (!d2.ColumnUsedUp()) return batch.ColumnError("written", d2);
+  if (!d3.ColumnUsedUp()) return batch.ColumnError("reserved", d3);
   return absl::OkStatus();
 }
 

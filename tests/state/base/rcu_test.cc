@@ -4,11 +4,28 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
+
+namespace {
+
+// How far the time of day that the program sees is ahead of the kernel's.
+std::atomic<time_t> seconds_ahead = 0;
+
+}  // namespace
+
+// In place of libc's.
+extern "C" int clock_gettime(clockid_t clock, struct timespec* time) noexcept {
+  const auto result = static_cast<int>(::syscall(SYS_clock_gettime, clock, time));
+  if (result == 0 && clock == CLOCK_REALTIME) time->tv_sec += seconds_ahead.load();
+  return result;
+}
 
 namespace stasis::rcu {
 namespace {
@@ -36,6 +53,15 @@ TEST(RcuTest, WhatIsDeferredRunsWithoutABarrier) {
   std::atomic<int> count = 0;
   Retire(new Counted{count});
   while (count == 0) std::this_thread::yield();
+}
+
+// As if somebody set the time of day back an hour right after the program has looked at it.
+TEST(RcuTest, WhatIsDeferredRunsWhateverTheTimeOfDayDoes) {
+  std::atomic<int> count = 0;
+  seconds_ahead = 3600;
+  Retire(new Counted{count});
+  while (count == 0) std::this_thread::yield();
+  seconds_ahead = 0;
 }
 
 TEST(RcuTest, WhatIsDeferredRunsInOrder) {
