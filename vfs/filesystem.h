@@ -77,9 +77,10 @@ class Filesystem : public state::Object {
   virtual Result<StatFs> StatFsAt(ResolvingPath& path) = 0;
 
   // Those that make, remove or rename the last component.
-  virtual Result<void> MkdirAt(ResolvingPath& path, uint32_t mode) = 0;
+  virtual Result<void> MkdirAt(ResolvingPath& path, uint32_t mode, Placement placement) = 0;
   virtual Result<void> MknodAt(ResolvingPath& path, const MknodOptions& options) = 0;
-  virtual Result<void> SymlinkAt(ResolvingPath& path, std::string_view target) = 0;
+  virtual Result<void> SymlinkAt(ResolvingPath& path, std::string_view target,
+                                 Placement placement) = 0;
   // `old` is a dentry of this or of another filesystem, `old_mount` where it was found.
   virtual Result<void> LinkAt(ResolvingPath& path, Mount& old_mount, Dentry& old) = 0;
   virtual Result<void> UnlinkAt(ResolvingPath& path) = 0;

@@ -37,6 +37,7 @@
 #include "vfs/acl.h"
 #include "vfs/credentials.h"
 #include "vfs/file_locks.h"
+#include "vfs/options.h"
 #include "vfs/permissions.h"
 #include "vfs/stat.h"
 
@@ -50,7 +51,6 @@ class Dentry;
 class FileDescription;
 class Filesystem;
 class VirtualDentry;
-struct OpenOptions;
 
 // Extended attributes by full name ("user.x"); values are any bytes.
 using XattrMap = std::map<std::string, std::string, std::less<>>;
@@ -63,8 +63,7 @@ struct NewFile {
   uint64_t rdev = 0;      // of a device node
   bool linkable = false;  // of a file without a name: it may get one
   bool opened = false;    // it is opened next
-  // A place to mount something on, which is only here and not where the filesystem keeps its files.
-  bool synthetic = false;
+  Placement placement = Placement::kStored;
   XattrMap xattrs;  // ACLs that it gets from its directory
 
   uint64_t XattrBytes() const;  // of names and values

@@ -33,9 +33,15 @@ struct OpenOptions {
   bool writable() const { return (flags & O_ACCMODE) != O_RDONLY && (flags & O_PATH) == 0; }
 };
 
+// Whether a file is made where the filesystem keeps its files, or in this tree only: a place to
+// mount something on need not be made on the host. Filesystems that keep nothing elsewhere make no
+// difference.
+enum class Placement : uint8_t { kStored, kSynthetic };
+
 struct MknodOptions {
   uint32_t mode = 0;  // type (S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK) and permission bits
   uint64_t rdev = 0;
+  Placement placement = Placement::kStored;
 };
 
 }  // namespace stasis::vfs

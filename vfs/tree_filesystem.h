@@ -36,9 +36,9 @@ class TreeFilesystem : public Filesystem {
   Result<std::string> ReadLinkAt(ResolvingPath& path) final;
   Result<void> SetAttributesAt(ResolvingPath& path, const SetStat& set) final;
   Result<StatFs> StatFsAt(ResolvingPath& path) final;
-  Result<void> MkdirAt(ResolvingPath& path, uint32_t mode) final;
+  Result<void> MkdirAt(ResolvingPath& path, uint32_t mode, Placement placement) final;
   Result<void> MknodAt(ResolvingPath& path, const MknodOptions& options) final;
-  Result<void> SymlinkAt(ResolvingPath& path, std::string_view target) final;
+  Result<void> SymlinkAt(ResolvingPath& path, std::string_view target, Placement placement) final;
   Result<void> LinkAt(ResolvingPath& path, Mount& old_mount, Dentry& old) final;
   Result<void> UnlinkAt(ResolvingPath& path) final;
   Result<void> RmdirAt(ResolvingPath& path) final;

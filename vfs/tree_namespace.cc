@@ -103,10 +103,11 @@ void TreeFilesystem::ReportMoved(const Inode& old_dir, std::string_view old_name
   watches()->OnInode(moved, IN_MOVE_SELF);
 }
 
-Result<void> TreeFilesystem::MkdirAt(ResolvingPath& path, uint32_t mode) {
+Result<void> TreeFilesystem::MkdirAt(ResolvingPath& path, uint32_t mode, Placement placement) {
   STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
   if (path.done()) return Err(EEXIST);
-  STASIS_RETURN_IF_ERROR(Create(path, *parent, {.mode = S_IFDIR | (mode & 01777)}));
+  STASIS_RETURN_IF_ERROR(
+      Create(path, *parent, {.mode = S_IFDIR | (mode & 01777), .placement = placement}));
   return {};
 }
 
@@ -116,19 +117,22 @@ Result<void> TreeFilesystem::MknodAt(ResolvingPath& path, const MknodOptions& op
   const bool device = type == S_IFCHR || type == S_IFBLK;
   STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
   if (path.done()) return Err(EEXIST);
-  STASIS_RETURN_IF_ERROR(
-      Create(path, *parent,
-             {.mode = type | (options.mode & kPermissionBits), .rdev = device ? options.rdev : 0}));
+  STASIS_RETURN_IF_ERROR(Create(path, *parent,
+                                {.mode = type | (options.mode & kPermissionBits),
+                                 .rdev = device ? options.rdev : 0,
+                                 .placement = options.placement}));
   return {};
 }
 
-Result<void> TreeFilesystem::SymlinkAt(ResolvingPath& path, std::string_view target) {
+Result<void> TreeFilesystem::SymlinkAt(ResolvingPath& path, std::string_view target,
+                                       Placement placement) {
   constexpr size_t kPathMax = 4096;
   if (target.empty()) return Err(ENOENT);
   if (target.size() >= kPathMax) return Err(ENAMETOOLONG);
   STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
   if (path.done()) return Err(EEXIST);
-  STASIS_RETURN_IF_ERROR(Create(path, *parent, {.mode = S_IFLNK | 0777, .symlink_target = target}));
+  STASIS_RETURN_IF_ERROR(Create(
+      path, *parent, {.mode = S_IFLNK | 0777, .placement = placement, .symlink_target = target}));
   return {};
 }
 
@@ -308,8 +312,7 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
     if (left) whiteout = Dentry::Make(old_name, *std::move(left));
     if (!left) renamed = Err(left.error());
   } else {
-    renamed =
-        old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name, replaced_inode, now);
+    renamed = old_dir.RenameChild(old_name, moved->inode(), new_dir, new_name, replaced_inode, now);
   }
   if (!renamed) {
     if (replaced != nullptr && replaced->is_dir()) replaced->directory().Revive();

@@ -151,11 +151,11 @@ Result<StatFs> VirtualFilesystem::StatFsAt(const Credentials& creds, const PathO
 }
 
 Result<void> VirtualFilesystem::MkdirAt(const Credentials& creds, const PathOperation& where,
-                                        uint32_t mode) {
+                                        uint32_t mode, Placement placement) {
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
-  return Resolve(path, [&](Filesystem& fs) { return fs.MkdirAt(path, mode); });
+  return Resolve(path, [&](Filesystem& fs) { return fs.MkdirAt(path, mode, placement); });
 }
 
 Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOperation& where,
@@ -180,11 +180,11 @@ Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOper
 }
 
 Result<void> VirtualFilesystem::SymlinkAt(const Credentials& creds, const PathOperation& where,
-                                          std::string_view target) {
+                                          std::string_view target, Placement placement) {
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
   ResolvingPath path(mount_table_, *clock_, creds, where);
-  return Resolve(path, [&](Filesystem& fs) { return fs.SymlinkAt(path, target); });
+  return Resolve(path, [&](Filesystem& fs) { return fs.SymlinkAt(path, target, placement); });
 }
 
 Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOperation& old_path,

@@ -102,11 +102,12 @@ class VirtualFilesystem final : public state::Object {
                                const SetStat& set);
   Result<StatFs> StatFsAt(const Credentials& creds, const PathOperation& path);
 
-  Result<void> MkdirAt(const Credentials& creds, const PathOperation& path, uint32_t mode);
+  Result<void> MkdirAt(const Credentials& creds, const PathOperation& path, uint32_t mode,
+                       Placement placement = Placement::kStored);
   Result<void> MknodAt(const Credentials& creds, const PathOperation& path,
                        const MknodOptions& options);
   Result<void> SymlinkAt(const Credentials& creds, const PathOperation& path,
-                         std::string_view target);
+                         std::string_view target, Placement placement = Placement::kStored);
   Result<void> LinkAt(const Credentials& creds, const PathOperation& old_path,
                       const PathOperation& new_path);
   Result<void> UnlinkAt(const Credentials& creds, const PathOperation& path);

@@ -74,7 +74,8 @@ absl::Status MakeFile(const Tree& tree, const std::string& path) {
   if (tree.Has(path)) return absl::OkStatus();
   const std::string parent = std::filesystem::path(path).parent_path();
   if (absl::Status made = MakeDirectories(tree.vfs, tree.root, parent); !made.ok()) return made;
-  const Result<void> made = tree.vfs.MknodAt(tree.creds, tree.At(path), {S_IFREG | 0644, 0});
+  const Result<void> made =
+      tree.vfs.MknodAt(tree.creds, tree.At(path), {S_IFREG | 0644, 0, vfs::Placement::kSynthetic});
   if (!made) return Problem(made.error(), absl::StrCat("cannot make ", path, " in the sandbox"));
   return absl::OkStatus();
 }
@@ -110,7 +111,8 @@ absl::Status AddSystemDirectory(const Tree& tree, const std::string& path, bool 
     if (absl::Status made = MakePlace(tree, plan.binds.back()); !made.ok()) return made;
   } else if (!tree.Has(path, /*follow=*/false)) {
     const std::string target = std::filesystem::read_symlink(path, error);
-    const Result<void> made = tree.vfs.SymlinkAt(tree.creds, tree.At(path), target);
+    const Result<void> made =
+        tree.vfs.SymlinkAt(tree.creds, tree.At(path), target, vfs::Placement::kSynthetic);
     if (!made) return Problem(made.error(), absl::StrCat("cannot make ", path, " in the sandbox"));
   }
   plan.system.push_back(path);
@@ -168,13 +170,13 @@ bool IsLessDeep(const Bind& a, const Bind& b) {
 }  // namespace
 
 absl::Status MakeDirectories(vfs::VirtualFilesystem& vfs, const vfs::VirtualDentry& root,
-                             std::string_view path, uint32_t mode) {
+                             std::string_view path, uint32_t mode, vfs::Placement placement) {
   const Tree tree{vfs, root};
   std::string so_far;
   for (absl::string_view name :
        absl::StrSplit(absl::string_view(path.data(), path.size()), '/', absl::SkipEmpty())) {
     absl::StrAppend(&so_far, "/", name);
-    const Result<void> made = vfs.MkdirAt(tree.creds, tree.At(so_far), mode);
+    const Result<void> made = vfs.MkdirAt(tree.creds, tree.At(so_far), mode, placement);
     if (made) {
       // mkdir leaves out what is beyond the permission bits in some filesystems.
       vfs::SetStat set;
@@ -202,7 +204,9 @@ absl::StatusOr<std::vector<Bind>> PrepareTree(vfs::VirtualFilesystem& vfs,
   for (const char* path : {"/proc", "/dev"})
     if (absl::Status made = MakeDirectories(vfs, root, path); !made.ok()) return made;
   if (!tree.Has("/tmp", false))
-    if (absl::Status made = MakeDirectories(vfs, root, "/tmp", 01777); !made.ok()) return made;
+    if (absl::Status made = MakeDirectories(vfs, root, "/tmp", 01777, vfs::Placement::kStored);
+        !made.ok())
+      return made;
   // A bind hides what is below it, hence what is below comes after it.
   std::vector<Bind> sorted = binds;
   std::stable_sort(sorted.begin(), sorted.end(), IsLessDeep);

@@ -18,9 +18,11 @@
 namespace stasis::sandbox {
 
 // Makes the directory `path` and those above it, where they are missing; follows symbolic links.
+// A place to mount something on is not made on the host.
 // Errors: kFailedPrecondition if something else is in the way.
 absl::Status MakeDirectories(vfs::VirtualFilesystem& vfs, const vfs::VirtualDentry& root,
-                             std::string_view path, uint32_t mode = 0755);
+                             std::string_view path, uint32_t mode = 0755,
+                             vfs::Placement placement = vfs::Placement::kSynthetic);
 
 // Makes /proc, /dev, /tmp and the places of `binds` where they are missing and can be seen. Adds
 // the host's system directories as `system` says: those that are directories as read-only binds,

@@ -162,12 +162,12 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
 
 Result<RefPtr<vfs::Inode>> HostDirectory::MakeChild(std::string_view name, const vfs::NewFile& file,
                                                     TimeNs now) {
-  if (file.synthetic || detached()) {
-    if (!file.synthetic) return Err(EPERM);
+  if (file.placement == vfs::Placement::kSynthetic) {
     if (S_ISDIR(file.mode)) return RefPtr<vfs::Inode>(MakeRef<HostDirectory>(fs(), file, now));
     if (S_ISREG(file.mode)) return RefPtr<vfs::Inode>(MakeRef<HostRegular>(fs(), file, now));
-    return Err(EPERM);
+    if (S_ISLNK(file.mode)) return RefPtr<vfs::Inode>(MakeRef<HostSymlink>(fs(), file, now));
   }
+  if (detached() || file.placement == vfs::Placement::kSynthetic) return Err(EPERM);
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
   const std::string text(name);
   UniqueFd opened;

@@ -318,6 +318,8 @@ class HostSymlink final : public HostInode {
  public:
   HostSymlink(GoferFilesystem& fs, uint64_t ino, const HostStat& found)
       : HostInode(fs, ino, found) {}
+  // Only here.
+  HostSymlink(GoferFilesystem& fs, const vfs::NewFile& file, TimeNs now);
 
   Result<std::string_view> ReadLink() const override ABSL_LOCKS_EXCLUDED(mu());
 

@@ -137,6 +137,11 @@ Result<void> RestoreRun::CompareChildren(const Work& work) {
     absl::ReaderMutexLock lock(&work.dentry->directory().mu);
     work.dentry->directory().ForEach([&](vfs::Dentry& child) { children.push_back(&child); });
   }
+  if (dir.detached()) {  // as what is in it
+    for (vfs::Dentry* child : children)
+      if (child->is_dir()) Push({child, PathOf(work.path, child->name())});
+    return {};
+  }
   if (children.empty() && !dir.complete()) return {};
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin control, fs_.Control(dir));
   for (vfs::Dentry* child : children)

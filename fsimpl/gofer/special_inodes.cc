@@ -7,6 +7,12 @@
 
 namespace stasis::gofer {
 
+HostSymlink::HostSymlink(GoferFilesystem& fs, const vfs::NewFile& file, TimeNs now)
+    : HostInode(fs, file, 1, now), target_(file.symlink_target) {
+  absl::MutexLock lock(&mu());
+  set_size(target_.size());
+}
+
 Result<std::string_view> HostSymlink::ReadLink() const {
   absl::MutexLock lock(&mu());
   if (target_.empty()) {

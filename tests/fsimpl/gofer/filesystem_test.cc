@@ -15,11 +15,11 @@ namespace stasis::gofer {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::UnorderedElementsAre;
 using testing::IsErrno;
 using testing::IsOk;
 using testing::ReadAll;
 using testing::TestVfs;
+using ::testing::UnorderedElementsAre;
 
 class GoferTest : public HostTree {};
 
@@ -137,9 +137,9 @@ TEST_F(GoferTest, AnExclusiveDirectoryIsTakenAtItsWord) {
 TEST_F(GoferTest, WhatIsMountedOnAReplacedDirectoryGoesWithIt) {
   MakeDir("d");
   TestVfs& t = Serve({.interop = Interop::kShared});
-  ASSERT_THAT(t.vfs().MountAt(t.creds(), t.ns(), t.At("/d"),
-                              memfs::MemFilesystem::Create(t.vfs(), {}), {}),
-              IsOk());
+  ASSERT_THAT(
+      t.vfs().MountAt(t.creds(), t.ns(), t.At("/d"), memfs::MemFilesystem::Create(t.vfs(), {}), {}),
+      IsOk());
   t.Write("/d/in_memory", "x");
   EXPECT_EQ(t.ns().mounts().size(), 1u);
   std::filesystem::rename(Path("d"), Path("elsewhere"));
@@ -232,6 +232,27 @@ TEST_F(GoferTest, ADeletedDirectoryComesBack) {
   ASSERT_TRUE(dir);
   EXPECT_EQ(dir->GetStat()->nlink, 0u);
   EXPECT_THAT(dir->IterateDirectory(0, [](const auto&) { return true; }), IsErrno(ENOENT));
+}
+
+TEST_F(GoferTest, PlacesToMountOnAreNotMadeOnTheHost) {
+  MakeDir("d");
+  TestVfs& t = Serve();
+  const auto kSynthetic = vfs::Placement::kSynthetic;
+  ASSERT_THAT(t.vfs().MkdirAt(t.creds(), t.At("/d/mnt"), 0755, kSynthetic), IsOk());
+  ASSERT_THAT(t.vfs().MkdirAt(t.creds(), t.At("/d/mnt/below"), 0755, kSynthetic), IsOk());
+  ASSERT_THAT(t.vfs().MknodAt(t.creds(), t.At("/d/file"), {S_IFREG | 0644, 0, kSynthetic}), IsOk());
+  ASSERT_THAT(t.vfs().SymlinkAt(t.creds(), t.At("/bin"), "usr/bin", kSynthetic), IsOk());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(t.List("/d"), UnorderedElementsAre("mnt", "file"));
+    EXPECT_EQ(t.Read("/d/file"), "");
+    EXPECT_EQ(t.ReadLink("/bin"), "usr/bin");
+    EXPECT_THAT(t.vfs().MkdirAt(t.creds(), t.At("/d/mnt/stored"), 0755), IsErrno(EPERM));
+    EXPECT_TRUE(std::filesystem::is_empty(Path("d")));
+    t.SaveAndRestore();
+  }
+  t.Rmdir("/d/mnt/below");
+  t.Rmdir("/d/mnt");
+  EXPECT_FALSE(t.Exists("/d/mnt"));
 }
 
 TEST_F(GoferTest, ARestoreNeedsTheRoot) {
