@@ -25,7 +25,7 @@ enum class ExitCode : int {
   kInterrupted = 130  // kCancelled
 };
 
-// A status with this payload (of any content) is drift.
+// A status with this payload is drift: the report as JSON (drift.h).
 inline constexpr char kDriftPayload[] = "stasis/drift";
 
 ExitCode ExitCodeOf(const absl::Status& status);

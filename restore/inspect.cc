@@ -140,7 +140,7 @@ absl::StatusOr<ImageSummary> Inspect(const RestoreRequest& request) {
   DescribeImage(**image, summary);
   DescribeGraph((*image)->graph(), *request.registry, summary);
   const uint64_t inodes = CountRowsOf((*image)->graph(), *request.registry, "vfs.Inode");
-  absl::StatusOr<RestoredImage> restored = RestoreFrom(*std::move(image), request);
+  absl::StatusOr<RestoredImage> restored = LoadFrom(*std::move(image), request);
   if (!restored.ok()) return restored.status();
   DescribeVfs(restored->vfs(), inodes, summary);
   return summary;

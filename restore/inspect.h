@@ -2,7 +2,8 @@
 //
 // inspect.h: what is in an image, without serving it.
 //
-// The state is loaded into memory and thrown away again; file data is not read.
+// The state is loaded into memory and thrown away again; file data is not read, and host files are
+// not looked at: no roots are needed.
 
 #ifndef STASIS_RESTORE_INSPECT_H_
 #define STASIS_RESTORE_INSPECT_H_

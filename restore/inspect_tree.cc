@@ -5,68 +5,86 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <utility>
+
 #include "restore/inspect.h"
 #include "restore/internal/format.h"
-#include "restore/transfer/tree_source.h"
+#include "vfs/mount_namespace.h"
+#include "vfs/operation_gate.h"
 
 namespace stasis::restore {
 namespace {
 
-// A directory on the way down.
-struct Level {
-  std::string path;  // with a slash at its end
-  std::vector<std::string> names;
-  size_t next = 0;
+// A file, through the mount that shows it.
+struct Place {
+  const vfs::Mount* mount;
+  vfs::Dentry* dentry;
+  std::string path;
 };
 
-// One walk over a tree, without recursion.
+// One walk over the names that were saved, without recursion. Nothing is asked of filesystems that
+// only a restore makes ready.
 class TreeLister {
  public:
-  TreeLister(TreeSource& source, absl::FunctionRef<bool(const TreeEntry&)> fn)
-      : source_(source), fn_(fn) {}
+  TreeLister(const vfs::MountNamespace& ns, absl::FunctionRef<bool(const TreeEntry&)> fn)
+      : fn_(fn) {
+    for (const RefPtr<vfs::Mount>& mount : ns.mounts())
+      mounts_[{mount->parent(), mount->point()}] = mount.get();
+    const vfs::Mount& root = ns.root_mount();
+    pending_.push_back({&root, &root.root(), "/"});
+  }
 
   Result<void> Run() {
-    STASIS_ASSIGN_OR_RETURN(const FileAttributes root, source_.Stat(""));
-    if (!fn_({"/", root.stat, {}})) return {};
-    STASIS_RETURN_IF_ERROR(Push("/"));
-    while (!levels_.empty()) {
-      Level& level = levels_.back();
-      if (level.next == level.names.size()) {
-        levels_.pop_back();
-        if (!levels_.empty()) STASIS_RETURN_IF_ERROR(source_.Leave());
-        continue;
-      }
-      const std::string name = std::move(level.names[level.next++]);
-      STASIS_ASSIGN_OR_RETURN(const bool more, Visit(name, level.path + name));
+    while (!pending_.empty()) {
+      Place place = std::move(pending_.back());
+      pending_.pop_back();
+      EnterMounts(place);
+      STASIS_ASSIGN_OR_RETURN(const bool more, Visit(place));
       if (!more) return {};
+      if (place.dentry->is_dir()) PushChildren(place);
     }
     return {};
   }
 
  private:
-  Result<void> Push(std::string path) {
-    STASIS_ASSIGN_OR_RETURN(std::vector<std::string> names, source_.List());
-    levels_.push_back({std::move(path), std::move(names), 0});
-    return {};
+  // To the top of what is mounted here.
+  void EnterMounts(Place& place) const {
+    for (auto it = mounts_.find({place.mount, place.dentry}); it != mounts_.end();
+         it = mounts_.find({place.mount, place.dentry}))
+      place = {it->second, &it->second->root(), std::move(place.path)};
   }
 
   // False if the callback has had enough.
-  Result<bool> Visit(const std::string& name, std::string path) {
-    STASIS_ASSIGN_OR_RETURN(const FileAttributes attributes, source_.Stat(name));
-    std::string target;
-    if (S_ISLNK(attributes.stat.mode)) {
-      STASIS_ASSIGN_OR_RETURN(target, source_.ReadLink(name));
+  Result<bool> Visit(const Place& place) {
+    const vfs::Inode& inode = place.dentry->inode();
+    vfs::Stat stat;
+    inode.FillStat(stat);
+    stat.dev = place.mount->filesystem().dev();
+    std::string_view target;
+    if (S_ISLNK(stat.mode)) {
+      STASIS_ASSIGN_OR_RETURN(target, inode.ReadLink());
     }
-    if (!fn_({path, attributes.stat, target})) return false;
-    if (!S_ISDIR(attributes.stat.mode)) return true;
-    STASIS_RETURN_IF_ERROR(source_.Enter(name));
-    STASIS_RETURN_IF_ERROR(Push(std::move(path) + "/"));
-    return true;
+    return fn_({place.path, stat, target});
   }
 
-  TreeSource& source_;
+  // So that the first one is next.
+  void PushChildren(const Place& dir) {
+    const std::string above = dir.path == "/" ? "" : dir.path;
+    const auto first = static_cast<std::ptrdiff_t>(pending_.size());
+    absl::ReaderMutexLock lock(&dir.dentry->directory().mu);
+    dir.dentry->directory().ForEach([&](vfs::Dentry& child) {
+      pending_.push_back({dir.mount, &child, fmt::format("{}/{}", above, child.name())});
+    });
+    std::reverse(pending_.begin() + first, pending_.end());
+  }
+
   absl::FunctionRef<bool(const TreeEntry&)> fn_;
-  std::vector<Level> levels_;
+  // By what they are mounted on.
+  std::map<std::pair<const vfs::Mount*, const vfs::Dentry*>, const vfs::Mount*> mounts_;
+  std::vector<Place> pending_;
 };
 
 char TypeLetter(uint32_t mode) {
@@ -115,12 +133,12 @@ void PutText(nlohmann::ordered_json& json, const std::string& key, std::string_v
 }  // namespace
 
 absl::Status ListTree(const RestoreRequest& request, absl::FunctionRef<bool(const TreeEntry&)> fn) {
-  absl::StatusOr<RestoredImage> restored = Restore(request);
-  if (!restored.ok()) return restored.status();
-  const auto namespaces = restored->vfs().namespaces();
+  absl::StatusOr<RestoredImage> loaded = Load(request);
+  if (!loaded.ok()) return loaded.status();
+  const auto namespaces = loaded->vfs().namespaces();
   if (namespaces.empty()) return absl::DataLossError("the image has no mount namespace");
-  const auto source = OpenVfsTree(restored->vfs(), namespaces[0]->root());
-  if (Result<void> r = TreeLister(*source, fn).Run(); !r)
+  const vfs::Operation operation(loaded->vfs().gate());
+  if (Result<void> r = TreeLister(*namespaces[0], fn).Run(); !r)
     return ErrnoStatus(r.error().value(), "cannot list the tree");
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 
 #include "restore/restore.h"
 
+#include <absl/strings/str_join.h>
 #include <fmt/format.h>
 
 #include <utility>
@@ -17,23 +18,29 @@
 namespace stasis::restore {
 
 std::string RestoreReport::ToJson() const {
-  const nlohmann::ordered_json json = {{"reference", reference}, {"digest", digest.ToString()},
-                                       {"created", created},     {"open_ns", open_ns},
-                                       {"load_ns", load_ns},     {"complete_ns", complete_ns},
-                                       {"wall_ns", wall_ns},     {"objects", objects},
-                                       {"files", files},         {"dentries", dentries},
-                                       {"chunks", chunks},       {"data_bytes", data_bytes}};
+  const nlohmann::ordered_json json = {
+      {"reference", reference},     {"digest", digest.ToString()},
+      {"created", created},         {"open_ns", open_ns},
+      {"load_ns", load_ns},         {"reopen_ns", reopen_ns},
+      {"complete_ns", complete_ns}, {"wall_ns", wall_ns},
+      {"objects", objects},         {"files", files},
+      {"dentries", dentries},       {"chunks", chunks},
+      {"data_bytes", data_bytes},   {"drift", nlohmann::ordered_json::parse(drift.ToJson())}};
   return DumpJson(json);
 }
 
 std::string RestoreReport::ToText() const {
   std::string text = fmt::format("{}  {}\n", PrintablePath(reference), digest.ToString());
   text += fmt::format("made   {}\n", created);
-  text +=
-      fmt::format("wall   {} (open {}, load {}, complete {})\n", FormatDuration(wall_ns),
-                  FormatDuration(open_ns), FormatDuration(load_ns), FormatDuration(complete_ns));
+  text += fmt::format("wall   {} (open {}, load {}, reopen {}, complete {})\n",
+                      FormatDuration(wall_ns), FormatDuration(open_ns), FormatDuration(load_ns),
+                      FormatDuration(reopen_ns), FormatDuration(complete_ns));
   text += fmt::format("files  {} ({} names, {} objects), {} of data\n", files, dentries, objects,
                       FormatBytes(data_bytes));
+  text += fmt::format("drift  {}\n", drift.Summary());
+  for (const DriftFinding& finding : drift.findings)
+    if (finding.policy == vfs::DriftPolicy::kWarn)
+      text += fmt::format("       {}\n", finding.ToText());
   return text;
 }
 
@@ -77,20 +84,31 @@ class Restorer {
                    "a restore needs a registry and a clock");
   }
 
+  // The steps, in this order. What a failed one says begins with the image's name.
   absl::Status Open();
-  absl::StatusOr<RestoredImage> Run(std::unique_ptr<image::ImageReader> reader);
-  std::unique_ptr<image::ImageReader> TakeReader() { return std::move(reader_); }
+  absl::Status Load(std::unique_ptr<image::ImageReader> reader);
+  absl::Status Load() { return Load(std::move(reader_)); }
+  absl::Status Reopen() { return Named(ReopenAll()); }
+  absl::Status Complete();
+
+  const DriftReport& drift() const { return report_.drift; }
+  RestoredImage TakeResult();
 
  private:
-  absl::Status Load();
+  absl::Status LoadState();
   absl::Status TakeRoots(const state::SavedGraph& graph, const state::LoadedGraph& loaded);
-  absl::Status Complete();
+  absl::Status ReopenAll();
+  absl::Status CheckRoots() const;
   void CountState(const state::SavedGraph& graph);
+  absl::Status Named(const absl::Status& status) const {
+    return Annotate(status, PrintablePath(report_.reference));
+  }
 
   const RestoreRequest& request_;
   Stopwatch wall_;
   std::unique_ptr<image::ImageReader> reader_;
   RestoredImage result_;
+  vfs::RestoreContext context_;  // after result_: it holds dentries
   RestoreReport report_;
 };
 
@@ -107,16 +125,18 @@ absl::Status Restorer::Open() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RestoredImage> Restorer::Run(std::unique_ptr<image::ImageReader> reader) {
+absl::Status Restorer::Load(std::unique_ptr<image::ImageReader> reader) {
   result_.image_ = std::move(reader);
   const image::ImageInfo& info = result_.image_->info();
   report_.reference = info.reference;
   report_.digest = info.manifest_digest;
   report_.created = info.config.created;
-  if (absl::Status s = Load(); !s.ok()) return Annotate(s, PrintablePath(info.reference));
-  if (absl::Status s = Complete(); !s.ok()) return Annotate(s, PrintablePath(info.reference));
+  return Named(LoadState());
+}
+
+RestoredImage Restorer::TakeResult() {
   report_.wall_ns = wall_.Total();
-  result_.report_ = report_;
+  result_.report_ = std::move(report_);
   return std::move(result_);
 }
 
@@ -133,7 +153,7 @@ static absl::Status CheckOneVfs(const state::SavedGraph& graph) {
   return absl::DataLossError(fmt::format("there is no root {} of type {}", kVfsRoot, kType));
 }
 
-absl::Status Restorer::Load() {
+absl::Status Restorer::LoadState() {
   Stopwatch watch;
   const state::SavedGraph graph = result_.image_->TakeGraph();
   if (absl::Status s = CheckOneVfs(graph); !s.ok()) return s;
@@ -163,14 +183,45 @@ absl::Status Restorer::TakeRoots(const state::SavedGraph& graph, const state::Lo
   return absl::OkStatus();
 }
 
-absl::Status Restorer::Complete() {
+absl::Status Restorer::ReopenAll() {
   Stopwatch watch;
-  vfs::RestoreContext context;
-  context.roots = request_.roots;
-  absl::Status status = result_.vfs_->Reopen(context);
-  if (status.ok()) status = result_.vfs_->CompleteRestore(context);
+  context_.roots = request_.roots;
+  context_.checks = request_.checks;
+  context_.threads = request_.threads;
+  const absl::Status reopened = result_.vfs_->Reopen(context_);
+  // First: whoever was not given his directory has failed, too.
+  if (absl::Status s = CheckRoots(); !s.ok()) return s;
+  if (!reopened.ok()) return reopened;
+  report_.drift = DecideDrift(*result_.vfs_, request_.rules, context_.drifts());
+  report_.reopen_ns = watch.Total();
+  return absl::OkStatus();
+}
+
+absl::Status Restorer::CheckRoots() const {
+  std::vector<std::string> names, missing;
+  for (const std::string& name : context_.asked_roots()) {
+    names.push_back(PrintablePath(name));
+    if (!request_.roots.contains(name))
+      missing.push_back(fmt::format("--root {}=DIR", PrintablePath(name)));
+  }
+  for (const auto& [name, directory] : request_.roots) {
+    if (!context_.asked_roots().contains(name))
+      return absl::InvalidArgumentError(fmt::format(
+          "the image names no host directory {}; {}", PrintablePath(name),
+          names.empty() ? "it needs none at all" : "it names: " + absl::StrJoin(names, ", ")));
+  }
+  if (missing.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "some of its files are in host directories; say where: {}", absl::StrJoin(missing, " ")));
+}
+
+absl::Status Restorer::Complete() {
+  if (absl::Status drift = ErrorOf(report_.drift); !drift.ok()) return Named(drift);
+  Stopwatch watch;
+  absl::Status status = result_.vfs_->CompleteRestore(context_);
+  context_.drifts().clear();
   report_.complete_ns = watch.Total();
-  return status;
+  return Named(status);
 }
 
 void Restorer::CountState(const state::SavedGraph& graph) {
@@ -185,12 +236,32 @@ void Restorer::CountState(const state::SavedGraph& graph) {
 absl::StatusOr<RestoredImage> Restore(const RestoreRequest& request) {
   Restorer restorer(request);
   if (absl::Status s = restorer.Open(); !s.ok()) return s;
-  return restorer.Run(restorer.TakeReader());
+  if (absl::Status s = restorer.Load(); !s.ok()) return s;
+  if (absl::Status s = restorer.Reopen(); !s.ok()) return s;
+  if (absl::Status s = restorer.Complete(); !s.ok()) return s;
+  return restorer.TakeResult();
 }
 
-absl::StatusOr<RestoredImage> RestoreFrom(std::unique_ptr<image::ImageReader> image,
-                                          const RestoreRequest& request) {
-  return Restorer(request).Run(std::move(image));
+absl::StatusOr<DriftReport> DriftOf(const RestoreRequest& request) {
+  Restorer restorer(request);
+  if (absl::Status s = restorer.Open(); !s.ok()) return s;
+  if (absl::Status s = restorer.Load(); !s.ok()) return s;
+  if (absl::Status s = restorer.Reopen(); !s.ok()) return s;
+  return restorer.drift();
+}
+
+absl::StatusOr<RestoredImage> Load(const RestoreRequest& request) {
+  Restorer restorer(request);
+  if (absl::Status s = restorer.Open(); !s.ok()) return s;
+  if (absl::Status s = restorer.Load(); !s.ok()) return s;
+  return restorer.TakeResult();
+}
+
+absl::StatusOr<RestoredImage> LoadFrom(std::unique_ptr<image::ImageReader> image,
+                                       const RestoreRequest& request) {
+  Restorer restorer(request);
+  if (absl::Status s = restorer.Load(std::move(image)); !s.ok()) return s;
+  return restorer.TakeResult();
 }
 
 }  // namespace stasis::restore

@@ -12,7 +12,9 @@
 //
 // Manifest, config and state are verified before anything is built from them. File data stays in
 // the image until it is read, and is verified then; a chunk that is missing or damaged is EIO,
-// never zeros. All or nothing: a failed restore leaves nothing behind.
+// never zeros. Files on the host are compared with what the image saw of them, all of them, before
+// it is decided whether there is a restore (drift.h). All or nothing: a failed restore leaves
+// nothing behind.
 
 #ifndef STASIS_RESTORE_RESTORE_H_
 #define STASIS_RESTORE_RESTORE_H_
@@ -27,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "restore/drift.h"
 #include "restore/image/image_reader.h"
 #include "state/base/clock.h"
 #include "state/load_context.h"
@@ -45,10 +48,14 @@ struct RestoreRequest {
   std::shared_ptr<image::FileOps> file_ops;  // null: the host's
   // Services for the load hooks of extra roots; the clock is added.
   state::LoadOptions services;
-  // Where the host directories are that the image calls by these names.
-  std::map<std::string, std::string> roots;
   // How file data is read; `on_error` hears why a read gave EIO.
   image::PackReaderOptions packs;
+
+  // Where the host directories are that the image names; all of them, and no others.
+  std::map<std::string, std::string> roots;
+  vfs::DriftChecks checks;
+  DriftRules rules;
+  int threads = 1;  // that may compare files at once
 };
 
 struct RestoreReport {
@@ -58,6 +65,7 @@ struct RestoreReport {
 
   int64_t open_ns = 0;      // manifest, config, state blob
   int64_t load_ns = 0;      // rows into objects
+  int64_t reopen_ns = 0;    // Reopen: host files opened and compared
   int64_t complete_ns = 0;  // CompleteRestore
   int64_t wall_ns = 0;
 
@@ -66,6 +74,8 @@ struct RestoreReport {
   uint64_t dentries = 0;
   uint64_t chunks = 0;
   uint64_t data_bytes = 0;  // of files, in the image
+
+  DriftReport drift;
 
   std::string ToJson() const;
   std::string ToText() const;
@@ -106,12 +116,20 @@ class RestoredImage {
 };
 
 // Errors: those of image/layout.h; kDataLoss that names table, row and field for state that cannot
-// be; of the filesystems' CompleteRestore.
+// be; kInvalidArgument for roots that are missing or unknown, which names those of the image; drift
+// with its whole report (ErrorOf in drift.h); of the filesystems' Reopen and CompleteRestore.
 absl::StatusOr<RestoredImage> Restore(const RestoreRequest& request);
 
+// How the host differs now, with the policies that a restore would follow. Restores and changes
+// nothing. Errors: as Restore, but for drift.
+absl::StatusOr<DriftReport> DriftOf(const RestoreRequest& request);
+
+// The state alone, which needs no roots: names and attributes as they were saved. Host files are
+// not opened, so it is for looking at the trees' dentries and inodes, not for operations on them.
+absl::StatusOr<RestoredImage> Load(const RestoreRequest& request);
 // The same of an image that is open already; its tables are given up.
-absl::StatusOr<RestoredImage> RestoreFrom(std::unique_ptr<image::ImageReader> image,
-                                          const RestoreRequest& request);
+absl::StatusOr<RestoredImage> LoadFrom(std::unique_ptr<image::ImageReader> image,
+                                       const RestoreRequest& request);
 
 }  // namespace stasis::restore
 

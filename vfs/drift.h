@@ -55,6 +55,7 @@ std::optional<DriftPolicy> ParseDriftPolicy(std::string_view name);
 struct Drift {
   DriftKind kind = DriftKind::kMissing;
   Filesystem* filesystem = nullptr;  // borrowed
+  std::string root;                  // the name of the host directory (RestoreContext::roots)
   RefPtr<Dentry> dentry;             // the file; of kNew its directory
   std::string path;                  // below the filesystem's root, such as "/a/b"; any bytes
   // As text: bytes for sizes, RFC 3339 for times, octal modes, "uid:gid", names of types,

@@ -6,10 +6,13 @@
 #define STASIS_VFS_RESTORE_CONTEXT_H_
 
 #include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +28,14 @@ class RestoreContext {
   DriftChecks checks;
   int threads = 1;  // how many may compare files at once
 
+  // The directory that the image calls `root`. Filesystems ask this way only, first of all: what
+  // nobody asks for is no root of the image. Errors: InvalidArgument, which names the root.
+  absl::StatusOr<std::string> FindRoot(std::string_view root) ABSL_LOCKS_EXCLUDED(mu_);
+  // All that were asked for, given or not. Requires: no filesystem is asking.
+  const std::set<std::string>& asked_roots() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return asked_roots_;
+  }
+
   void Report(Drift drift) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     drifts_.push_back(std::move(drift));
@@ -37,6 +48,7 @@ class RestoreContext {
  private:
   absl::Mutex mu_;
   std::vector<Drift> drifts_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> asked_roots_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace stasis::vfs

@@ -273,10 +273,10 @@ void VirtualFilesystem::BeforeResume() {
 }
 
 absl::Status VirtualFilesystem::Reopen(RestoreContext& context) {
-  for (const RefPtr<Filesystem>& filesystem : filesystems()) {
-    if (absl::Status status = filesystem->Reopen(context); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  absl::Status status;
+  for (const RefPtr<Filesystem>& filesystem : filesystems())
+    status.Update(filesystem->Reopen(context));
+  return status;
 }
 
 absl::Status VirtualFilesystem::CompleteRestore(RestoreContext& context) {

@@ -133,6 +133,7 @@ class VirtualFilesystem final : public state::Object {
   // Requires: the gate is closed, or nobody uses this object yet.
   absl::Status PrepareSave();
   void BeforeResume();
+  // Goes on after an error, so that all is known that is wrong; returns the first.
   absl::Status Reopen(RestoreContext& context);
   absl::Status CompleteRestore(RestoreContext& context);
 

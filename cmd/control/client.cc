@@ -115,6 +115,7 @@ absl::StatusOr<CheckpointReport> Client::Checkpoint(const CheckpointParams& para
     to.setDirectory(params.directory);
     to.setTag(params.tag);
     to.setStop(params.stop);
+    to.setDigest(params.digest);
     request.setListener(kj::heap<Listener>(on_progress, cancel));
     CheckpointReport report;
     absl::Status status;

@@ -35,6 +35,7 @@ struct CheckpointParams {
   directory @0 :Text;        # absolute: the image layout
   tag @1 :Text;
   stop @2 :Bool;             # end the sandbox after success, without letting it run on
+  digest @3 :Text;           # of which host files the content's digest is saved: "none", "open", "all"
 }
 
 struct CheckpointReport {

@@ -35,6 +35,7 @@ struct CheckpointParams {
   std::string directory;
   std::string tag;
   bool stop = false;
+  std::string digest = "none";
 };
 
 struct CheckpointReport {

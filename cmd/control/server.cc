@@ -155,7 +155,7 @@ class ControlImpl final : public rpc::Control::Server {
   kj::Promise<void> RunCheckpoint(rpc::CheckpointParams::Reader reader,
                                   const std::shared_ptr<Job>& job) {
     control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
-                                     reader.getStop()};
+                                     reader.getStop(), ToString(reader.getDigest())};
     auto paf = kj::newPromiseAndCrossThreadFulfiller<void>();
     // std::function wants a copyable body.
     auto fulfiller =

@@ -17,6 +17,7 @@ namespace {
 struct CheckpointOptions {
   std::string name;
   std::string reference;
+  std::string digest = "none";
   bool stop = false;
   bool json = false;
 };
@@ -26,7 +27,7 @@ absl::StatusOr<control::CheckpointParams> ReadParams(const CheckpointOptions& op
   if (!reference.ok()) return reference.status();
   const std::string directory = sandbox::AbsolutePath(reference->directory);
   if (absl::Status parent = CheckParent(directory); !parent.ok()) return parent;
-  return control::CheckpointParams{directory, reference->tag, options.stop};
+  return control::CheckpointParams{directory, reference->tag, options.stop, options.digest};
 }
 
 absl::StatusOr<control::CheckpointReport> MakeCheckpoint(const CheckpointOptions& options) {
@@ -73,6 +74,14 @@ void AddCheckpoint(CLI::App& app, Invocation& invocation) {
           "Where to: an OCI image layout directory, made if it is missing, and a tag in it")
       ->required()
       ->type_name("DIR:TAG");
+  command
+      ->add_option(
+          "--digest", options->digest,
+          "Save a digest of the content of host files: of none, of those that are open, or "
+          "of all that are known, for --validate content")
+      ->type_name("SCOPE")
+      ->check(CLI::IsMember({"none", "open", "all"}))
+      ->capture_default_str();
   command->add_flag("--stop", options->stop, "End the sandbox when the image is complete");
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(

@@ -22,14 +22,28 @@
 namespace stasis::cli {
 namespace {
 
-sandbox::Tree NewTree(const Types& types, const ContentOptions& options) {
-  auto vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
+// The root of a new tree: a host directory, or memory.
+absl::StatusOr<RefPtr<vfs::Filesystem>> NewRoot(vfs::VirtualFilesystem& vfs,
+                                                const ContentOptions& options) {
+  if (!options.host.rootfs.empty()) {
+    auto fs = ServeDirectory(vfs, options.host, kRootfsName, options.host.rootfs,
+                             gofer::Interop::kExclusive);
+    if (!fs.ok()) return fs.status();
+    return RefPtr<vfs::Filesystem>(*std::move(fs));
+  }
   memfs::MemfsOptions limits;
   limits.size_limit = options.size_limit;
   limits.inode_limit = options.inode_limit;
-  const RefPtr<vfs::MountNamespace> ns =
-      vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, limits), {});
-  return {vfs, ns->root(), nullptr};
+  return RefPtr<vfs::Filesystem>(memfs::MemFilesystem::Create(vfs, limits));
+}
+
+// Into `tree`, which is to be taken down if this fails.
+absl::Status MakeTree(const ContentOptions& options, sandbox::Tree& tree) {
+  absl::StatusOr<RefPtr<vfs::Filesystem>> root = NewRoot(*tree.vfs, options);
+  if (!root.ok()) return root.status();
+  const RefPtr<vfs::MountNamespace> ns = tree.vfs->NewMountNamespace(*std::move(root), {});
+  tree.root = ns->root();
+  return MountHostDirectories(options.host, tree, *ns);
 }
 
 absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Content& content,
@@ -62,11 +76,19 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return request.status();
   request->packs.on_error = std::move(on_read_error);
+  options.roots.ApplyTo(*request);
+  gofer::GoferServices services;
+  services.fd_limit = options.host.fd_limit;
+  services.owners = {options.own_as_root, geteuid(), getegid()};
+  request->services.Provide(&services);
   absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
   if (!restored.ok()) return NameTags(restored.status(), *request);
   Content content;
   content.source = restored->report().reference;
   content.report = restored->report().ToJson();
+  for (const restore::DriftFinding& finding : restored->report().drift.findings)
+    if (finding.policy == vfs::DriftPolicy::kWarn)
+      content.warnings.push_back(absl::StrCat("drift: ", finding.ToText()));
   content.tree.state = restored->Root<fuse::FuseState>(kFuseRoot);
   content.tree.vfs = restored->TakeVfs();
   if (content.tree.vfs->namespaces().empty())
@@ -110,11 +132,12 @@ absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& op
                                     image::ReadErrorCallback on_read_error) {
   if (!options.reference.empty()) return FromImage(types, options, std::move(on_read_error));
   Content content;
-  content.tree = NewTree(types, options);
+  content.tree.vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
   absl::Cleanup teardown = [&content] {
     content.tree.root = {};
     content.tree.vfs->Teardown();
   };
+  if (absl::Status made = MakeTree(options, content.tree); !made.ok()) return made;
   for (const ImportSpec& spec : options.imports)
     if (absl::Status done = Import(spec, options, content, on_step, cancel); !done.ok())
       return done;

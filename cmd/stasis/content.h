@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/host_mounts.h"
+#include "cmd/stasis/host_options.h"
 #include "cmd/stasis/progress_line.h"
 #include "cmd/stasis/types.h"
 #include "restore/transfer/report.h"
@@ -32,6 +34,8 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 // What to make the tree of.
 struct ContentOptions {
   std::string reference;  // "DIR:TAG"; empty: a new tree
+  HostRoots roots;        // of the image
+  HostMounts host;        // of a new tree; its fd_limit also of an image's
   std::vector<ImportSpec> imports;
   uint64_t size_limit = 0;
   uint64_t inode_limit = 0;
@@ -50,7 +54,7 @@ struct Content {
 using StepCallback = std::function<void(const Step&)>;
 
 // `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error`
-// hears what reads of damaged file data find.
+// hears what reads of damaged file data find. Errors of a restore carry their drift report.
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
                                     image::ReadErrorCallback on_read_error = nullptr);

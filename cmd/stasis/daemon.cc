@@ -23,6 +23,7 @@
 #include <optional>
 
 #include "cmd/control/server.h"
+#include "fsimpl/gofer/filesystem.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/checkpoint.h"
 
@@ -32,6 +33,13 @@ namespace {
 constexpr absl::Duration kSignalGrace = absl::Seconds(2);
 // After `checkpoint --stop`: for the answer to get out. The caller then asks for the end itself.
 constexpr absl::Duration kAnswerTime = absl::Seconds(2);
+
+std::optional<gofer::DigestScope> ParseDigestScope(const std::string& text) {
+  if (text == "none" || text.empty()) return gofer::DigestScope::kNone;
+  if (text == "open") return gofer::DigestScope::kOpen;
+  if (text == "all") return gofer::DigestScope::kAll;
+  return std::nullopt;
+}
 
 class Daemon final : public control::Handler {
  public:
@@ -288,6 +296,10 @@ restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& para
 absl::StatusOr<control::CheckpointReport> Daemon::Checkpoint(
     const control::CheckpointParams& params, const control::ProgressCallback& on_progress,
     const std::atomic<bool>* cancel) {
+  const std::optional<gofer::DigestScope> digest = ParseDigestScope(params.digest);
+  if (!digest.has_value())
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", params.digest, "' is no scope of digests: none, open or all"));
   if (!Begin())
     return absl::UnavailableError(absl::StrCat("another checkpoint of ", options_.dir.name(),
                                                " is being made; try again when it is done"));
@@ -295,6 +307,9 @@ absl::StatusOr<control::CheckpointReport> Daemon::Checkpoint(
     const absl::MutexLock lock(&mu_);
     checkpointing_ = false;
   });
+  for (const RefPtr<vfs::Filesystem>& fs : sandbox_->vfs().filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
+      host->set_digest_scope(*digest);
   restore::CheckpointRequest request = Request(params);
   request.cancel = cancel;
   request.on_progress = [&on_progress](const image::WriteProgress& progress) {

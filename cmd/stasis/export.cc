@@ -12,6 +12,7 @@
 
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/content.h"
+#include "cmd/stasis/host_options.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/output.h"
 
@@ -22,6 +23,7 @@ struct ExportOptions {
   std::string reference;
   std::string target;
   std::string path = "/";
+  HostOptions host;
   bool json = false;
 };
 
@@ -73,9 +75,12 @@ int Export(const ExportOptions& options) {
   if (options.target != "-")
     if (absl::Status parent = CheckParent(options.target); !parent.ok())
       return Fail(parent, options.json);
+  absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
+  if (!roots.ok()) return Fail(roots.status(), options.json);
   const Types types;
   ContentOptions wanted;
   wanted.reference = options.reference;
+  wanted.roots = *std::move(roots);
   absl::StatusOr<Content> content = MakeContent(types, wanted, {}, nullptr);
   if (!content.ok()) return Fail(content.status(), options.json);
   const absl::Cleanup teardown = [&content] {
@@ -83,6 +88,7 @@ int Export(const ExportOptions& options) {
     content->tree.root = {};
     content->tree.vfs->Teardown();
   };
+  for (const std::string& warning : content->warnings) Warn(warning);
   ProgressLine line;
   absl::StatusOr<restore::TransferReport> report = CopyOut(*content, options, line);
   line.Clear();
@@ -105,6 +111,7 @@ void AddExport(CLI::App& app, Invocation& invocation) {
       ->type_name("DIR|FILE.tar|-");
   command->add_option("--path", options->path, "Only this directory of the tree")
       ->capture_default_str();
+  AddHostOptions(*command, options->host);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "Exit code 3: done, but not every attribute could be set (owners need root).\n\n"

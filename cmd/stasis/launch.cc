@@ -90,6 +90,16 @@ void Detach(const LaunchOptions& options, int log, int pipe) {
   CloseOthers(std::move(keep));
 }
 
+// What StartupLine::Failed said.
+absl::Status StatusOf(const nlohmann::json& json) {
+  absl::Status status(static_cast<absl::StatusCode>(json.value("code", 2)),
+                      json.value("message", ""));
+  const nlohmann::json payloads = json.value("payloads", nlohmann::json::object());
+  for (const auto& [url, payload] : payloads.items())
+    if (payload.is_string()) status.SetPayload(url, absl::Cord(payload.get<std::string>()));
+  return status;
+}
+
 // Reads lines of JSON until the one that decides.
 class Listener {
  public:
@@ -105,9 +115,7 @@ class Listener {
         PassOnInterrupt();
         if (!interrupted_) return json["ready"];
       }
-      if (json.contains("code"))
-        return absl::Status(static_cast<absl::StatusCode>(json.value("code", 2)),
-                            json.value("message", ""));
+      if (json.contains("code")) return StatusOf(json);
       line_.Update({json.value("phase", ""), json.value("done", uint64_t{0}),
                     json.value("total", uint64_t{0}), json.value("bytes", uint64_t{0})});
     }
@@ -132,17 +140,18 @@ class Listener {
   }
 
   bool ReadLine(std::string& line) {
-    for (;;) {
-      if (const size_t end = buffer_.find('\n'); end != std::string::npos) {
+    for (size_t looked_at = 0;;) {
+      if (const size_t end = buffer_.find('\n', looked_at); end != std::string::npos) {
         line = buffer_.substr(0, end);
         buffer_.erase(0, end + 1);
         return true;
       }
+      looked_at = buffer_.size();
       pollfd entries[] = {{pipe_, POLLIN, 0}, {interrupts_.fd(), POLLIN, 0}};
       if (poll(entries, 2, -1) < 0) continue;
       PassOnInterrupt();
       if (entries[0].revents == 0) continue;
-      char bytes[4096];
+      char bytes[65536];
       const ssize_t size = read(pipe_, bytes, sizeof bytes);
       if (size < 0 && errno == EINTR) continue;
       if (size <= 0) return false;
@@ -164,7 +173,11 @@ void StartupLine::Send(const nlohmann::json& json) {
   if (!pipe_.valid()) return;
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (write(pipe_.get(), text.data(), text.size()) < 0) pipe_.reset();
+  for (std::string_view rest = text; !rest.empty();) {
+    const ssize_t written = write(pipe_.get(), rest.data(), rest.size());
+    if (written < 0 && errno != EINTR) return pipe_.reset();
+    rest.remove_prefix(static_cast<size_t>(std::max<ssize_t>(written, 0)));
+  }
 }
 
 void StartupLine::Report(const Step& step) {
@@ -178,7 +191,13 @@ void StartupLine::Ready(const nlohmann::json& result) {
 }
 
 void StartupLine::Failed(const absl::Status& status) {
-  Send({{"code", static_cast<int>(status.code())}, {"message", std::string(status.message())}});
+  nlohmann::json payloads = nlohmann::json::object();
+  status.ForEachPayload([&payloads](absl::string_view url, const absl::Cord& payload) {
+    payloads[std::string(url)] = std::string(payload);
+  });
+  Send({{"code", static_cast<int>(status.code())},
+        {"message", std::string(status.message())},
+        {"payloads", std::move(payloads)}});
   pipe_.reset();
 }
 

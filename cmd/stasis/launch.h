@@ -25,7 +25,7 @@ class StartupLine {
   explicit StartupLine(UniqueFd pipe) : pipe_(std::move(pipe)) {}
 
   void Report(const Step& step);
-  // The last word: ready with `result`, or why not.
+  // The last word: ready with `result`, or why not, with the payloads of the error.
   void Ready(const nlohmann::json& result);
   void Failed(const absl::Status& status);
 

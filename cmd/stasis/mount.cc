@@ -15,6 +15,7 @@
 #include "cmd/sandbox/signal_relay.h"
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/content.h"
+#include "cmd/stasis/host_options.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/launch.h"
 #include "cmd/stasis/output.h"
@@ -28,6 +29,8 @@ struct MountOptions {
   std::string reference;
   std::string directory;
   std::string log = "/dev/null";
+  HostOptions host;
+  HostRoots roots;  // what `host` says
   bool read_only = false;
   bool background = false;
 };
@@ -80,10 +83,11 @@ absl::Status ServeUntilEnd(fuse::Server& server, const MountOptions& options,
 }
 
 absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interrupted,
-                   const std::function<void()>& on_ready) {
+                   const std::function<void(const std::vector<std::string>& warnings)>& on_ready) {
   const Types types;
   ContentOptions wanted;
   wanted.reference = options.reference;
+  wanted.roots = options.roots;
   absl::StatusOr<Content> content =
       MakeContent(types, wanted, {}, interrupted,
                   [](const absl::Status& error) { Warn(std::string(error.message())); });
@@ -104,14 +108,16 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
       Warn(std::string(unmounted.message()));
     return serving;
   }
-  on_ready();
+  on_ready(content->warnings);
   return ServeUntilEnd(*server, options, interrupted);
 }
 
 int MountInBackground(const MountOptions& options) {
   const auto body = [&options](StartupLine line) {
     const std::atomic<bool>* interrupted = CatchInterrupts();
-    const absl::Status served = Serve(options, interrupted, [&line] { line.Ready(true); });
+    const absl::Status served = Serve(options, interrupted, [&line](const auto& warnings) {
+      line.Ready({{"warnings", warnings}});
+    });
     if (!served.ok()) line.Failed(served);
     return served.ok() ? 0 : 1;
   };
@@ -119,7 +125,9 @@ int MountInBackground(const MountOptions& options) {
   sandbox::SignalRelay signals;
   signals.Hold();
   const absl::StatusOr<nlohmann::json> ready = Launch({options.log, {}}, body);
-  return ready.ok() ? 0 : Fail(ready.status());
+  if (!ready.ok()) return Fail(ready.status());
+  for (const nlohmann::json& warning : ready->at("warnings")) Warn(warning.get<std::string>());
+  return 0;
 }
 
 int Mount(MountOptions options) {
@@ -127,8 +135,12 @@ int Mount(MountOptions options) {
   std::error_code error;
   options.directory = std::filesystem::canonical(options.directory, error);
   options.reference = AbsoluteReference(options.reference);
+  absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
+  if (!roots.ok()) return Fail(roots.status());
+  options.roots = *std::move(roots);
   if (options.background) return MountInBackground(options);
-  const absl::Status served = Serve(options, CatchInterrupts(), [&options] {
+  const absl::Status served = Serve(options, CatchInterrupts(), [&options](const auto& warnings) {
+    for (const std::string& warning : warnings) Warn(warning);
     if (ErrorIsTerminal()) (void)Print(absl::StrCat("serving at ", options.directory));
   });
   return served.ok() ? 0 : Fail(served);
@@ -147,6 +159,7 @@ void AddMount(CLI::App& app, Invocation& invocation) {
   command->add_flag("--background", options->background, "Return when the mount can be used");
   command->add_option("--log", options->log, "With --background: file for messages")
       ->type_name("FILE");
+  AddHostOptions(*command, options->host);
   command->footer(
       "Ends with `umount DIR`, or Ctrl-C in the foreground. Needs root.\n\n"
       "  stasis mount snaps:v1 /mnt --read-only");

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "restore/drift.h"
 #include "restore/exit_code.h"
 
 namespace stasis::cli {
@@ -34,6 +35,21 @@ std::string CodeName(absl::StatusCode code) {
   return absl::AsciiStrToLower(absl::StatusCodeToString(code));
 }
 
+// Empty if there is none.
+std::string PayloadOf(const absl::Status& status, const char* url) {
+  return std::string(status.GetPayload(url).value_or(absl::Cord()));
+}
+
+nlohmann::ordered_json ErrorDocument(const absl::Status& status, int exit_code) {
+  nlohmann::ordered_json document = {{"error",
+                                      {{"code", CodeName(status.code())},
+                                       {"message", std::string(status.message())},
+                                       {"exit_code", exit_code}}}};
+  if (const std::string drift = PayloadOf(status, restore::kDriftPayload); !drift.empty())
+    document["drift"] = nlohmann::ordered_json::parse(drift, nullptr, false);
+  return document;
+}
+
 }  // namespace
 
 absl::Status WithRemedy(const absl::Status& error, std::string_view remedy) {
@@ -49,11 +65,9 @@ int Fail(const absl::Status& error, bool json) {
                           "raise the limit of open files, such as: ulimit -n 65536");
   const int exit_code = static_cast<int>(restore::ExitCodeOf(status));
   const std::string message(status.message());
+  if (!json) fmt::print(stderr, "{}", PayloadOf(status, restore::kDriftLinesPayload));
   Say(kRed, "", message);
-  if (json)
-    (void)PrintJson(
-        {{"error",
-          {{"code", CodeName(status.code())}, {"message", message}, {"exit_code", exit_code}}}});
+  if (json) (void)PrintJson(ErrorDocument(status, exit_code));
   return exit_code;
 }
 

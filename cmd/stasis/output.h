@@ -17,7 +17,8 @@
 
 namespace stasis::cli {
 
-// Prints "stasis: MESSAGE" (and {"error": ...} with `json`); returns the exit code.
+// Prints "stasis: MESSAGE" (and {"error": ...} with `json`); returns the exit code. If the error
+// carries a report of drift, that comes with it: its lines before the message, or as "drift".
 int Fail(const absl::Status& status, bool json = false);
 void Warn(std::string_view message);
 // The same error, with what can be done about it after the reason.

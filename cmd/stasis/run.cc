@@ -17,6 +17,24 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       ->expected(1)
       ->take_all();
   command
+      ->add_option("--root", options->host.roots,
+                   "A host directory and the name by which a restore asks for it; repeatable")
+      ->type_name("NAME=DIR")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option(
+          "--mount", options->mounts,
+          "Where a root is seen, and who else changes it: nobody (exclusive, the default), "
+          "nobody but others look (writethrough), anybody (shared); repeatable")
+      ->type_name("NAME:DST[:ro][:interop=MODE]")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option("--rootfs", options->rootfs,
+                   "A host directory as the tree itself; the root of this name is called rootfs")
+      ->type_name("DIR");
+  command
       ->add_option("--size-limit", options->size_limit,
                    "Most file data, such as 512M (default: no limit)")
       ->type_name("SIZE");
@@ -26,7 +44,8 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       "CMD (default: /bin/sh) stands after --. The exit code is CMD's, 128 + the signal\n"
       "that killed it, or 126 or 127 if it could not be started.\n\n"
       "  stasis run --name box --import ./project:/work --workdir /work -- make test\n"
-      "  stasis run --name box --detach -- sqlite3 /data.db");
+      "  stasis run --name box --detach -- sqlite3 /data.db\n"
+      "  stasis run --root data=/srv/data --mount data:/data -- make -C /data");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] { return RunSandbox(*options, invocation); };
   });

@@ -36,9 +36,38 @@ absl::Status ReadSandboxOptions(const RunOptions& from, sandbox::SandboxOptions&
   return absl::OkStatus();
 }
 
+// The host directories of a new tree.
+absl::Status ReadHostMounts(const RunOptions& from, HostMounts& to) {
+  for (const std::string& text : from.mounts) {
+    absl::StatusOr<HostMount> mount = ParseHostMount(text);
+    if (!mount.ok()) return mount.status();
+    to.mounts.push_back(*std::move(mount));
+  }
+  if (absl::Status fit = CheckHostMounts(to); !fit.ok()) return fit;
+  if (from.rootfs.empty()) return absl::OkStatus();
+  if (!from.imports.empty() || !from.size_limit.empty() || !from.inode_limit.empty())
+    return absl::InvalidArgumentError(
+        "--import, --size-limit and --inode-limit are for trees in memory; with --rootfs the tree "
+        "is the directory itself");
+  to.rootfs = sandbox::AbsolutePath(from.rootfs);
+  if (std::error_code error; !std::filesystem::is_directory(to.rootfs, error))
+    return absl::NotFoundError(
+        absl::StrCat("--rootfs ", from.rootfs, ": there is no such directory"));
+  return absl::OkStatus();
+}
+
 absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   to.reference = AbsoluteReference(from.reference);
   to.own_as_root = geteuid() != 0;
+  absl::StatusOr<HostRoots> roots = ReadHostOptions(from.host);
+  if (!roots.ok()) return roots.status();
+  to.roots = *std::move(roots);
+  to.host.own_as_root = to.own_as_root;
+  to.host.fd_limit = from.fd_limit;
+  if (to.reference.empty()) {
+    to.host.roots = to.roots.directories;
+    if (absl::Status ok = ReadHostMounts(from, to.host); !ok.ok()) return ok;
+  }
   for (const std::string& text : from.imports) {
     absl::StatusOr<ImportSpec> spec = ParseImport(text);
     if (!spec.ok()) return spec.status();
@@ -176,6 +205,12 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
   command
       .add_option("--freezer", options.freezer,
                   "How a checkpoint holds programs still: auto, cgroup or signal")
+      ->capture_default_str();
+  command
+      .add_option("--fd-limit", options.fd_limit,
+                  "Descriptors of host files kept open for each host directory, besides those of "
+                  "files that programs have open")
+      ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
   command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
   command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");

@@ -6,10 +6,13 @@
 #define STASIS_CMD_STASIS_RUN_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "cmd/stasis/commands.h"
+#include "cmd/stasis/host_options.h"
+#include "fsimpl/gofer/fd_cache.h"
 
 namespace stasis::cli {
 
@@ -17,6 +20,10 @@ namespace stasis::cli {
 struct RunOptions {
   std::string name;
   std::string reference;  // restore only
+  HostOptions host;       // run: only the roots
+  std::vector<std::string> mounts;
+  std::string rootfs;
+  uint32_t fd_limit = gofer::kDefaultFdLimit;
   std::vector<std::string> imports;
   std::vector<std::string> binds;
   std::string system = "auto";

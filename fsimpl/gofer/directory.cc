@@ -22,14 +22,23 @@ HostInode& Host(vfs::Inode& inode) { return static_cast<HostInode&>(inode); }
 // The host passes a default ACL on by itself, if it is given the mode as it was asked for.
 void HostDirectory::ApplyDefaultAcl(const vfs::Credentials& creds, vfs::NewFile& file) const {
   if (S_ISLNK(file.mode)) return;
-  if (!detached() && GetXattr(vfs::kAclDefaultXattr)) return;
+  if (HasDefaultAcl()) return;
   file.mode &= ~(creds.umask & 0777);
 }
 
 Result<RefPtr<vfs::Inode>> HostDirectory::LookupChild(std::string_view name) {
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
-  STASIS_ASSIGN_OR_RETURN(const HostStat found, fs().ops().Statx(dir.fd(), std::string(name)));
-  return RefPtr<vfs::Inode>(fs().InodeFor(found, /*loaded=*/true));
+  const std::string text(name);
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, fs().ops().Statx(dir.fd(), text));
+  RefPtr<HostInode> child = fs().InodeFor(found, /*loaded=*/true);
+  if (child->is_symlink()) ReadLinkOf(*child, dir.fd(), text);
+  return RefPtr<vfs::Inode>(std::move(child));
+}
+
+// A restore compares targets: they are part of what is known of a link.
+void HostDirectory::ReadLinkOf(HostInode& child, int dir, const std::string& name) {
+  if (auto target = fs().ops().ReadLink(dir, name))
+    static_cast<HostSymlink&>(child).TakeTarget(*std::move(target));
 }
 
 Result<bool> HostDirectory::CheckChild(vfs::Dentry& dentry) {
@@ -42,6 +51,8 @@ Result<bool> HostDirectory::CheckChild(vfs::Dentry& dentry) {
     complete_.store(false, std::memory_order_release);
     return false;
   }
+  if (child.is_symlink() && !child.loaded())
+    ReadLinkOf(child, dir.fd(), std::string(dentry.name()));
   child.Adopt(*found);
   if (fs().exclusive()) dentry.set_unchecked(false);
   return true;
@@ -137,16 +148,16 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
   const uint32_t uid = owners.ToHost(file.uid, owners.host_uid);
   const uint32_t gid = owners.ToHost(file.gid, owners.host_gid);
   const bool other_owner = found.stat.uid != uid || found.stat.gid != gid;
-  const bool other_mode = !S_ISLNK(file.mode) && (found.stat.mode & 07000) != (file.mode & 07000);
+  const bool other_mode = !S_ISLNK(file.mode) && ((found.stat.mode ^ file.mode) & 07777) != 0;
   if (other_owner || other_mode) {
     if (!fd.valid()) {
       STASIS_ASSIGN_OR_RETURN(fd, ops.OpenBeneath(dir, name, O_PATH, 0));
     }
     if (other_owner) STASIS_RETURN_IF_ERROR(ops.Chown(fd.get(), uid, gid));
     if (!S_ISLNK(file.mode) && (other_mode || (file.mode & 06000) != 0)) {
-      // What an ACL made of the permissions stays.
-      const uint32_t bits = (file.mode & 07000) | (found.stat.mode & 0777);
-      STASIS_RETURN_IF_ERROR(ops.Chmod(fd.get(), bits));
+      // What a default ACL made of the permissions stays, what the daemon's umask did does not.
+      const uint32_t bits = HasDefaultAcl() ? found.stat.mode : file.mode;
+      STASIS_RETURN_IF_ERROR(ops.Chmod(fd.get(), (file.mode & 07000) | (bits & 0777)));
     }
     STASIS_ASSIGN_OR_RETURN(found, ops.Statx(fd.get(), ""));
   }

@@ -99,6 +99,8 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   const std::string& root_name() const { return root_name_; }
   Interop interop() const { return interop_; }
   FdCache& fds() { return *fds_; }
+  // False after a load, until a restore has found the directory.
+  bool attached() const { return root_fd_.valid(); }
 
   // For the next checkpoint.
   void set_digest_scope(DigestScope scope) { digest_scope_ = scope; }

@@ -74,7 +74,8 @@ void HostInode::OnDisconnected(vfs::Dentry& dentry) {
 }
 
 bool HostInode::stale() const {
-  return !detached() && (!fs().exclusive() || stale_.load(std::memory_order_relaxed));
+  return !detached() && fs().attached() &&
+         (!fs().exclusive() || stale_.load(std::memory_order_relaxed));
 }
 
 Result<HostStat> HostInode::StatHost() {

@@ -166,6 +166,8 @@ class HostDirectory final : public HostInode {
   STATE_SAVABLE(HostDirectory);
   HostDirectory() = default;
 
+  bool HasDefaultAcl() const { return !detached() && GetXattr(vfs::kAclDefaultXattr).has_value(); }
+  void ReadLinkOf(HostInode& child, int dir, const std::string& name);
   // A file that was just made under that name: gives it owner and mode, and takes it away again if
   // that fails. `fd` is a descriptor of it, if there is one.
   Result<RefPtr<HostInode>> Finish(int dir, const std::string& name, const vfs::NewFile& file,
@@ -322,6 +324,8 @@ class HostSymlink final : public HostInode {
   HostSymlink(GoferFilesystem& fs, const vfs::NewFile& file, TimeNs now);
 
   Result<std::string_view> ReadLink() const override ABSL_LOCKS_EXCLUDED(mu());
+  // What was read already; of no effect if the target is known.
+  void TakeTarget(std::string target) ABSL_LOCKS_EXCLUDED(mu());
 
   STASIS_SLAB_ALLOCATED(HostSymlink);
 

@@ -29,7 +29,8 @@ HostRegular::HostRegular(GoferFilesystem& fs, const vfs::NewFile& file, TimeNs n
     : HostInode(fs, file, 1, now) {}
 
 bool HostRegular::stale() const {
-  return HostInode::stale() || (passthrough_.load(std::memory_order_relaxed) != 0 && !detached());
+  return HostInode::stale() ||
+         (passthrough_.load(std::memory_order_relaxed) != 0 && !detached() && fs().attached());
 }
 
 HostRegular::Handles& HostRegular::MakeHandles() {

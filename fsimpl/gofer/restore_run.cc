@@ -61,12 +61,9 @@ std::string PathOf(const std::string& dir, std::string_view name) {
 }  // namespace
 
 absl::Status RestoreRun::OpenRoot() {
-  const auto given = context_.roots.find(fs_.root_name_);
-  if (given == context_.roots.end())
-    return absl::InvalidArgumentError(absl::StrCat("the image has files of the host directory '",
-                                                   fs_.root_name_, "'; say where it is: --root ",
-                                                   fs_.root_name_, "=DIR"));
-  const std::string& directory = given->second;
+  const absl::StatusOr<std::string> given = context_.FindRoot(fs_.root_name_);
+  if (!given.ok()) return given.status();
+  const std::string& directory = *given;
   auto root = fs_.ops().OpenRoot(directory);
   if (!root)
     return absl::ErrnoToStatus(
@@ -247,6 +244,7 @@ void RestoreRun::Report(DriftKind kind, vfs::Dentry& dentry, const std::string& 
   vfs::Drift drift;
   drift.kind = kind;
   drift.filesystem = &fs_;
+  drift.root = fs_.root_name_;
   drift.dentry = RefPtr<vfs::Dentry>(&dentry);
   drift.path = path;
   drift.saved = std::move(saved);

@@ -23,9 +23,13 @@ Result<std::string_view> HostSymlink::ReadLink() const {
   return std::string_view(target_);
 }
 
+void HostSymlink::TakeTarget(std::string target) {
+  absl::MutexLock lock(&mu());
+  if (target_.empty()) target_ = std::move(target);
+}
+
+// A deleted one comes back from the image, which needs the target.
 absl::Status HostSymlink::PrepareSave() {
-  // A deleted one comes back from the image, which needs the target; of others it is what a restore
-  // compares. One that cannot be read is compared by its attributes alone.
   if (deleted()) (void)ReadLink();
   return absl::OkStatus();
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// host_mounts.h: host directories as parts of a new sandbox's tree, or as its root.
+
+#ifndef STASIS_CMD_STASIS_HOST_MOUNTS_H_
+#define STASIS_CMD_STASIS_HOST_MOUNTS_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cmd/sandbox/sandbox.h"
+#include "fsimpl/gofer/filesystem.h"
+
+namespace stasis::cli {
+
+// By which the directory of --rootfs is asked for at a restore.
+inline constexpr char kRootfsName[] = "rootfs";
+
+// "--mount NAME:DST[:ro][:interop=MODE]".
+struct HostMount {
+  std::string root;
+  std::string target;  // absolute, in the sandbox
+  bool read_only = false;
+  gofer::Interop interop = gofer::Interop::kExclusive;
+};
+// Errors: kInvalidArgument.
+absl::StatusOr<HostMount> ParseHostMount(std::string_view text);
+
+struct HostMounts {
+  std::map<std::string, std::string> roots;  // name -> absolute path
+  std::string rootfs;                        // the directory that is "/"; empty: none
+  std::vector<HostMount> mounts;
+  uint32_t fd_limit = gofer::kDefaultFdLimit;
+  bool own_as_root = false;
+};
+// Whether roots and mounts fit together. Errors: kInvalidArgument.
+absl::Status CheckHostMounts(const HostMounts& mounts);
+
+// Such a filesystem for a host directory. Errors: those of GoferFilesystem::Create.
+absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesystem& vfs,
+                                                              const HostMounts& options,
+                                                              const std::string& root,
+                                                              const std::string& directory,
+                                                              gofer::Interop interop);
+// Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
+absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree,
+                                  vfs::MountNamespace& ns);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_HOST_MOUNTS_H_

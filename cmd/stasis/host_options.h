@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// host_options.h: where an image's host directories are, and what is done if they have changed.
+
+#ifndef STASIS_CMD_STASIS_HOST_OPTIONS_H_
+#define STASIS_CMD_STASIS_HOST_OPTIONS_H_
+
+#include <absl/status/statusor.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "restore/drift_rules.h"
+#include "restore/restore.h"
+
+namespace stasis::cli {
+
+// As on the command line.
+struct HostOptions {
+  std::vector<std::string> roots;
+  std::string validate;  // empty: the default
+  std::string on_drift = "fail";
+  std::vector<std::string> rules;
+};
+
+// --root and --validate.
+void AddRootOptions(CLI::App& command, HostOptions& options);
+// Those, --on-drift and --drift-rule.
+void AddHostOptions(CLI::App& command, HostOptions& options);
+
+// The same, understood.
+struct HostRoots {
+  std::map<std::string, std::string> directories;  // absolute
+  vfs::DriftChecks checks;
+  restore::DriftRules rules;
+
+  void ApplyTo(restore::RestoreRequest& request) const;
+};
+// Errors: kInvalidArgument; kNotFound if a directory is not there.
+absl::StatusOr<HostRoots> ReadHostOptions(const HostOptions& options);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_HOST_OPTIONS_H_
