@@ -57,6 +57,9 @@ class FileDescription : public state::Object {
   bool writable() const { return writable_; }
   // Opened to run the file.
   bool executing() const { return executing_; }
+  // The host's open file that this one is: a front end may let the kernel read and write it without
+  // asking (Inode::BeginPassthrough). Borrowed, valid as long as the description; -1: none.
+  virtual int backing_fd() const { return -1; }
   // As F_GETFL and F_SETFL.
   int status_flags() const { return flags_.load(std::memory_order_relaxed); }
   void SetStatusFlags(int flags);

@@ -111,6 +111,9 @@ class Filesystem : public state::Object {
 
   // Whether nobody else changes the files: what is known of them stays true.
   virtual bool exclusive() const { return true; }
+  // Whether it must be told when programs open files: a front end then does not read and write them
+  // unopened.
+  virtual bool opens_matter() const { return false; }
   // Makes everything that was written durable. Errors: EIO.
   virtual Result<void> Sync() { return {}; }
 

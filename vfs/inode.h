@@ -214,6 +214,13 @@ class Inode : public state::Object {
   virtual Result<void> ExchangeChildren(std::string_view name, Inode& child, Inode& other_dir,
                                         std::string_view other_name, Inode& other, TimeNs now);
 
+  // From here on somebody changes the data of the host's file behind this one without us
+  // (FileDescription::backing_fd): its size and times are to be asked of the host, until
+  // EndPassthrough was called as often. Descriptions may be closed before: a mapping outlives its
+  // file. The count is not saved.
+  virtual void BeginPassthrough() {}
+  virtual void EndPassthrough() {}
+
   // Notes an access. For kRelative only if the last one is not after the last change of content or
   // attributes, or a day ago (mount(8): relatime).
   void TouchAtime(TimeNs now, AtimeRule rule);

@@ -116,6 +116,23 @@ void VirtualFilesystem::UnmountAllAt(Dentry& point) {
   }
 }
 
+bool VirtualFilesystem::exclusive() const {
+  absl::MutexLock lock(&locks_.mount_mu);
+  return std::all_of(filesystems_.begin(), filesystems_.end(),
+                     [](const RefPtr<Filesystem>& filesystem) { return filesystem->exclusive(); });
+}
+
+bool VirtualFilesystem::opens_matter() const {
+  const auto is_read_only = [](const RefPtr<Mount>& mount) { return mount->read_only(); };
+  absl::MutexLock lock(&locks_.mount_mu);
+  return std::any_of(filesystems_.begin(), filesystems_.end(),
+                     [](const RefPtr<Filesystem>& one) { return one->opens_matter(); }) ||
+         std::any_of(namespaces_.begin(), namespaces_.end(), [&](const RefPtr<MountNamespace>& ns) {
+           return ns->root_mount().read_only() ||
+                  std::any_of(ns->mounts().begin(), ns->mounts().end(), is_read_only);
+         });
+}
+
 bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
   const auto of_it = [&](const RefPtr<Mount>& mount) {
     return &mount->filesystem() == &filesystem;

@@ -72,6 +72,12 @@ class VirtualFilesystem final : public state::Object {
   void AddFilesystem(RefPtr<Filesystem> filesystem) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   std::vector<RefPtr<Filesystem>> filesystems() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
 
+  // Filesystem::exclusive() of all filesystems.
+  bool exclusive() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+  // Whether a front end must ask for each file to be opened: because of a filesystem, or of a mount
+  // that is read-only, which refuses to open and not to write.
+  bool opens_matter() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+
   RefPtr<MountNamespace> NewMountNamespace(RefPtr<Filesystem> filesystem, MountFlags flags)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   // All namespaces, in the order of their creation.

@@ -136,6 +136,20 @@ Result<void> Channel::Send(uint64_t unique, int error, std::span<const std::byte
   }
 }
 
+Result<int32_t> Channel::OpenBacking(int fd) const {
+  BackingMap map{};
+  map.fd = fd;
+  const int backing = ioctl(fd_.get(), kIoctlBackingOpen, &map);
+  if (backing < 0) return Err(errno);
+  return backing;
+}
+
+void Channel::CloseBacking(int32_t backing) const {
+  auto number = static_cast<uint32_t>(backing);
+  // It can fail only with the connection.
+  (void)ioctl(fd_.get(), kIoctlBackingClose, &number);
+}
+
 Result<void> Channel::SendReply(uint64_t unique, int error, std::span<const std::byte> payload) {
   if (error != 0) return Send(unique, -error, {});
   return Send(unique, 0, payload);

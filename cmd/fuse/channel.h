@@ -56,7 +56,15 @@ class Channel {
   // Errors: ENOENT if the kernel does not have the node; those of writev(2).
   Result<void> SendNotification(int code, std::span<const std::byte> payload);
 
+  // Gives the kernel the open file `fd` of the host as a backing. Returns its number.
+  // Errors: EPERM without CAP_SYS_ADMIN or if passthrough was not negotiated, ELOOP if the file's
+  // filesystem is stacked itself, ENOTTY if it is no device or the kernel is too old, others.
+  Result<int32_t> OpenBacking(int fd) const;
+  // Gives the number back; open files go on with the backing.
+  void CloseBacking(int32_t backing) const;
+
   int fd() const { return fd_.get(); }
+  bool is_socket() const { return is_socket_; }
 
  private:
   Channel(UniqueFd fd, UniqueFd epoll, int stop_event, bool is_socket)

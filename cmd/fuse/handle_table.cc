@@ -6,9 +6,9 @@
 
 namespace stasis::fuse {
 
-uint64_t HandleTable::Add(RefPtr<vfs::FileDescription> file, uint32_t flags) {
+uint64_t HandleTable::Add(RefPtr<vfs::FileDescription> file, uint32_t flags, uint64_t node) {
   const uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
-  auto handle = MakeRef<Handle>(number, flags, std::move(file));
+  auto handle = MakeRef<Handle>(number, flags, std::move(file), node);
   Shard& shard = ShardOf(number);
   absl::MutexLock lock(&shard.mu);
   shard.handles.emplace(number, std::move(handle));

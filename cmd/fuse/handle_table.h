@@ -34,13 +34,15 @@ namespace stasis::fuse {
 // Immutable.
 class Handle final : public state::Object {
  public:
-  Handle(uint64_t number, uint32_t flags, RefPtr<vfs::FileDescription> file)
-      : number_(number), flags_(flags), file_(std::move(file)) {}
+  Handle(uint64_t number, uint32_t flags, RefPtr<vfs::FileDescription> file, uint64_t node)
+      : number_(number), flags_(flags), file_(std::move(file)), node_(node) {}
 
   uint64_t number() const { return number_; }
   // As given to open(2). The kernel appends by itself, so the description never has O_APPEND.
   uint32_t flags() const { return flags_; }
   vfs::FileDescription& file() const { return *file_; }
+  // The node whose opens the BackingTable counts; 0 if it does not count this one.
+  uint64_t node() const { return node_; }
 
  private:
   friend class HandleTable;
@@ -50,6 +52,7 @@ class Handle final : public state::Object {
   uint64_t number_ = 0;
   uint32_t flags_ = 0;
   RefPtr<vfs::FileDescription> file_;
+  uint64_t node_ STATE(nosave) = 0;
 };
 
 // Thread-safe. Changes require: inside the operation gate.
@@ -57,8 +60,8 @@ class HandleTable final : public state::Object {
  public:
   HandleTable() = default;
 
-  // Returns the number.
-  uint64_t Add(RefPtr<vfs::FileDescription> file, uint32_t flags);
+  // Returns the number. `node`: Handle::node().
+  uint64_t Add(RefPtr<vfs::FileDescription> file, uint32_t flags, uint64_t node = 0);
   // Null if there is no such handle.
   RefPtr<Handle> Find(uint64_t number) const;
   // The handle, which is gone from the table; null if there was none.

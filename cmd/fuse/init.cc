@@ -15,13 +15,18 @@ constexpr uint64_t kWantedFlags =
     FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS |
     FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 |
     FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT |
-    FUSE_INIT_EXT | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT | kNoExportSupport;
+    FUSE_INIT_EXT | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT | kNoExportSupport |
+    kPassthrough | FUSE_AUTO_INVAL_DATA;
 
 // What images may say that older versions have written.
 constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT | kHasResend;
 
 constexpr uint32_t kOldestInitSize = offsetof(fuse_init_in, flags2);
 constexpr uint16_t kMaxBackground = 64;
+
+// A backing must not be a stacked filesystem's itself (overlayfs, another FUSE mount): one more,
+// and programs in the sandbox could not put an overlay on this mount.
+constexpr uint32_t kMaxStackDepth = 1;
 
 constexpr uint32_t kPagesWithoutMaxPages = 32;
 constexpr uint32_t kMostPages = 256;  // of any machine
@@ -50,8 +55,10 @@ Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& w
   uint64_t offered = in.flags;
   if ((offered & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32;
   result.flags_ = offered & kWantedFlags;
-  if (wishes.ask_at_open)
-    result.flags_ &= ~uint64_t{FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT};
+  if (wishes.ask_at_open) result.flags_ &= ~uint64_t{FUSE_NO_OPEN_SUPPORT};
+  if (wishes.ask_at_opendir) result.flags_ &= ~uint64_t{FUSE_NO_OPENDIR_SUPPORT};
+  if (!wishes.check_times) result.flags_ &= ~uint64_t{FUSE_AUTO_INVAL_DATA};
+  if (!wishes.passthrough || result.opens_unasked()) result.flags_ &= ~kPassthrough;
   // Who does not ask at open(2) must say in other words what O_TRUNC does.
   if (result.opens_unasked()) result.flags_ &= ~uint64_t{FUSE_ATOMIC_O_TRUNC};
   const uint32_t pages = result.Has(FUSE_MAX_PAGES) ? wishes.max_pages : kPagesWithoutMaxPages;
@@ -67,7 +74,7 @@ bool Negotiated::Valid() const {
          max_write_ >= 1 && max_write_ <= kMaxData && (flags_ & ~kKnownFlags) == 0;
 }
 
-void Negotiated::FillReply(fuse_init_out& out) const {
+void Negotiated::FillReply(InitOut& out) const {
   out.major = major_;
   out.minor = minor_;
   out.max_readahead = max_readahead_;
@@ -78,6 +85,7 @@ void Negotiated::FillReply(fuse_init_out& out) const {
   out.max_write = max_write_;
   out.time_gran = 1;
   out.max_pages = static_cast<uint16_t>(max_pages_);
+  if (passthrough()) out.max_stack_depth = kMaxStackDepth;
 }
 
 }  // namespace stasis::fuse

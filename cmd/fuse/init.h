@@ -17,7 +17,11 @@ namespace stasis::fuse {
 // What this server would like.
 struct Wishes {
   uint32_t max_pages = 256;  // of READ and WRITE; MaxPages() at most
-  bool ask_at_open = false;  // ServerOptions::ask_at_open
+  bool ask_at_open = false;
+  bool ask_at_opendir = false;
+  // Somebody else changes files: the kernel is to compare times before it trusts its page cache.
+  bool check_times = false;
+  bool passthrough = false;  // only with ask_at_open
 };
 
 // Of READ and WRITE, in bytes.
@@ -40,6 +44,8 @@ class Negotiated {
   // The kernel opens and closes files, or directories, without asking: handle 0 means the node's.
   bool opens_unasked() const { return Has(FUSE_NO_OPEN_SUPPORT); }
   bool opens_directories_unasked() const { return Has(FUSE_NO_OPENDIR_SUPPORT); }
+  // Files may be opened with a backing (backing_table.h).
+  bool passthrough() const { return Has(kPassthrough); }
   uint32_t max_write() const { return max_write_; }          // bytes
   uint32_t max_readahead() const { return max_readahead_; }  // bytes
   uint32_t max_pages() const { return max_pages_; }
@@ -47,7 +53,7 @@ class Negotiated {
   // Requires: done(). False for a restored one that no version of this server agrees to.
   bool Valid() const;
 
-  void FillReply(fuse_init_out& out) const;
+  void FillReply(InitOut& out) const;
 
  private:
   STATE_SAVABLE(Negotiated);

@@ -43,6 +43,7 @@ RefPtr<Node> NodeTable::Replace(Shard& shard, Node& node, const vfs::VirtualDent
   fresh->lookups_.store(node.lookups(), std::memory_order_relaxed);
   fresh->SetTold();
   fresh->had_links_.store(node.had_links(), std::memory_order_relaxed);
+  fresh->mapped_.store(node.mapped());
   shard.by_key[KeyOf(at)] = fresh.get();
   RefPtr<Node>& slot = shard.by_number[node.number()];
   std::swap(slot, fresh);
@@ -71,20 +72,28 @@ RefPtr<Node> NodeTable::Remember(const vfs::VirtualDentry& at) {
   return RefPtr<Node>(it->second);
 }
 
-void NodeTable::Forget(uint64_t number, uint64_t count) {
-  if (number == FUSE_ROOT_ID) return;
+void NodeTable::SetMapped(uint64_t number) {
+  Shard& shard = shards_[number % kShards];
+  absl::MutexLock lock(&shard.mu);
+  auto it = shard.by_number.find(number);
+  if (it != shard.by_number.end()) it->second->mapped_.store(true);
+}
+
+bool NodeTable::Forget(uint64_t number, uint64_t count) {
+  if (number == FUSE_ROOT_ID) return false;
   Shard& shard = shards_[number % kShards];
   RefPtr<Node> dropped;  // may free a file: not under the lock
   absl::MutexLock lock(&shard.mu);
   auto it = shard.by_number.find(number);
-  if (it == shard.by_number.end()) return;
+  if (it == shard.by_number.end()) return false;
   Node& node = *it->second;
   const uint64_t left = node.lookups() - std::min(count, node.lookups());
   node.lookups_.store(left, std::memory_order_relaxed);
-  if (left != 0) return;
+  if (left != 0) return false;
   shard.by_key.erase(KeyOf(node.at()));
   dropped = std::move(it->second);
   shard.by_number.erase(it);
+  return true;
 }
 
 void NodeTable::Clear() {

@@ -48,7 +48,8 @@ class Node final : public state::Object {
         generation_(generation),
         at_(std::move(at)),
         told_(false),
-        had_links_(false) {}
+        had_links_(false),
+        mapped_(false) {}
 
   uint64_t number() const { return number_; }
   // Which fresh mount it was made for.
@@ -71,6 +72,10 @@ class Node final : public state::Object {
     if (told > 1) had_links_.store(true, std::memory_order_relaxed);
   }
 
+  // Whether a mapping of a backing may change the file, of which neither the kernel's attributes
+  // nor we hear.
+  bool mapped() const { return mapped_.load(); }
+
  private:
   friend class NodeTable;
   STATE_SAVABLE(Node);
@@ -83,6 +88,7 @@ class Node final : public state::Object {
   // Of a restored node it is not known.
   std::atomic<bool> told_ STATE(nosave){true};
   std::atomic<bool> had_links_ STATE(nosave){true};
+  std::atomic<bool> mapped_ STATE(nosave){false};  // written under the shard's lock
 };
 
 // Thread-safe. Changes require: inside the operation gate.
@@ -102,8 +108,12 @@ class NodeTable final : public state::Object {
   // The node of a file that the kernel is told of now: counted once more, made if need be.
   RefPtr<Node> Remember(const vfs::VirtualDentry& at);
 
-  // The kernel lets go of `count` lookups; more than there were are ignored.
-  void Forget(uint64_t number, uint64_t count);
+  // Sets Node::mapped(), for as long as the kernel knows the node.
+  void SetMapped(uint64_t number);
+
+  // The kernel lets go of `count` lookups; more than there were are ignored. True if the node is
+  // gone with them.
+  bool Forget(uint64_t number, uint64_t count);
 
   // Forgets all but the root: for a kernel that knows nothing.
   void Clear();

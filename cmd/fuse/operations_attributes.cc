@@ -10,7 +10,7 @@ Result<void> ReplyAttributes(Call& call, Node& node) {
   node.SetTold();
   const vfs::Inode& inode = node.at().inode();
   fuse_attr_out out{};
-  out.attr_valid = call.session().cache_seconds();
+  out.attr_valid = call.session().AttributeSeconds(node);
   out.attr = ToAttr(call.session().StatOf(inode));
   node.NoteLinks(out.attr.nlink);
   return call.reply().AppendStruct(out);
@@ -41,7 +41,7 @@ Result<void> Statx(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode());
   StatxOut out{};
   node->SetTold();
-  out.attr_valid = call.session().cache_seconds();
+  out.attr_valid = call.session().AttributeSeconds(*node);
   out.stat = ToStatx(call.session().StatOf(node->at().inode()));
   node->NoteLinks(out.stat.nlink);
   return call.reply().AppendStruct(out);

@@ -103,7 +103,8 @@ bool Listing::Add(const vfs::DirectoryEntry& entry) {
   std::memcpy(space.data() + head, &dirent, FUSE_NAME_OFFSET);
   std::byte* name = space.data() + head + FUSE_NAME_OFFSET;
   std::memcpy(name, entry.name.data(), entry.name.size());
-  if (plus_ && entry.dentry != nullptr) {
+  // What the kernel may not keep is not worth looking for.
+  if (plus_ && entry.dentry != nullptr && dir_.inode().filesystem().exclusive()) {
     found_.push_back(
         {start, entry.dentry, {reinterpret_cast<const char*>(name), entry.name.size()}});
   }
@@ -153,7 +154,8 @@ Result<void> OpenDir(Call& call) {
                           call.vfs().OpenAt(call.creds(), call.At(*node), options));
   fuse_open_out out{};
   out.fh = call.state().handles().Add(std::move(file), in.flags);
-  out.open_flags = FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
+  if (node->at().inode().filesystem().exclusive())
+    out.open_flags = FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
   call.reply().SetOpened(out.fh);
   return call.reply().AppendStruct(out);
 }

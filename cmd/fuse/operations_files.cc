@@ -15,16 +15,47 @@ namespace {
 constexpr int kOpenFlags = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | O_NOATIME;
 constexpr int kCreateFlags = kOpenFlags | O_EXCL;
 
-// The page cache stays from one open to the next, and nothing needs to be sent at close.
-constexpr uint32_t kFileReply = FOPEN_KEEP_CACHE | FOPEN_NOFLUSH;
+// Gives the file a backing if it can have one. Returns the node whose opens are counted.
+uint64_t OpenBacking(Call& call, uint64_t node, vfs::FileDescription& file, OpenOut& out) {
+  BackingTable& backings = call.session().backings();
+  if (!backings.enabled() || !file.inode().is_regular()) return 0;
+  const BackingTable::Opened opened = backings.Open(node, file);
+  if (opened.backing != 0) {
+    out.open_flags |= kOpenPassthrough;
+    out.backing_id = opened.backing;
+  }
+  if (opened.mappable) {
+    call.state().nodes().SetMapped(node);
+    call.ChangedUntold(node);
+  }
+  return node;
+}
 
-fuse_open_out AddHandle(Call& call, RefPtr<vfs::FileDescription> file, uint32_t flags) {
-  fuse_open_out out{};
-  out.open_flags = kFileReply;
-  if (call.state().negotiated().opens_unasked()) return out;
-  out.fh = call.state().handles().Add(std::move(file), flags);
-  call.reply().SetOpened(out.fh);
+OpenOut AddHandle(Call& call, uint64_t node, RefPtr<vfs::FileDescription> file, uint32_t flags) {
+  OpenOut out{};
+  // Nothing needs to be sent at close.
+  out.open_flags = FOPEN_NOFLUSH;
+  const bool exclusive = file->inode().filesystem().exclusive();
+  uint64_t counted = 0;
+  if (!call.state().negotiated().opens_unasked()) {
+    counted = OpenBacking(call, node, *file, out);
+    out.fh = call.state().handles().Add(std::move(file), flags, counted);
+    call.reply().SetOpened(out.fh);
+  }
+  // The page cache stays from one open to the next. A file with a backing has none.
+  if (exclusive && out.backing_id == 0) out.open_flags |= FOPEN_KEEP_CACHE;
   return out;
+}
+
+// Of a file that was made and opened.
+Result<void> ReplyCreated(Call& call, RefPtr<vfs::FileDescription> file, uint32_t flags) {
+  fuse_entry_out entry = call.EntryFor(file->at());
+  const OpenOut open = AddHandle(call, entry.nodeid, std::move(file), flags);
+  // Now that it is open, which may have shortened the time.
+  STASIS_ASSIGN_OR_RETURN(RefPtr<Node> node, call.GetNode(entry.nodeid));
+  entry.attr_valid = call.session().AttributeSeconds(*node);
+  STASIS_RETURN_IF_ERROR(call.reply().AppendStruct(entry));
+  return call.reply().AppendStruct(open);
 }
 
 // What a file loses when it is truncated.
@@ -48,7 +79,8 @@ Result<void> Open(Call& call) {
                           call.vfs().OpenAt(call.creds(), call.At(*node), options));
   if ((options.flags & O_TRUNC) != 0 && options.drop_privileges.set_ids)
     call.reply().AddChanged(call.header().nodeid);
-  return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
+  return call.reply().AppendStruct(
+      AddHandle(call, call.header().nodeid, std::move(file), in.flags));
 }
 
 Result<void> Create(Call& call) {
@@ -64,8 +96,7 @@ Result<void> Create(Call& call) {
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir, name), options));
   call.ChangedUntold(*dir);
-  STASIS_RETURN_IF_ERROR(call.ReplyEntry(file->at()));
-  return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
+  return ReplyCreated(call, std::move(file), in.flags);
 }
 
 // The kernel sends "/" for a name.
@@ -80,8 +111,7 @@ Result<void> Tmpfile(Call& call) {
   options.mode = in.mode & vfs::kPermissionBits;
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir), options));
-  STASIS_RETURN_IF_ERROR(call.ReplyEntry(file->at()));
-  return call.reply().AppendStruct(AddHandle(call, std::move(file), in.flags));
+  return ReplyCreated(call, std::move(file), in.flags);
 }
 
 Result<void> Read(Call& call) {
@@ -126,7 +156,7 @@ Result<void> Release(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().End());
   // Of a file that was created before the kernel had learnt not to ask.
   if (in.fh == 0 && call.state().negotiated().opens_unasked()) return {};
-  if (call.state().handles().Remove(in.fh) == nullptr) return Err(EBADF);
+  if (!call.session().CloseHandle(in.fh)) return Err(EBADF);
   return {};
 }
 

@@ -6,9 +6,9 @@ namespace stasis::fuse {
 namespace {
 
 // Tells the kernel that there is no such file, which it remembers.
-Result<void> ReplyMissing(Call& call) {
+Result<void> ReplyMissing(Call& call, const Node& dir) {
   fuse_entry_out entry{};
-  entry.entry_valid = call.session().cache_seconds();
+  entry.entry_valid = call.session().MissingSeconds(dir.at());
   return call.reply().AppendStruct(entry);
 }
 
@@ -19,7 +19,7 @@ Result<void> Lookup(Call& call) {
   STASIS_ASSIGN_OR_RETURN(std::string_view name, call.in().TakeName());
   STASIS_RETURN_IF_ERROR(call.in().End());
   auto file = call.vfs().GetDentryAt(call.creds(), call.At(*dir, name));
-  if (!file && file.error() == Errno(ENOENT)) return ReplyMissing(call);
+  if (!file && file.error() == Errno(ENOENT)) return ReplyMissing(call, *dir);
   if (!file) return Err(file.error());
   return call.ReplyEntry(*file);
 }
@@ -27,7 +27,7 @@ Result<void> Lookup(Call& call) {
 Result<void> Forget(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_forget_in in, call.in().Take<fuse_forget_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
-  call.state().nodes().Forget(call.header().nodeid, in.nlookup);
+  call.session().Forget(call.header().nodeid, in.nlookup);
   return {};
 }
 
@@ -39,7 +39,7 @@ Result<void> BatchForget(Call& call) {
   MessageReader entries(bytes);
   for (uint32_t i = 0; i < in.count; ++i) {
     STASIS_ASSIGN_OR_RETURN(fuse_forget_one one, entries.Take<fuse_forget_one>());
-    call.state().nodes().Forget(one.nodeid, one.nlookup);
+    call.session().Forget(one.nodeid, one.nlookup);
   }
   return {};
 }

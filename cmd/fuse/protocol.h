@@ -7,6 +7,7 @@
 #define STASIS_CMD_FUSE_PROTOCOL_H_
 
 #include <linux/fuse.h>
+#include <sys/ioctl.h>
 
 #include <cstdint>
 
@@ -15,14 +16,54 @@ namespace stasis::fuse {
 // Protocol 7.36 (Linux 5.17) brought 64 bits of INIT flags. Older kernels are refused.
 inline constexpr uint32_t kMajorVersion = 7;
 inline constexpr uint32_t kOldestMinorVersion = 36;
-inline constexpr uint32_t kNewestMinorVersion = 39;
+inline constexpr uint32_t kNewestMinorVersion = 40;
 
+// 7.40 (Linux 6.9): the kernel reads and writes open files of the host's, called backings.
+inline constexpr uint64_t kPassthrough = 1ULL << 37;
 inline constexpr uint64_t kNoExportSupport = 1ULL << 38;
 inline constexpr uint64_t kHasResend = 1ULL << 39;
 
 inline constexpr uint32_t kOpStatx = 52;
 // As COPY_FILE_RANGE, with 64 bits of answer (Linux 6.18).
 inline constexpr uint32_t kOpCopyFileRange64 = 53;
+
+// The file is read and written through the backing that OpenOut names.
+inline constexpr uint32_t kOpenPassthrough = 1 << 7;
+
+// As fuse_open_out.
+struct OpenOut {
+  uint64_t fh;
+  uint32_t open_flags;
+  int32_t backing_id;
+};
+
+// As fuse_init_out.
+struct InitOut {
+  uint32_t major;
+  uint32_t minor;
+  uint32_t max_readahead;
+  uint32_t flags;
+  uint16_t max_background;
+  uint16_t congestion_threshold;
+  uint32_t max_write;
+  uint32_t time_gran;
+  uint16_t max_pages;
+  uint16_t map_alignment;
+  uint32_t flags2;
+  // How many filesystems the kernel may find stacked on each other, with this one, in a backing.
+  uint32_t max_stack_depth;
+  uint32_t unused[6];
+};
+
+struct BackingMap {
+  int32_t fd;
+  uint32_t flags;
+  uint64_t padding;
+};
+// For the device: makes a backing, and returns its number, which is positive; or forgets the
+// number, while files that are open go on with it.
+inline constexpr unsigned long kIoctlBackingOpen = _IOW(229, 1, BackingMap);
+inline constexpr unsigned long kIoctlBackingClose = _IOW(229, 2, uint32_t);
 
 // The kernel refuses replies with larger error numbers, and goes on waiting.
 inline constexpr int kMaxError = 511;
@@ -77,6 +118,9 @@ struct CopyFileRangeOut {
   uint64_t bytes_copied;
 };
 
+static_assert(sizeof(OpenOut) == sizeof(fuse_open_out));
+static_assert(sizeof(InitOut) == sizeof(fuse_init_out));
+static_assert(sizeof(BackingMap) == 16);
 static_assert(sizeof(StatxIn) == 24);
 static_assert(sizeof(StatxBody) == 256);
 static_assert(sizeof(StatxOut) == 288);

@@ -33,6 +33,18 @@ ServerOptions Checked(ServerOptions options) {
   return options;
 }
 
+Wishes WishesFor(const vfs::VirtualFilesystem& vfs, const ServerOptions& options) {
+  const bool exclusive = vfs.exclusive();
+  Wishes wishes;
+  wishes.max_pages = options.max_pages;
+  wishes.ask_at_open = options.ask_at_open || !exclusive || vfs.opens_matter();
+  // Of directories that it opens unasked the kernel keeps the lists.
+  wishes.ask_at_opendir = options.ask_at_open || !exclusive;
+  wishes.check_times = !exclusive;
+  wishes.passthrough = options.passthrough && wishes.ask_at_open;
+  return wishes;
+}
+
 // Signals are the main thread's.
 class BlockSignals {
  public:
@@ -57,8 +69,8 @@ Server::Server(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
                const ServerOptions& options)
     : options_(Checked(options)),
       state_(std::move(state)),
-      session_(std::make_unique<Session>(std::move(vfs), state_, options_.cache_seconds,
-                                         Wishes{options_.max_pages, options_.ask_at_open})),
+      session_(std::make_unique<Session>(vfs, state_, options_.cache_seconds,
+                                         WishesFor(*vfs, options_))),
       parked_(std::make_unique<ParkedRequests>()) {}
 
 Server::~Server() { Stop(); }
@@ -71,6 +83,7 @@ absl::Status Server::OpenChannels(UniqueFd fd) {
   auto first = Channel::Create(std::move(fd), stop_event_.get());
   if (!first.ok()) return first.status();
   channels_.push_back(*std::move(first));
+  session_->backings().set_channel(channels_[0].get());
   // A socket has one reader. Of a device, those descriptors must do that there are.
   while (channels_.size() < static_cast<size_t>(options_.reader_threads)) {
     auto clone = channels_[0]->Clone(stop_event_.get());

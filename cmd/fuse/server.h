@@ -54,9 +54,13 @@ struct ServerOptions {
   // For how long the kernel may keep names, attributes and missing names without asking. The
   // default says for ever, which is right while nobody else changes the tree.
   uint64_t cache_seconds = 1'000'000'000;
-  // Whether the kernel asks at each open and close. It costs a round trip per open; needed where
-  // the tree must know what is open, or parts of it are mounted read-only.
+  // Whether the kernel asks at each open and close, of directories too. It costs a round trip per
+  // open. It is asked to, whatever this says, where the tree needs it
+  // (VirtualFilesystem::opens_matter, exclusive), which is found out when the server is made.
   bool ask_at_open = false;
+  // Whether the kernel may read and write files of the host without asking, where it can and the
+  // server has CAP_SYS_ADMIN.
+  bool passthrough = true;
   // Largest READ and WRITE, in pages; MaxPages() at most.
   uint32_t max_pages = 256;
   // For how long a closed gate holds a request whose caller got a signal. A checkpoint's pause is

@@ -36,8 +36,26 @@ uint64_t Session::InoOf(const vfs::Filesystem& filesystem, uint64_t ino) const {
 }
 
 void Session::TakeBack(const Reply& reply) {
-  for (uint64_t node : reply.looked_up()) state_->nodes().Forget(node, 1);
-  if (reply.opened() != 0) state_->handles().Remove(reply.opened());
+  for (uint64_t node : reply.looked_up()) Forget(node, 1);
+  if (reply.opened() != 0) CloseHandle(reply.opened());
+}
+
+void Session::Forget(uint64_t node, uint64_t lookups) {
+  if (state_->nodes().Forget(node, lookups)) backings_.Forget(node);
+}
+
+bool Session::CloseHandle(uint64_t handle) {
+  const RefPtr<Handle> closed = state_->handles().Remove(handle);
+  if (closed == nullptr) return false;
+  if (closed->node() != 0) backings_.Close(closed->node());
+  return true;
+}
+
+// The name of a mount's root is in the directory that it is mounted in.
+uint64_t Session::EntrySeconds(const vfs::VirtualDentry& file) const {
+  const bool is_mounted = &file.dentry() == &file.mount().root();
+  const vfs::Dentry* point = is_mounted ? file.mount().point() : nullptr;
+  return SecondsOf(point != nullptr ? point->inode() : file.inode());
 }
 
 Result<RefPtr<Node>> Call::GetNode(uint64_t number) const {
@@ -76,8 +94,8 @@ fuse_entry_out Call::EntryFor(const vfs::VirtualDentry& file) {
   fuse_entry_out entry{};
   entry.nodeid = node->number();
   entry.generation = node->generation();
-  entry.entry_valid = session_.cache_seconds();
-  entry.attr_valid = session_.cache_seconds();
+  entry.entry_valid = session_.EntrySeconds(file);
+  entry.attr_valid = session_.AttributeSeconds(*node);
   entry.attr = ToAttr(session_.StatOf(file.inode()));
   node->NoteLinks(entry.attr.nlink);
   return entry;

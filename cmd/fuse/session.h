@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cmd/fuse/backing_table.h"
 #include "cmd/fuse/fuse_state.h"
 #include "cmd/fuse/init.h"
 #include "cmd/fuse/reply.h"
@@ -37,12 +38,22 @@ class Session {
   // Takes back what a reply gave that the kernel did not get.
   void TakeBack(const Reply& reply);
 
+  // What the kernel has let go of. CloseHandle: false if there was no such handle.
+  void Forget(uint64_t node, uint64_t lookups);
+  bool CloseHandle(uint64_t handle);
+
   vfs::VirtualFilesystem& vfs() const { return *vfs_; }
   FuseState& state() const { return *state_; }
+  BackingTable& backings() { return backings_; }
   const Wishes& wishes() const { return wishes_; }
 
-  // For how long the kernel may keep names and attributes.
-  uint64_t cache_seconds() const { return cache_seconds_; }
+  // For how long the kernel may keep what it is told of: that a name in `dir` is missing, that it
+  // is the file it is, and a file's attributes.
+  uint64_t MissingSeconds(const vfs::VirtualDentry& dir) const { return SecondsOf(dir.inode()); }
+  uint64_t EntrySeconds(const vfs::VirtualDentry& file) const;
+  uint64_t AttributeSeconds(const Node& node) const {
+    return node.mapped() ? 0 : SecondsOf(node.at().inode());
+  }
 
   // What the kernel sees of a file.
   vfs::Stat StatOf(const vfs::Inode& inode) const;
@@ -53,11 +64,16 @@ class Session {
   void CountPageWrite() { page_writes_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
+  uint64_t SecondsOf(const vfs::Inode& inode) const {
+    return inode.filesystem().exclusive() ? cache_seconds_ : 0;
+  }
+
   const RefPtr<vfs::VirtualFilesystem> vfs_;
   const RefPtr<FuseState> state_;
   const uint64_t cache_seconds_;
   const Wishes wishes_;
   std::atomic<uint64_t> page_writes_{0};
+  BackingTable backings_;
 };
 
 // One request on its way through a handler (operations.h).

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "cmd/sandbox/command.h"
+#include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/runtime_dir.h"
 #include "cmd/stasis/daemon.h"
 #include "cmd/stasis/launch.h"

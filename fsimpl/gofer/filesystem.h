@@ -94,6 +94,7 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
 
   std::string_view type() const override { return "gofer"; }
   bool exclusive() const override { return interop_ != Interop::kShared; }
+  bool opens_matter() const override { return true; }
   Result<void> Sync() override;
 
   const std::string& root_name() const { return root_name_; }

@@ -223,9 +223,8 @@ class HostRegular final : public HostInode {
   // A descriptor that reads, and writes if there are writers; -1 if detached. Valid as long as the
   // file is open.
   int backing_fd(bool write) const ABSL_LOCKS_EXCLUDED(mu());
-  // While somebody else changes the file through a descriptor of his own.
-  void BeginPassthrough() { passthrough_.fetch_add(1, std::memory_order_relaxed); }
-  void EndPassthrough() {
+  void BeginPassthrough() override { passthrough_.fetch_add(1, std::memory_order_relaxed); }
+  void EndPassthrough() override {
     set_stale();
     passthrough_.fetch_sub(1, std::memory_order_relaxed);
   }
@@ -270,6 +269,8 @@ class HostRegular final : public HostInode {
   // Errors: EBADF.
   Result<int> Reader() const ABSL_SHARED_LOCKS_REQUIRED(mu());
   Result<int> Writer() const ABSL_SHARED_LOCKS_REQUIRED(mu());
+  Result<uint64_t> CopyRangeLocked(HostRegular& from, uint64_t from_offset, uint64_t offset,
+                                   uint64_t length) ABSL_SHARED_LOCKS_REQUIRED(mu(), from.mu());
   Result<size_t> WriteHost(uint64_t offset, std::span<const std::byte> bytes)
       ABSL_SHARED_LOCKS_REQUIRED(mu());
   Result<size_t> WriteDetached(uint64_t offset, std::span<const std::byte> bytes, TimeNs now)
@@ -304,6 +305,8 @@ class HostFileDescription final : public vfs::FileDescription {
   HostFileDescription(vfs::VirtualDentry at, const vfs::OpenOptions& options, bool counted)
       : FileDescription(std::move(at), options, counted), counted_(true) {}
   ~HostFileDescription() override;
+
+  int backing_fd() const override { return file().backing_fd(writable()); }
 
  private:
   STATE_SAVABLE(HostFileDescription);

@@ -226,18 +226,9 @@ Result<void> HostRegular::Allocate(int mode, uint64_t offset, uint64_t length, T
   return RefreshLocked();
 }
 
-// The locks are taken by address, which clang cannot follow.
-Result<uint64_t> HostRegular::CopyRange(vfs::Inode& from, uint64_t from_offset, uint64_t offset,
-                                        uint64_t length, TimeNs) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  auto* source = dynamic_cast<HostRegular*>(&from);
-  if (source == nullptr || source->detached() || detached()) return Err(EXDEV);
-  absl::ReaderMutexLock lock(source < this ? &source->mu() : &mu());
-  absl::Mutex* second = source == this ? nullptr : (source < this ? &mu() : &source->mu());
-  if (second != nullptr) second->ReaderLock();
-  absl::Cleanup unlock = [&] {
-    if (second != nullptr) second->ReaderUnlock();
-  };
-  STASIS_ASSIGN_OR_RETURN(const int in, source->Reader());
+Result<uint64_t> HostRegular::CopyRangeLocked(HostRegular& from, uint64_t from_offset,
+                                              uint64_t offset, uint64_t length) {
+  STASIS_ASSIGN_OR_RETURN(const int in, from.Reader());
   STASIS_ASSIGN_OR_RETURN(const int out, Writer());
   uint64_t done = 0;
   while (done < length) {
@@ -249,6 +240,17 @@ Result<uint64_t> HostRegular::CopyRange(vfs::Inode& from, uint64_t from_offset, 
   if (done != 0) RaiseSize(offset + done);
   set_stale();
   return done;
+}
+
+// The locks are taken by address, which clang cannot follow.
+Result<uint64_t> HostRegular::CopyRange(vfs::Inode& from, uint64_t from_offset, uint64_t offset,
+                                        uint64_t length, TimeNs) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  auto* source = dynamic_cast<HostRegular*>(&from);
+  if (source == nullptr || source->detached() || detached()) return Err(EXDEV);
+  absl::ReaderMutexLock lock(source < this ? &source->mu() : &mu());
+  if (source == this) return CopyRangeLocked(*source, from_offset, offset, length);
+  absl::ReaderMutexLock second(source < this ? &mu() : &source->mu());
+  return CopyRangeLocked(*source, from_offset, offset, length);
 }
 
 Result<uint64_t> HostRegular::SeekExtent(uint64_t offset, int whence) const {

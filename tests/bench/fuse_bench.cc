@@ -3,8 +3,11 @@
 // fuse_bench: file operations through the FUSE mount of a memfs, beside the same on the host's
 // tmpfs. Prints JSON: per operation nanoseconds on both and their ratio. Needs root.
 //
-// The server is a child process, as in real use. Both sides alternate, and the best of some rounds
-// counts: what is left is the cost of the code, not of the machine's other work.
+// The rows "passthrough_..." are of files of that tmpfs through a second mount, which the kernel
+// reads and writes without asking.
+//
+// The servers are child processes, as in real use. Both sides alternate, and the best of some
+// rounds counts: what is left is the cost of the code, not of the machine's other work.
 
 #include <absl/strings/str_format.h>
 #include <absl/synchronization/mutex.h>
@@ -32,6 +35,7 @@
 #include "cmd/fuse/server.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "state/base/clock.h"
+#include "tests/cmd/fuse/host_files.h"
 
 namespace stasis::fuse {
 namespace {
@@ -52,13 +56,16 @@ UniqueFd Open(const std::string& path, int flags) {
   return fd;
 }
 
-// Serves until the parent is gone or the watchdog barks.
-[[noreturn]] void Serve(const std::string& directory, int ready) {
+// Serves until the parent is gone or the watchdog barks: a memfs, or files in `host_directory`.
+[[noreturn]] void Serve(const std::string& directory, const std::string& host_directory,
+                        int ready) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   alarm(kWatchdogSeconds);
   RealClock clock;
   auto vfs = MakeRef<vfs::VirtualFilesystem>(clock);
-  auto ns = vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, {}), {});
+  RefPtr<vfs::Filesystem> root = memfs::MemFilesystem::Create(*vfs, {});
+  if (!host_directory.empty()) root = HostFiles::Create(*vfs, {.directory = host_directory});
+  auto ns = vfs->NewMountNamespace(std::move(root), {});
   auto device = OpenAndMount(directory, {});
   if (!device.ok()) {
     std::cerr << device.status() << "\n";
@@ -81,32 +88,45 @@ class Sides {
     char directory[] = "/tmp/fuse-bench-XXXXXX";
     Require(mkdtemp(directory) != nullptr, "mkdtemp");
     base_ = directory;
-    for (const std::string& side : {fuse(), tmpfs()}) Require(mkdir(side.c_str(), 0755) == 0, side);
+    for (const std::string& side : {fuse(), passthrough(), tmpfs()})
+      Require(mkdir(side.c_str(), 0755) == 0, side);
     Require(mount("tmpfs", tmpfs().c_str(), "tmpfs", 0, nullptr) == 0, "mounting tmpfs");
-    int ready[2];
-    Require(pipe(ready) == 0, "pipe");
-    server_ = fork();
-    if (server_ == 0) Serve(fuse(), ready[1]);
-    close(ready[1]);
-    char c;
-    Require(read(ready[0], &c, 1) == 1, "the server did not start");
+    const std::string host_directory = tmpfs() + "/passthrough";
+    Require(mkdir(host_directory.c_str(), 0755) == 0, host_directory);
+    Start(fuse(), "");
+    Start(passthrough(), host_directory);
   }
   ~Sides() {
-    umount2(tmpfs().c_str(), MNT_DETACH);
-    umount2(fuse().c_str(), MNT_DETACH);
-    kill(server_, SIGKILL);
-    waitpid(server_, nullptr, 0);
-    for (const std::string& side : {fuse(), tmpfs(), base_}) rmdir(side.c_str());
+    for (const std::string& side : {tmpfs(), passthrough(), fuse()})
+      umount2(side.c_str(), MNT_DETACH);
+    for (pid_t server : servers_) {
+      kill(server, SIGKILL);
+      waitpid(server, nullptr, 0);
+    }
+    for (const std::string& side : {fuse(), passthrough(), tmpfs(), base_}) rmdir(side.c_str());
   }
   Sides(const Sides&) = delete;
   Sides& operator=(const Sides&) = delete;
 
   std::string fuse() const { return base_ + "/fuse"; }
+  std::string passthrough() const { return base_ + "/passthrough"; }
   std::string tmpfs() const { return base_ + "/tmpfs"; }
 
  private:
+  void Start(const std::string& directory, const std::string& host_directory) {
+    int ready[2];
+    Require(pipe(ready) == 0, "pipe");
+    const pid_t server = fork();
+    if (server == 0) Serve(directory, host_directory, ready[1]);
+    close(ready[1]);
+    char c;
+    Require(read(ready[0], &c, 1) == 1, "the server did not start");
+    close(ready[0]);
+    servers_.push_back(server);
+  }
+
   std::string base_;
-  pid_t server_ = -1;
+  std::vector<pid_t> servers_;
 };
 
 struct Benchmark {
@@ -114,6 +134,7 @@ struct Benchmark {
   int count;                                            // operations per round
   std::function<void(const std::string& dir)> prepare;  // once per side
   std::function<void(const std::string& dir, int count)> run;
+  bool passthrough = false;
 };
 
 double Time(const Benchmark& benchmark, const std::string& dir) {
@@ -234,6 +255,13 @@ std::vector<Benchmark> Benchmarks() {
       {"read_4k_cold", 16'384, nothing, Read<4096, true>},
       {"read_1m_cold", 64, nothing, Read<1 << 20, true>},
       {"readdir_1000", 50, MakeEntries, Readdir},
+      {"passthrough_open_close", 5'000, [](const std::string& dir) { Fill(dir + "/file", 4096); },
+       OpenClose, true},
+      {"passthrough_write_4k", 100'000,
+       [](const std::string& dir) { Fill(dir + "/big", kFileSize); }, Write<4096>, true},
+      {"passthrough_write_1m", 256, nothing, Write<1 << 20>, true},
+      {"passthrough_read_4k", 100'000, nothing, Read<4096, false>, true},
+      {"passthrough_read_1m", 256, nothing, Read<1 << 20, false>, true},
   };
 }
 
@@ -243,7 +271,8 @@ int Main() {
   std::cout << "{\n  \"benchmark\": \"fuse\", \"unit\": \"ns per operation\",\n  \"results\": [";
   for (const Benchmark& benchmark : Benchmarks()) {
     double best[2] = {std::numeric_limits<double>::max(), std::numeric_limits<double>::max()};
-    const std::string dirs[2] = {sides.fuse(), sides.tmpfs()};
+    const std::string dirs[2] = {benchmark.passthrough ? sides.passthrough() : sides.fuse(),
+                                 sides.tmpfs()};
     for (const std::string& dir : dirs) benchmark.prepare(dir);
     for (int round = 0; round < kRounds; ++round) {
       for (int side = 0; side < 2; ++side) {

@@ -191,6 +191,59 @@ in_box demo "set -- /work; $fingerprint" >after.txt
 same before.txt after.txt "the live tree and the restored one"
 check_data demo
 
+# --- second act: files of the host -------------------------------------------------------------------
+
+kill_everything
+say "A sandbox on a directory of the host"
+mkdir host
+cp -a "$project/docs" "$project/README.md" host/
+ln -s README.md host/link
+"$stasis" run --name demo --detach --root "data=$scratch/host" --mount data:/data >/dev/null
+in_box demo '
+  find /data -type f -exec cat {} + | wc -c >/data/size
+  ln /data/size /data/same
+  mkdir /data/made; echo "from inside" >/data/made/note
+  ls -lR /data >/dev/null'
+[[ $(cat host/made/note) == "from inside" && host/size -ef host/same ]] || die "the host does not have what was written"
+echo "   $(find host | wc -l) names on the host"
+"$stasis" checkpoint demo snaps:host --digest all --stop --json >host.json
+echo "   programs waited $(milliseconds "$(field host.json pause_ns)"), stored $(bytes "$(field host.json stored_bytes)")"
+
+say "The directory is copied elsewhere, and changes there"
+cp -a host copy
+"$stasis" drift snaps:host --root data=copy --validate size,mtime,mode,owner,content
+rm copy/size
+chmod 600 copy/README.md
+echo "one line more" >>copy/made/note
+rm copy/link && ln -s docs copy/link && touch -hr host/link copy/link
+touch copy/docs/new
+status=0
+"$stasis" drift snaps:host --root data=copy --validate mode,owner,size,content --json >drift.json || status=$?
+[[ $status == 4 ]] || die "stasis drift gave $status instead of 4"
+"$stasis" drift snaps:host --root data=copy --validate mode,owner,size,content || true
+python3 - drift.json <<'CHECK'
+import json, sys
+found = {(f["kind"], f["path"]) for f in json.load(open(sys.argv[1]))["findings"]}
+wanted = {("missing", "/data/size"), ("mode", "/data/README.md"), ("size", "/data/made/note"),
+          ("content", "/data/made/note"), ("content", "/data/link"), ("new", "/data/docs/new")}
+if found != wanted:
+    sys.exit(f"demo: the report is not the changes: {sorted(found ^ wanted)}")
+CHECK
+echo "   the report is the changes, neither more nor less"
+
+say "Each policy does what it says"
+status=0
+"$stasis" restore snaps:host --root data=copy -- true 2>/dev/null || status=$?
+[[ $status == 4 ]] || die "a restore with drift gave $status instead of 4"
+echo "   fail: refused, exit code 4"
+"$stasis" restore snaps:host --name demo --root data=copy --on-drift adopt \
+  --drift-rule '/data/README.md=heal' --drift-rule '/data/link=heal' -- /bin/bash -euc '
+    [[ $(tail -n 1 /data/made/note) == "one line more" && ! -e /data/size && -e /data/docs/new ]]
+    [[ $(readlink /data/link) == README.md ]]'
+[[ $(stat -c %a copy/README.md) == $(stat -c %a host/README.md) && $(readlink copy/link) == README.md ]] ||
+  die "what was to be healed is not"
+echo "   adopt: the sandbox has what the host has; heal: the host has again what was saved"
+
 say "Measured ($(uname -m), $(nproc) processors, $(id -un))"
 printf '%-34s %14s %14s\n' '' 'first' 'second'
 row() { printf '%-34s %14s %14s\n' "$@"; }

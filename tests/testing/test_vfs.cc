@@ -220,11 +220,15 @@ absl::Status TestVfs::Save() {
   return absl::OkStatus();
 }
 
-absl::Status TestVfs::Restore() {
+restore::RestoreRequest TestVfs::RestoreRequest() const {
   restore::RestoreRequest request = RequestFrom(saved_to_, saved_as_);
   request.roots = roots_;
   if (prepare_restore) prepare_restore(request);
-  auto restored = restore::Restore(request);
+  return request;
+}
+
+absl::Status TestVfs::Restore() {
+  auto restored = restore::Restore(RestoreRequest());
   if (!restored.ok()) return restored.status();
   Discard();
   Adopt(*std::move(restored));

@@ -108,6 +108,8 @@ class TestVfs {
   // The two halves of it. A save is to a new image; a restore is from the last one.
   absl::Status Save();
   absl::Status Restore();
+  // What Restore asks for; valid as long as this.
+  restore::RestoreRequest RestoreRequest() const;
   // Where restores find host directories.
   std::map<std::string, std::string>& roots() { return roots_; }
   // Completes the request of a restore, if it is set.

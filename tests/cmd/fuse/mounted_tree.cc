@@ -16,7 +16,6 @@
 #include <iostream>
 
 #include "cmd/fuse/mount.h"
-#include "tests/cmd/fuse/fake_kernel.h"
 
 namespace stasis::fuse {
 namespace {
@@ -40,7 +39,8 @@ void EnterPrivateMountNamespace() {
 
 }  // namespace
 
-MountedTree::MountedTree(int watchdog_seconds, const ServerOptions& options) {
+MountedTree::MountedTree(int watchdog_seconds, const ServerOptions& options,
+                         const TreeActions& actions) {
   EnterPrivateMountNamespace();
   char directory[] = "/tmp/stasis-fuse-XXXXXX";
   Require(mkdtemp(directory) != nullptr, "mkdtemp");
@@ -53,7 +53,7 @@ MountedTree::MountedTree(int watchdog_seconds, const ServerOptions& options) {
   Require(server_ >= 0, "fork");
   if (server_ == 0) {
     control_.reset();
-    RunServer(std::move(server_end), watchdog_seconds, options);
+    RunServer(std::move(server_end), watchdog_seconds, options, actions);
   }
   server_end.reset();
   char ready = 0;
@@ -99,14 +99,26 @@ MountedTree::Counts MountedTree::Count() {
   return counts;
 }
 
-void MountedTree::RunServer(UniqueFd control, int watchdog_seconds, const ServerOptions& options) {
+uint64_t MountedTree::Do(uint64_t what) {
+  const char command = 'd';
+  Require(send(control_.get(), &command, 1, MSG_NOSIGNAL) == 1, "send");
+  Require(send(control_.get(), &what, sizeof(what), MSG_NOSIGNAL) == sizeof(what), "send");
+  uint64_t result = 0;
+  Require(recv(control_.get(), &result, sizeof(result), 0) == sizeof(result), "the server ended");
+  return result;
+}
+
+void MountedTree::RunServer(UniqueFd control, int watchdog_seconds, const ServerOptions& options,
+                            const TreeActions& actions) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   TestTree tree;
+  if (actions.prepare) actions.prepare(tree);
   auto device = OpenAndMount(path_, {});
   if (!device.ok()) {
     std::cerr << device.status() << "\n";
     _exit(1);
   }
+  if (actions.mounted) actions.mounted();
   Server server(tree.vfs(), tree.root(), options);
   Require(server.Serve(*std::move(device)).ok(), "Serve");
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(watchdog_seconds);
@@ -118,6 +130,11 @@ void MountedTree::RunServer(UniqueFd control, int watchdog_seconds, const Server
     if (command == 's') {
       counts = {server.stats(), server.state()->nodes().size(), server.state()->handles().size()};
       (void)!send(control.get(), &counts, sizeof(counts), MSG_NOSIGNAL);
+    } else if (command == 'd') {
+      uint64_t what = 0;
+      Require(recv(control.get(), &what, sizeof(what), 0) == sizeof(what), "recv");
+      what = actions.act(tree, what);
+      (void)!send(control.get(), &what, sizeof(what), MSG_NOSIGNAL);
     } else {
       (void)!send(control.get(), &command, 1, MSG_NOSIGNAL);
     }

@@ -13,17 +13,29 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "cmd/fuse/server.h"
 #include "state/base/unique_fd.h"
+#include "tests/cmd/fuse/fake_kernel.h"
 
 namespace stasis::fuse {
+
+// What the test does to the tree behind the kernel's back; both run in the server's process.
+struct TreeActions {
+  // Before the server is there, and once the mount is.
+  std::function<void(TestTree&)> prepare;
+  std::function<void()> mounted;
+  // When the test calls Do.
+  std::function<uint64_t(TestTree&, uint64_t what)> act;
+};
 
 class MountedTree {
  public:
   // Needs root. Aborts with a message if the mount cannot be made.
-  explicit MountedTree(int watchdog_seconds = 60, const ServerOptions& options = {});
+  explicit MountedTree(int watchdog_seconds = 60, const ServerOptions& options = {},
+                       const TreeActions& actions = {});
   ~MountedTree();
   MountedTree(const MountedTree&) = delete;
   MountedTree& operator=(const MountedTree&) = delete;
@@ -40,12 +52,15 @@ class MountedTree {
     uint64_t handles = 0;
   };
   Counts Count();
+  // TreeActions::act.
+  uint64_t Do(uint64_t what);
   // Stops the server as the end of the test would.
   void StopServer();
 
  private:
   void Command(char command);
-  [[noreturn]] void RunServer(UniqueFd control, int watchdog_seconds, const ServerOptions& options);
+  [[noreturn]] void RunServer(UniqueFd control, int watchdog_seconds, const ServerOptions& options,
+                              const TreeActions& actions);
 
   std::string path_;
   UniqueFd control_;

@@ -130,6 +130,43 @@ TEST(NegotiateTest, EitherAskedAtOpenOrToTruncateApart) {
   EXPECT_TRUE(not_offered->Has(FUSE_ATOMIC_O_TRUNC));
 }
 
+TEST(NegotiateTest, DirectoriesMayBeOpenedUnaskedWhereFilesAreNot) {
+  auto files = Negotiate(BytesOf(InitOf(7, 38)), {.ask_at_open = true});
+  EXPECT_FALSE(files->opens_unasked());
+  EXPECT_TRUE(files->opens_directories_unasked());
+  auto both = Negotiate(BytesOf(InitOf(7, 38)), {.ask_at_open = true, .ask_at_opendir = true});
+  EXPECT_FALSE(both->opens_unasked());
+  EXPECT_FALSE(both->opens_directories_unasked());
+}
+
+TEST(NegotiateTest, TimesAreComparedWhereOthersChangeFiles) {
+  EXPECT_FALSE(Negotiate(BytesOf(InitOf(7, 38)), {})->Has(FUSE_AUTO_INVAL_DATA));
+  auto shared = Negotiate(BytesOf(InitOf(7, 38)), {.check_times = true});
+  EXPECT_TRUE(shared->Has(FUSE_AUTO_INVAL_DATA));
+  EXPECT_TRUE(shared->Valid());
+}
+
+TEST(NegotiateTest, PassthroughIfTheKernelHasItAndAsksAtOpen) {
+  const Wishes wishes{.ask_at_open = true, .passthrough = true};
+  auto offered = Negotiate(BytesOf(InitOf(7, 40)), wishes);
+  EXPECT_TRUE(offered->passthrough());
+  EXPECT_TRUE(offered->Valid());
+  InitOut out{};
+  offered->FillReply(out);
+  EXPECT_EQ(out.max_stack_depth, 1u);
+  EXPECT_NE(out.flags2 & (1u << 5), 0u);
+
+  EXPECT_FALSE(Negotiate(BytesOf(InitOf(7, 40)), {.ask_at_open = true})->passthrough());
+  EXPECT_FALSE(Negotiate(BytesOf(InitOf(7, 40)), {.passthrough = true})->passthrough());
+  fuse_init_in in = InitOf(7, 39);
+  in.flags2 &= ~(1u << 5);
+  auto not_offered = Negotiate(BytesOf(in), wishes);
+  EXPECT_FALSE(not_offered->passthrough());
+  out = {};
+  not_offered->FillReply(out);
+  EXPECT_EQ(out.max_stack_depth, 0u);
+}
+
 TEST(NegotiateTest, NewerKernelGetsOurVersion) {
   EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 1000)), {})->minor(), kNewestMinorVersion);
   auto next_major = Negotiate(BytesOf(InitOf(8, 0)), {});
