@@ -185,9 +185,6 @@ class Inode : public state::Object {
   // Whether an unchecked child still is the file of its name, with attributes that are true now.
   // May end its being unchecked. Errors: EIO.
   virtual Result<bool> CheckChild(Dentry&) { return true; }
-  // The attributes of an unchecked child, for a listing: the directory may be locked for readers
-  // only. Errors: ESTALE if it is another file by now, EIO.
-  virtual Result<void> RefreshChild(Dentry&) { return {}; }
   // Before a listing: sees to it that the dentry cache has every name; their files may be
   // unchecked. The directory, whose dentry is `self`, is not locked. Errors: EIO.
   virtual Result<void> BeginListing(Dentry&) { return {}; }

@@ -113,7 +113,8 @@ bool Listing::Add(const vfs::DirectoryEntry& entry) {
 
 Result<vfs::VirtualDentry> Listing::Resolve(const Found& found) {
   const vfs::VirtualDentry& dir = dir_.at();
-  if (found.dentry->is_mountpoint()) {
+  // Of an unchecked one only name and type are known.
+  if (found.dentry->is_mountpoint() || found.dentry->unchecked()) {
     return call_.vfs().GetDentryAt(call_.creds(), {call_.state().root(), dir, found.name});
   }
   // The dentry was found without a reference, and may be gone meanwhile but for its memory.

@@ -58,12 +58,6 @@ Result<bool> HostDirectory::CheckChild(vfs::Dentry& dentry) {
   return true;
 }
 
-Result<void> HostDirectory::RefreshChild(vfs::Dentry& dentry) {
-  STASIS_ASSIGN_OR_RETURN(const bool valid, CheckChild(dentry));
-  if (!valid) return Err(ESTALE);
-  return {};
-}
-
 Result<void> HostDirectory::Enter(int dir, vfs::Dentry& self, const HostDirent& entry) {
   if (self.directory().LookupLocked(entry.name) != nullptr) return {};
   HostStat found;

@@ -137,7 +137,6 @@ class HostDirectory final : public HostInode {
   bool has_uncached_children() const override { return !complete() && !detached(); }
   Result<RefPtr<vfs::Inode>> LookupChild(std::string_view name) override;
   Result<bool> CheckChild(vfs::Dentry& child) override;
-  Result<void> RefreshChild(vfs::Dentry& child) override;
   Result<void> BeginListing(vfs::Dentry& self) override;
   Result<RefPtr<vfs::Inode>> MakeChild(std::string_view name, const vfs::NewFile& file,
                                        TimeNs now) override;

@@ -220,7 +220,7 @@ std::optional<HostKey> RestoreRun::Bind(vfs::Dentry& dentry, const std::string& 
     absl::MutexLock lock(&mu_);
     absl::MutexLock inodes_lock(&fs_.inodes_mu_);
     auto [it, fresh] = fs_.inodes_.try_emplace(found.key, &inode);
-    const auto linked = several ? linked_.find(&inode) : linked_.end();
+    const auto linked = linked_.find(&inode);
     if (linked == linked_.end() && fresh) {
       if (several) linked_.emplace(&inode, path);
       const HostKey saved = inode.key();
@@ -228,7 +228,7 @@ std::optional<HostKey> RestoreRun::Bind(vfs::Dentry& dentry, const std::string& 
       inode.host_ino_ = found.key.ino;
       return saved;
     }
-    if (linked != linked_.end() && it->second == &inode) return std::nullopt;
+    if (!fresh && linked != linked_.end() && it->second == &inode) return std::nullopt;
     other = linked != linked_.end() ? linked->second : "";
     if (fresh) fs_.inodes_.erase(it);
     unbound_.insert(&dentry);

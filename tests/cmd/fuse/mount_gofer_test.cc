@@ -54,6 +54,25 @@ TEST_F(MountGoferTest, TheKernelReadsAndWritesTheHostsFile) {
   EXPECT_EQ(DataRequests(), 0u);
 }
 
+TEST_F(MountGoferTest, AListingTellsTheAttributesOfFilesNotSeenBefore) {
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    stasis::testing::WriteHostFile(Host(name), "four");
+    std::filesystem::permissions(Host(name), std::filesystem::perms(0640));
+  }
+  std::filesystem::create_symlink("f1", Host("link"));
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(Path(""))) {
+    const struct stat stat = StatOf(entry.path());
+    if (S_ISLNK(stat.st_mode)) continue;
+    EXPECT_EQ(stat.st_mode, S_IFREG | 0640u) << entry.path();
+    EXPECT_EQ(stat.st_size, 4) << entry.path();
+    ++files;
+  }
+  EXPECT_EQ(files, 50);
+  EXPECT_EQ(std::filesystem::read_symlink(Path("link")), "f1");
+}
+
 TEST_F(MountGoferTest, AReaderStaysWhenAWriterComes) {
   stasis::testing::WriteHostFile(Host("a"), "hello");
   UniqueFd reader = Open(Path("a"), O_RDONLY);
