@@ -74,6 +74,9 @@ class TreeFilesystem : public Filesystem {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(directory.mu);
   // Unmounts what was mounted on forgotten dentries. Requires: no directory is locked.
   void UnmountForgotten() ABSL_LOCKS_EXCLUDED(forgotten_mu_);
+  // Before a directory of that name is removed, which must be empty: names in it that are cached
+  // may be gone on the host. Requires: no directory is locked.
+  void ForgetGoneChildren(Dentry& parent, std::string_view name);
   // Goes from `dentry` as far as no component needs more than the cache, and with `to_parent` not
   // beyond the last one's directory.
   static Dentry* WalkCached(ResolvingPath& path, Dentry* dentry, bool to_parent);

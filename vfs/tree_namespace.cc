@@ -192,12 +192,25 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   return {};
 }
 
+void TreeFilesystem::ForgetGoneChildren(Dentry& parent, std::string_view name) {
+  if (exclusive() || IsDots(name)) return;
+  auto child = LookupChild(parent, name);
+  if (!child || !(*child)->is_dir()) return;
+  {
+    Directory& directory = (*child)->directory();
+    absl::ReaderMutexLock lock(&directory.mu);
+    if (directory.empty()) return;
+  }
+  std::ignore = (*child)->inode().BeginListing(**child);
+}
+
 Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
   STASIS_ASSIGN_OR_RETURN(Dentry * parent, WalkToParent(path));
   const std::string_view name = path.component();
   if (path.done()) return Err(EBUSY);
   if (name == ".") return Err(EINVAL);
   if (name == "..") return Err(ENOTEMPTY);
+  ForgetGoneChildren(*parent, name);
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   if (name.size() > kNameMax) return Err(ENAMETOOLONG);
@@ -333,6 +346,7 @@ Result<void> TreeFilesystem::RenameAt(ResolvingPath& path, const RenameSource& f
   MountWriter writer(path.mount());
   STASIS_RETURN_IF_ERROR(writer.status());
   if (from.name.size() > kNameMax) return Err(ENAMETOOLONG);
+  ForgetGoneChildren(*new_parent, new_name);
   absl::MutexLock lock(&rename_mu_);
   return RenameLocked(path, from, *new_parent, flags);
 }

@@ -15,8 +15,9 @@ namespace stasis::gofer {
 
 using Sha256 = std::array<uint8_t, 32>;
 
-// Of all that `fd` reads from the start to the end. Errors: those of reading.
-Result<Sha256> DigestOf(HostOps& ops, int fd);
+// Of all that is in the file of `fd`, which is to be as it was `found`. Errors: ESTALE if it is
+// another one or was changed, those of reading.
+Result<Sha256> DigestOf(HostOps& ops, int fd, const HostStat& found);
 
 std::string ToHex(const Sha256& digest);
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -16,6 +17,11 @@ namespace stasis::gofer {
 namespace {
 
 HostInode& Host(vfs::Inode& inode) { return static_cast<HostInode&>(inode); }
+
+// Whether what was found can be what was just made.
+bool IsNew(const HostStat& found, const vfs::NewFile& file) {
+  return found.type() == (file.mode & S_IFMT) && (S_ISDIR(file.mode) || found.stat.nlink <= 1);
+}
 
 }  // namespace
 
@@ -116,7 +122,7 @@ Result<void> HostDirectory::MakeOnHost(int dir, const std::string& name, const v
     case S_IFLNK:
       return ops.Symlink(std::string(file.symlink_target), dir, name);
     case S_IFREG: {
-      if (!file.opened) return ops.Mknod(dir, name, S_IFREG | bits, 0);
+      // Never by mknod(2): with a descriptor of it nobody can put another file in its place.
       STASIS_ASSIGN_OR_RETURN(*opened, ops.OpenBeneath(dir, name, O_CREAT | O_EXCL | O_RDWR, bits));
       return {};
     }
@@ -130,14 +136,31 @@ Result<void> HostDirectory::MakeOnHost(int dir, const std::string& name, const v
   }
 }
 
+void HostDirectory::TakeAway(int dir, const std::string& name, const vfs::NewFile& file,
+                             const std::optional<HostKey>& made) {
+  HostOps& ops = fs().ops();
+  if (made) {
+    auto found = ops.Statx(dir, name);
+    if (found && found->key != *made) return;
+  }
+  // If it stays, lookups are to find it.
+  if (!ops.Unlink(dir, name, S_ISDIR(file.mode))) complete_.store(false, std::memory_order_release);
+}
+
 Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name,
                                                 const vfs::NewFile& file, UniqueFd fd) {
   HostOps& ops = fs().ops();
+  std::optional<HostKey> made;
   absl::Cleanup undo = [&] {
-    if (!name.empty()) std::ignore = ops.Unlink(dir, name, S_ISDIR(file.mode));
+    if (!name.empty()) TakeAway(dir, name, file, made);
   };
   STASIS_ASSIGN_OR_RETURN(HostStat found,
                           fd.valid() ? ops.Statx(fd.get(), "") : ops.Statx(dir, name));
+  made = found.key;
+  if (!IsNew(found, file)) {
+    std::move(undo).Cancel();
+    return Err(ESTALE);  // replaced by somebody
+  }
   const OwnerMap& owners = fs().owners_;
   const uint32_t uid = owners.ToHost(file.uid, owners.host_uid);
   const uint32_t gid = owners.ToHost(file.gid, owners.host_gid);
@@ -146,6 +169,8 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
   if (other_owner || other_mode) {
     if (!fd.valid()) {
       STASIS_ASSIGN_OR_RETURN(fd, ops.OpenBeneath(dir, name, O_PATH, 0));
+      STASIS_ASSIGN_OR_RETURN(const HostStat opened, ops.Statx(fd.get(), ""));
+      if (opened.key != found.key) return Err(ESTALE);
     }
     if (other_owner) STASIS_RETURN_IF_ERROR(ops.Chown(fd.get(), uid, gid));
     if (!S_ISLNK(file.mode) && (other_mode || (file.mode & 06000) != 0)) {
@@ -156,7 +181,6 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
     STASIS_ASSIGN_OR_RETURN(found, ops.Statx(fd.get(), ""));
   }
   RefPtr<HostInode> inode = fs().InodeFor(found, /*loaded=*/true);
-  if (found.type() != (file.mode & S_IFMT)) return Err(ESTALE);  // replaced by somebody
   if (S_ISREG(file.mode) && fd.valid() && file.opened)
     static_cast<HostRegular&>(*inode).TakeHandle(std::move(fd));
   if (S_ISDIR(file.mode) && fs().exclusive())
@@ -198,7 +222,7 @@ Result<RefPtr<vfs::Inode>> HostDirectory::MakeTmpfile(const vfs::NewFile& file, 
     inode->set_linkable(file.linkable);
   }
   inode->deleted_.store(true);
-  fs().fds_->Put(inode->control_, std::move(control));
+  const FdCache::Pin pin = fs().fds_->Put(inode->control_, std::move(control));
   fs().fds_->Keep(inode->control_, true);
   return RefPtr<vfs::Inode>(std::move(inode));
 }
@@ -292,7 +316,14 @@ Result<RefPtr<vfs::Inode>> HostDirectory::RenameLeavingWhiteout(
     std::string_view name, vfs::Inode& child, vfs::Inode& new_dir, std::string_view new_name,
     vfs::Inode* replaced, const vfs::NewFile&, TimeNs) {
   STASIS_RETURN_IF_ERROR(Rename(name, child, new_dir, new_name, replaced, RENAME_WHITEOUT));
-  return LookupChild(name);
+  auto whiteout = LookupChild(name);
+  if (whiteout) return whiteout;
+  // The host has renamed it all the same.
+  fs().CheckAgain(Host(child));
+  if (replaced != nullptr) fs().CheckAgain(Host(*replaced));
+  complete_.store(false, std::memory_order_release);
+  static_cast<HostDirectory&>(new_dir).complete_.store(false, std::memory_order_release);
+  return whiteout;
 }
 
 Result<void> HostDirectory::ExchangeChildren(std::string_view name, vfs::Inode& child,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "fsimpl/gofer/inode.h"
@@ -18,7 +19,8 @@ namespace {
 
 // The longest path that one call takes, without the NUL.
 constexpr size_t kMaxPath = 4095;
-// How often a path is looked up again because somebody renames what is on it.
+// How often a file is looked for again, under each of its names in turn: somebody may rename what
+// is on its path.
 constexpr int kTries = 8;
 
 // Names from the innermost to the outermost, as paths that a call takes each.
@@ -113,18 +115,20 @@ RefPtr<HostInode> GoferFilesystem::InodeFor(const HostStat& found, bool loaded) 
   RefPtr<HostInode> known;
   {
     absl::MutexLock lock(&inodes_mu_);
-    auto [it, is_new] = inodes_.try_emplace(found.key, nullptr);
+    auto it = inodes_.find(found.key);
     uint64_t ino = 0;
-    if (!is_new && it->second->Is(found)) {
-      HostInode& inode = *it->second;
+    if (it != inodes_.end() && (*it)->Is(found)) {
+      HostInode& inode = **it;
       // A directory has one name; if it has another one by now, the old dentry is to go.
-      const bool moved = inode.is_dir() && !inode.places_.empty();
-      if (!moved && inode.TryRef()) known = RefPtr<HostInode>::Adopt(&inode);
+      const bool moved = inode.is_dir() && inode.place_ != nullptr;
+      // What was removed here and is found all the same was another file, exchanged just before.
+      if (!moved && !inode.deleted() && inode.TryRef()) known = RefPtr<HostInode>::Adopt(&inode);
       ino = inode.ino();
     }
     if (!known) {
+      if (it != inodes_.end()) inodes_.erase(it);
       auto inode = MakeInode(ino != 0 ? ino : NextIno(), found, loaded);
-      it->second = inode.get();
+      inodes_.insert(inode.get());
       return inode;
     }
   }
@@ -134,16 +138,27 @@ RefPtr<HostInode> GoferFilesystem::InodeFor(const HostStat& found, bool loaded) 
 
 void GoferFilesystem::Forget(HostInode& inode) {
   absl::MutexLock lock(&inodes_mu_);
-  auto it = inodes_.find(inode.key());
-  if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
+  auto it = inodes_.find(&inode);
+  if (it != inodes_.end() && *it == &inode) inodes_.erase(it);
 }
+
+void GoferFilesystem::Rebind(HostInode& inode, const HostKey& key) {
+  Forget(inode);
+  absl::MutexLock lock(&inodes_mu_);
+  inodes_.erase(key);
+  inode.host_dev_ = key.dev;
+  inode.host_ino_ = key.ino;
+  inodes_.insert(&inode);
+}
+
+HostKey GoferFilesystem::KeyOf(const HostInode* inode) { return inode->key(); }
 
 std::vector<RefPtr<HostInode>> GoferFilesystem::Inodes() {
   std::vector<RefPtr<HostInode>> inodes;
   {
     absl::MutexLock lock(&inodes_mu_);
     inodes.reserve(inodes_.size());
-    for (const auto& [key, inode] : inodes_)
+    for (HostInode* inode : inodes_)
       if (inode->TryRef()) inodes.push_back(RefPtr<HostInode>::Adopt(inode));
   }
   std::sort(inodes.begin(), inodes.end(),
@@ -151,9 +166,18 @@ std::vector<RefPtr<HostInode>> GoferFilesystem::Inodes() {
   return inodes;
 }
 
-vfs::Dentry* GoferFilesystem::PlaceOf(HostInode& inode) {
+vfs::Dentry* GoferFilesystem::PlaceOf(HostInode& inode, int n) {
   absl::MutexLock lock(&inodes_mu_);
-  return inode.places_.empty() ? nullptr : inode.places_.back();
+  const auto [first, last] = more_places_.equal_range(&inode);
+  const auto places = 1 + std::distance(first, last);
+  return n % places == 0 ? inode.place_ : std::next(first, n % places - 1)->second;
+}
+
+void GoferFilesystem::CheckAgain(HostInode& inode) {
+  absl::MutexLock lock(&inodes_mu_);
+  if (inode.place_ != nullptr) inode.place_->set_unchecked(true);
+  const auto [first, last] = more_places_.equal_range(&inode);
+  for (auto it = first; it != last; ++it) it->second->set_unchecked(true);
 }
 
 Result<FdCache::Pin> GoferFilesystem::Control(HostInode& inode) {
@@ -161,7 +185,7 @@ Result<FdCache::Pin> GoferFilesystem::Control(HostInode& inode) {
   for (int i = 0; i < kTries && MayBeARace(error); ++i) {
     if (FdCache::Pin pin = fds_->Find(inode.control_)) return pin;
     if (inode.detached()) return Err(ESTALE);
-    auto fd = OpenControl(inode);
+    auto fd = OpenControl(inode, i);
     if (fd) return fds_->Put(inode.control_, *std::move(fd));
     error = fd.error();
   }
@@ -170,12 +194,12 @@ Result<FdCache::Pin> GoferFilesystem::Control(HostInode& inode) {
                  : error);
 }
 
-Result<UniqueFd> GoferFilesystem::OpenControl(HostInode& inode) {
+Result<UniqueFd> GoferFilesystem::OpenControl(HostInode& inode, int n) {
   const rcu::ReadLock lock;
   std::vector<std::string_view> names;
   FdCache::Pin anchor;
   if (&root().inode() == &inode) return ops().Reopen(root_fd_.get(), O_PATH | O_DIRECTORY);
-  const vfs::Dentry* dentry = PlaceOf(inode);
+  const vfs::Dentry* dentry = PlaceOf(inode, n);
   while (dentry != nullptr && !IsRoot(*dentry)) {
     if (dentry->disconnected()) return Err(ESTALE);
     names.push_back(dentry->name());

@@ -29,7 +29,8 @@
 #ifndef STASIS_FSIMPL_GOFER_FILESYSTEM_H_
 #define STASIS_FSIMPL_GOFER_FILESYSTEM_H_
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/hash/hash.h>
 #include <absl/status/statusor.h>
 
 #include <atomic>
@@ -37,6 +38,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "fsimpl/gofer/fd_cache.h"
@@ -121,6 +123,23 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   GoferFilesystem();
   GoferFilesystem(vfs::VirtualFilesystem& vfs, const GoferOptions& options);
 
+  static HostKey KeyOf(const HostKey& key) { return key; }
+  static HostKey KeyOf(const HostInode* inode);
+  struct KeyHash {
+    using is_transparent = void;
+    template <typename T>
+    size_t operator()(const T& of) const {
+      return absl::HashOf(KeyOf(of));
+    }
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    template <typename T, typename U>
+    bool operator()(const T& a, const U& b) const {
+      return KeyOf(a) == KeyOf(b);
+    }
+  };
+
   HostOps& ops() const { return *ops_; }
   uint64_t NextIno() { return next_ino_.fetch_add(1, std::memory_order_relaxed); }
   DigestScope digest_scope() const { return digest_scope_.load(std::memory_order_relaxed); }
@@ -130,15 +149,20 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   RefPtr<HostInode> InodeFor(const HostStat& found, bool loaded) ABSL_LOCKS_EXCLUDED(inodes_mu_);
   RefPtr<HostInode> MakeInode(uint64_t ino, const HostStat& found, bool loaded);
   void Forget(HostInode& inode) ABSL_LOCKS_EXCLUDED(inodes_mu_);
+  // Makes the inode that of another host file, for a restore.
+  void Rebind(HostInode& inode, const HostKey& key) ABSL_LOCKS_EXCLUDED(inodes_mu_);
   // All that are alive, by number.
   std::vector<RefPtr<HostInode>> Inodes() ABSL_LOCKS_EXCLUDED(inodes_mu_);
 
   // A descriptor of the file, for calls that take an O_PATH one. Errors: ESTALE if its path leads
   // to another file, ENOENT, EACCES, EMFILE.
   Result<FdCache::Pin> Control(HostInode& inode);
-  // Opens it anew, by its path from the nearest directory with a descriptor.
-  Result<UniqueFd> OpenControl(HostInode& inode);
-  vfs::Dentry* PlaceOf(HostInode& inode) ABSL_LOCKS_EXCLUDED(inodes_mu_);
+  // Opens it anew, by its n-th path from the nearest directory with a descriptor.
+  Result<UniqueFd> OpenControl(HostInode& inode, int n);
+  // One of its dentries, which begin again after the last; null if there is none.
+  vfs::Dentry* PlaceOf(HostInode& inode, int n = 0) ABSL_LOCKS_EXCLUDED(inodes_mu_);
+  // Has each of its names looked up on the host before it is used again.
+  void CheckAgain(HostInode& inode) ABSL_LOCKS_EXCLUDED(inodes_mu_);
 
   // What the host says of an owner, in the tree.
   void MapOwner(vfs::Stat& stat) const {
@@ -161,8 +185,13 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   std::atomic<DigestScope> digest_scope_ STATE(nosave){DigestScope::kNone};
 
   absl::Mutex inodes_mu_ STATE(nosave);
-  // Borrowed; an inode takes itself out. Without detached ones.
-  absl::flat_hash_map<HostKey, HostInode*> inodes_ STATE(nosave) ABSL_GUARDED_BY(inodes_mu_);
+  // Borrowed; an inode takes itself out. Without detached ones. By their keys, which are theirs: a
+  // table with keys of its own would take another 20 bytes a file.
+  absl::flat_hash_set<HostInode*, KeyHash, KeyEqual> inodes_ STATE(nosave)
+      ABSL_GUARDED_BY(inodes_mu_);
+  // Of files with several names that are cached, all but one.
+  std::unordered_multimap<const HostInode*, vfs::Dentry*> more_places_ STATE(nosave)
+      ABSL_GUARDED_BY(inodes_mu_);
 };
 
 }  // namespace stasis::gofer

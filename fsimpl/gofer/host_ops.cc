@@ -83,7 +83,10 @@ class RealHostOps final : public HostOps {
     how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
     how.mode = mode;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    return OpenBy([&] { return ::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how); });
+    auto fd = OpenBy([&] { return ::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how); });
+    // No path here leads out by itself: somebody moved a directory that it was just leading over.
+    if (!fd && fd.error() == Errno(EXDEV)) return Err(ESTALE);
+    return fd;
   }
 
   Result<UniqueFd> Reopen(int fd, int flags) override {

@@ -64,7 +64,8 @@ class HostOps {
 
   // A directory by its path, which may lead over links: where a tree begins.
   virtual Result<UniqueFd> OpenRoot(const std::string& path) = 0;
-  // openat2(2) that neither leaves `dir` nor follows a link. `flags` without O_CLOEXEC.
+  // openat2(2) that neither leaves `dir` nor follows a link. `flags` without O_CLOEXEC. Errors
+  // also: ESTALE if it would have left, because of a rename.
   virtual Result<UniqueFd> OpenBeneath(int dir, const std::string& path, int flags,
                                        uint32_t mode) = 0;
   // The file of a descriptor (O_PATH or not, deleted or not) once more, with other flags.

@@ -63,14 +63,23 @@ void HostInode::OnConnected(vfs::Dentry& dentry) {
   if (!ours_ || detached()) return;
   if (!fs().exclusive() || !loaded()) dentry.set_unchecked(true);
   absl::MutexLock lock(&fs().inodes_mu_);
-  places_.push_back(&dentry);
+  if (place_ == nullptr) {
+    place_ = &dentry;
+  } else {
+    fs().more_places_.emplace(this, &dentry);
+  }
 }
 
 void HostInode::OnDisconnected(vfs::Dentry& dentry) {
   if (!ours_) return;
   absl::MutexLock lock(&fs().inodes_mu_);
-  auto it = std::find(places_.begin(), places_.end(), &dentry);
-  if (it != places_.end()) places_.erase(it);
+  auto [first, last] = fs().more_places_.equal_range(this);
+  if (place_ == &dentry) {
+    place_ = first == last ? nullptr : first->second;
+  } else {
+    first = std::find_if(first, last, [&](const auto& more) { return more.second == &dentry; });
+  }
+  if (first != last) fs().more_places_.erase(first);
 }
 
 bool HostInode::stale() const {
@@ -153,12 +162,14 @@ Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::
     STASIS_RETURN_IF_ERROR(cut);
     if (detached()) set_size(*set.size);
   }
-  const uint32_t old_mode = mode();
+  vfs::Stat before;
+  Inode::FillStat(before);
   ApplyAttributes(creds, set, now);
   if (detached()) return {};
-  const Result<void> pushed = Push(set, old_mode);
+  const Result<void> pushed = Push(set, before.mode);
   // Also after an error: some of it may have been done.
   const Result<void> refreshed = RefreshLocked();
+  if (!pushed && !refreshed) SetAttributesFrom(before);  // until the host says it
   return pushed ? refreshed : pushed;
 }
 
@@ -247,7 +258,7 @@ Result<void> HostInode::SetAcl(const vfs::Credentials& creds, std::string_view n
 
 void HostInode::KeepControl() {
   // Without one the file can be used only by those who have handles already.
-  if (fs().Control(*this)) fs().fds_->Keep(control_, true);
+  if (auto pin = fs().Control(*this)) fs().fds_->Keep(control_, true);
 }
 
 void HostInode::DropLink() {

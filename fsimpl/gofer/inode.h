@@ -12,13 +12,13 @@
 #ifndef STASIS_FSIMPL_GOFER_INODE_H_
 #define STASIS_FSIMPL_GOFER_INODE_H_
 
-#include <absl/container/inlined_vector.h>
 #include <absl/functional/function_ref.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -93,6 +93,7 @@ class HostInode : public vfs::Inode {
  private:
   friend class GoferFilesystem;
   friend class HostDirectory;
+  friend class HostRegular;
   friend class RestoreRun;
   STATE_SAVABLE(HostInode);
 
@@ -119,9 +120,13 @@ class HostInode : public vfs::Inode {
 
   // False only in a load, until it is known that the filesystem is a gofer.
   bool ours_ STATE(nosave) = false;
+  // Of regular files, here where there is room: those who change one through descriptors of their
+  // own.
+  std::atomic<uint32_t> passthrough_ STATE(nosave){0};
   FdCache::Slot control_ STATE(nosave) = nullptr;
-  // The dentries under which the file can be found. Guarded by GoferFilesystem::inodes_mu_.
-  absl::InlinedVector<vfs::Dentry*, 1> places_ STATE(nosave);
+  // A dentry under which the file can be found; GoferFilesystem::more_places_ has the others.
+  // Guarded by GoferFilesystem::inodes_mu_.
+  vfs::Dentry* place_ STATE(nosave) = nullptr;
 };
 
 class HostDirectory final : public HostInode {
@@ -171,6 +176,9 @@ class HostDirectory final : public HostInode {
   // that fails. `fd` is a descriptor of it, if there is one.
   Result<RefPtr<HostInode>> Finish(int dir, const std::string& name, const vfs::NewFile& file,
                                    UniqueFd fd);
+  // Undoes the making of a file, unless the name is another file's than `made` by now.
+  void TakeAway(int dir, const std::string& name, const vfs::NewFile& file,
+                const std::optional<HostKey>& made);
   Result<void> MakeOnHost(int dir, const std::string& name, const vfs::NewFile& file,
                           UniqueFd* opened);
   Result<void> Rename(std::string_view name, vfs::Inode& child, vfs::Inode& new_dir,
@@ -277,6 +285,8 @@ class HostRegular final : public HostInode {
   vfs::FileData& MakeData() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // Reads all that is data of a deleted file into chunks.
   Result<void> Capture() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  Result<vfs::XattrMap> CaptureXattrs(int fd);
+  // Errors: ESTALE if the file changes all the time, those of open(2) and read(2).
   Result<void> ComputeDigest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
 
   vfs::ChunkMap SaveData() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
@@ -294,7 +304,6 @@ class HostRegular final : public HostInode {
   std::unique_ptr<vfs::FileData> data_ STATE(manual) ABSL_GUARDED_BY(mu());
   [[no_unique_address, maybe_unused]] Written written_ STATE(manual);  // loaded after data_
   std::unique_ptr<ContentDigest> digest_ ABSL_GUARDED_BY(mu());
-  std::atomic<uint32_t> passthrough_ STATE(nosave){0};
 };
 
 // An open regular file.

@@ -233,6 +233,7 @@ Result<uint64_t> HostRegular::CopyRangeLocked(HostRegular& from, uint64_t from_o
   uint64_t done = 0;
   while (done < length) {
     auto size = fs().ops().CopyRange(in, from_offset + done, out, offset + done, length - done);
+    if (!size && size.error() == Errno(EINTR)) continue;
     if (!size && done == 0) return Err(size.error());
     if (!size || *size == 0) break;
     done += *size;
@@ -292,50 +293,73 @@ void HostRegular::ReleaseUnlinked() {
 }
 
 Result<void> HostRegular::Capture() {
-  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
   HostOps& ops = fs().ops();
-  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenHandle(O_RDONLY, /*force=*/true));
+  UniqueFd opened;
+  int fd = handles_ == nullptr ? -1 : handles_->reader();
+  if (fd < 0) {
+    STASIS_ASSIGN_OR_RETURN(opened, OpenHandle(O_RDONLY, /*force=*/true));
+    fd = opened.get();
+  }
   auto data = std::make_unique<vfs::FileData>();
   std::vector<std::byte> buffer(kCopySize);
   uint64_t at = 0;
   while (at < size()) {
-    auto start = ops.Seek(fd.get(), at, SEEK_DATA);
+    auto start = ops.Seek(fd, at, SEEK_DATA);
     if (!start && start.error() == Errno(ENXIO)) break;
     STASIS_RETURN_IF_ERROR(start);
-    STASIS_ASSIGN_OR_RETURN(const uint64_t end, ops.Seek(fd.get(), *start, SEEK_HOLE));
+    STASIS_ASSIGN_OR_RETURN(const uint64_t end, ops.Seek(fd, *start, SEEK_HOLE));
     for (at = *start; at < end;) {
       const size_t wanted = std::min<uint64_t>(buffer.size(), end - at);
-      STASIS_ASSIGN_OR_RETURN(const size_t done,
-                              ops.Read(fd.get(), at, std::span(buffer).first(wanted)));
-      if (done == 0) return Err(EIO);  // shorter than it said
-      STASIS_RETURN_IF_ERROR(data->Write(at, std::span(buffer).first(done)));
-      at += done;
+      auto done = ops.Read(fd, at, std::span(buffer).first(wanted));
+      if (!done && done.error() == Errno(EINTR)) continue;
+      STASIS_RETURN_IF_ERROR(done);
+      if (*done == 0) return Err(EIO);  // shorter than it said
+      STASIS_RETURN_IF_ERROR(data->Write(at, std::span(buffer).first(*done)));
+      at += *done;
     }
   }
+  STASIS_ASSIGN_OR_RETURN(vfs::XattrMap xattrs, CaptureXattrs(fd));
   data_ = std::move(data);
-  auto names = ops.ListXattr(pin.fd());
-  if (!names) return {};
-  vfs::XattrMap xattrs;
-  for (const std::string& name : *names) {
-    auto value = ops.GetXattr(pin.fd(), name);
-    if (value && !vfs::IsAclXattr(name)) xattrs[name] = *std::move(value);
-  }
   SetXattrsLocked(std::move(xattrs));
   return {};
 }
 
+Result<vfs::XattrMap> HostRegular::CaptureXattrs(int fd) {
+  vfs::XattrMap xattrs;
+  auto names = fs().ops().ListXattr(fd);
+  if (!names && names.error() == Errno(EOPNOTSUPP)) return xattrs;
+  STASIS_RETURN_IF_ERROR(names);
+  for (const std::string& name : *names) {
+    if (vfs::IsAclXattr(name)) continue;
+    auto value = fs().ops().GetXattr(fd, name);
+    if (!value && value.error() == Errno(ENODATA)) continue;
+    STASIS_RETURN_IF_ERROR(value);
+    xattrs[name] = *std::move(value);
+  }
+  return xattrs;
+}
+
 Result<void> HostRegular::ComputeDigest() {
+  constexpr int kTries = 3;
   vfs::Stat stat;
   Inode::FillStat(stat);
   if (digest_ != nullptr && digest_->ctime == stat.ctime && digest_->size == stat.size) return {};
   digest_.reset();
   STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenHandle(O_RDONLY, /*force=*/false));
-  auto digest = std::make_unique<ContentDigest>();
-  STASIS_ASSIGN_OR_RETURN(digest->sha256, DigestOf(fs().ops(), fd.get()));
-  digest->ctime = stat.ctime;
-  digest->size = stat.size;
-  digest_ = std::move(digest);
-  return {};
+  HostOps& ops = fs().ops();
+  for (int i = 0; i < kTries; ++i) {
+    STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(fd.get(), ""));
+    auto sha256 = DigestOf(ops, fd.get(), found);
+    if (!sha256 && sha256.error() == Errno(ESTALE)) continue;
+    STASIS_RETURN_IF_ERROR(sha256);
+    AdoptLocked(found);
+    digest_ = std::make_unique<ContentDigest>();
+    digest_->sha256 = *sha256;
+    digest_->ctime = found.stat.ctime;
+    digest_->size = found.stat.size;
+    return {};
+  }
+  return Err(ESTALE);
 }
 
 absl::Status HostRegular::PrepareSave() {

@@ -22,6 +22,7 @@ namespace {
 using vfs::DriftKind;
 
 constexpr char kNoContent[] = "the image does not hold the content of files on the host";
+constexpr char kChanging[] = "it changes while it is read";
 constexpr char kNotOurs[] = "it is not the file that was saved";
 
 const char* NameOfType(uint32_t mode) {
@@ -141,8 +142,12 @@ Result<void> RestoreRun::CompareChildren(const Work& work) {
   }
   if (children.empty() && !dir.complete()) return {};
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin control, fs_.Control(dir));
-  for (vfs::Dentry* child : children)
-    STASIS_RETURN_IF_ERROR(CompareChild(work, control.fd(), *child));
+  for (vfs::Dentry* child : children) {
+    auto compared = CompareChild(work, control.fd(), *child);
+    if (compared) continue;
+    Fail(compared.error(), PathOf(work.path, child->name()));
+    return {};
+  }
   return dir.complete() ? FindNew(work, dir, control.fd()) : Result<void>();
 }
 
@@ -184,7 +189,7 @@ Result<void> RestoreRun::CompareChild(const Work& work, int dir, vfs::Dentry& ch
   const std::optional<HostKey> saved = Bind(child, path, found);
   if (!saved) return {};
   if (inode.loaded()) {
-    STASIS_RETURN_IF_ERROR(CompareContent(child, path, dir));
+    STASIS_RETURN_IF_ERROR(CompareContent(child, path, dir, found));
     CompareAttributes(child, path, *saved, found);
   }
   if (child.is_dir()) Push({&child, path});
@@ -219,18 +224,19 @@ std::optional<HostKey> RestoreRun::Bind(vfs::Dentry& dentry, const std::string& 
   {
     absl::MutexLock lock(&mu_);
     absl::MutexLock inodes_lock(&fs_.inodes_mu_);
-    auto [it, fresh] = fs_.inodes_.try_emplace(found.key, &inode);
+    const auto it = fs_.inodes_.find(found.key);
+    const bool fresh = it == fs_.inodes_.end();
     const auto linked = linked_.find(&inode);
     if (linked == linked_.end() && fresh) {
       if (several) linked_.emplace(&inode, path);
       const HostKey saved = inode.key();
       inode.host_dev_ = found.key.dev;
       inode.host_ino_ = found.key.ino;
+      fs_.inodes_.insert(&inode);
       return saved;
     }
-    if (!fresh && linked != linked_.end() && it->second == &inode) return std::nullopt;
+    if (linked != linked_.end() && !fresh && *it == &inode) return std::nullopt;
     other = linked != linked_.end() ? linked->second : "";
-    if (fresh) fs_.inodes_.erase(it);
     unbound_.insert(&dentry);
   }
   const bool split = !other.empty();
@@ -294,7 +300,8 @@ void RestoreRun::CompareAttributes(vfs::Dentry& dentry, const std::string& path,
   inode.Adopt(found);
 }
 
-Result<void> RestoreRun::CompareContent(vfs::Dentry& dentry, const std::string& path, int dir) {
+Result<void> RestoreRun::CompareContent(vfs::Dentry& dentry, const std::string& path, int dir,
+                                        const HostStat& found) {
   HostInode& inode = Host(dentry);
   const std::string name(dentry.name());
   if (inode.is_symlink()) {
@@ -315,9 +322,12 @@ Result<void> RestoreRun::CompareContent(vfs::Dentry& dentry, const std::string& 
   // Not blocking: by now somebody may have put a FIFO there.
   STASIS_ASSIGN_OR_RETURN(const UniqueFd fd,
                           fs_.ops().OpenBeneath(dir, name, O_RDONLY | O_NONBLOCK, 0));
-  STASIS_ASSIGN_OR_RETURN(const Sha256 found, DigestOf(fs_.ops(), fd.get()));
-  if (found != *saved)
-    Report(DriftKind::kContent, dentry, path, ToHex(*saved), ToHex(found), kNoContent);
+  auto digest = DigestOf(fs_.ops(), fd.get(), found);
+  const bool changing = !digest && digest.error() == Errno(ESTALE);
+  if (!digest && !changing) return Err(digest.error());
+  if (changing || *digest != *saved)
+    Report(DriftKind::kContent, dentry, path, ToHex(*saved), changing ? kChanging : ToHex(*digest),
+           kNoContent);
   return {};
 }
 
@@ -416,12 +426,7 @@ Result<void> RestoreRun::HealMissing(const vfs::Drift& drift) {
   vfs::Stat saved;
   inode.Inode::FillStat(saved);
   STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(dir.fd(), name));
-  {
-    absl::MutexLock lock(&fs_.inodes_mu_);
-    fs_.inodes_[found.key] = &inode;
-  }
-  inode.host_dev_ = found.key.dev;
-  inode.host_ino_ = found.key.ino;
+  fs_.Rebind(inode, found.key);
   inode.Adopt(found);
   if (dentry.is_dir()) {
     vfs::Directory& directory = dentry.directory();
@@ -453,14 +458,8 @@ Result<void> RestoreRun::HealLink(const vfs::Drift& drift) {
     return renamed;
   }
   STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(dir.fd(), std::string(dentry.name())));
-  fs_.Forget(*link);
   fs_.fds_->Drop(link->control_);
-  {
-    absl::MutexLock lock(&fs_.inodes_mu_);
-    fs_.inodes_[found.key] = link;
-  }
-  link->host_dev_ = found.key.dev;
-  link->host_ino_ = found.key.ino;
+  fs_.Rebind(*link, found.key);
   link->Adopt(found);
   return HealAttributes(*link, DriftKind::kOwner);
 }

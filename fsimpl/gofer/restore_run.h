@@ -56,7 +56,8 @@ class RestoreRun {
   // Reports what is not as it was saved, and takes what is. `saved_key` is of the file as saved.
   void CompareAttributes(vfs::Dentry& dentry, const std::string& path, const HostKey& saved_key,
                          const HostStat& found);
-  Result<void> CompareContent(vfs::Dentry& dentry, const std::string& path, int dir);
+  Result<void> CompareContent(vfs::Dentry& dentry, const std::string& path, int dir,
+                              const HostStat& found);
   void ReportOpenBelow(vfs::Dentry& missing, const std::string& path);
   // Takes the host file for the inode's, and gives the key that it was saved with. Nothing if that
   // was done under another name already; or if the file is another inode's, or the inode has

@@ -2,6 +2,8 @@
 //
 // special_inodes.cc: symbolic links; FIFOs, sockets and devices.
 
+#include <absl/strings/str_cat.h>
+
 #include "fsimpl/gofer/inode.h"
 #include "state/load_context.h"
 
@@ -30,7 +32,11 @@ void HostSymlink::TakeTarget(std::string target) {
 
 // A deleted one comes back from the image, which needs the target.
 absl::Status HostSymlink::PrepareSave() {
-  if (deleted()) (void)ReadLink();
+  if (!deleted()) return absl::OkStatus();
+  if (auto target = ReadLink(); !target)
+    return absl::ErrnoToStatus(target.error().value(),
+                               absl::StrCat("cannot read a deleted link of the host directory ",
+                                            fs().root_name(), " (inode ", ino(), ")"));
   return absl::OkStatus();
 }
 

@@ -211,7 +211,8 @@ restore::RestoreRequest TestVfs::RequestFrom(const std::string& directory, const
 absl::Status TestVfs::Save() {
   // A few saves build on each other in one directory; then a new one keeps each of them cheap.
   constexpr int kSavesPerDirectory = 8;
-  const std::string directory = scratch_ / ("image" + std::to_string(saves_ / kSavesPerDirectory));
+  if (!scratch_) scratch_.emplace(ScratchDir::Where::kInMemory);
+  const std::string directory = *scratch_ / ("image" + std::to_string(saves_ / kSavesPerDirectory));
   saved_as_ = "save" + std::to_string(++saves_);
   const auto saved = restore::Checkpoint(RequestTo(directory, saved_as_));
   if (!saved.ok()) return saved.status();

@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -124,7 +125,7 @@ class TestVfs {
   RefPtr<vfs::MountNamespace> ns_;
   vfs::VirtualDentry root_;
   std::map<std::string, RefPtr<state::Object>> held_;
-  ScratchDir scratch_{ScratchDir::Where::kInMemory};
+  std::optional<ScratchDir> scratch_;  // made by the first save
   int saves_ = 0;
   std::string saved_to_;  // the last directory
   std::string saved_as_;  // the last tag

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +22,9 @@ namespace stasis::gofer {
 
 class HostTree : public ::testing::Test {
  protected:
+  explicit HostTree(testing::ScratchDir::Where where = testing::ScratchDir::Where::kOnDisk)
+      : host_(where) {}
+
   // Serves the directory as it is by then.
   testing::TestVfs& Serve(GoferOptions options = {}) {
     options.root = "data";
@@ -32,6 +37,7 @@ class HostTree : public ::testing::Test {
     tree_->roots()["data"] = host_.path();
     return *tree_;
   }
+  void EndServing() { tree_.reset(); }
   testing::TestVfs& tree() { return *tree_; }
   GoferFilesystem& fs() {
     return dynamic_cast<GoferFilesystem&>(*tree_->vfs().filesystems().front());
@@ -48,6 +54,10 @@ class HostTree : public ::testing::Test {
     struct stat stat {};
     return ::lstat(Path(name).c_str(), &stat) == 0;
   }
+  static size_t OpenDescriptors() {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return static_cast<size_t>(std::distance(begin(all), end(all)));
+  }
   struct stat HostStatOf(std::string_view name) const {
     struct stat stat {};
     EXPECT_EQ(::lstat(Path(name).c_str(), &stat), 0) << name;
@@ -55,7 +65,7 @@ class HostTree : public ::testing::Test {
   }
 
  private:
-  testing::ScratchDir host_;
+  const testing::ScratchDir host_;
   std::unique_ptr<testing::TestVfs> tree_;
 };
 
