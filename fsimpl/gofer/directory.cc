@@ -23,6 +23,17 @@ bool IsNew(const HostStat& found, const vfs::NewFile& file) {
   return found.type() == (file.mode & S_IFMT) && (S_ISDIR(file.mode) || found.stat.nlink <= 1);
 }
 
+// Empty for files of the host.
+Result<vfs::XattrMap> XattrsOfDetached(const HostInode& file) {
+  vfs::XattrMap xattrs;
+  if (!file.detached()) return xattrs;
+  STASIS_ASSIGN_OR_RETURN(const std::vector<std::string> names, file.ListXattr());
+  for (const std::string& name : names) {
+    STASIS_ASSIGN_OR_RETURN(xattrs[name], file.GetXattr(name));
+  }
+  return xattrs;
+}
+
 }  // namespace
 
 // The host passes a default ACL on by itself, if it is given the mode as it was asked for.
@@ -95,8 +106,10 @@ Result<void> HostDirectory::BeginListing(vfs::Dentry& self) {
   absl::MutexLock lock(&directory.mu);
   if (complete() || directory.dead()) return {};
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin control, fs().Control(*this));
-  STASIS_ASSIGN_OR_RETURN(const UniqueFd dir,
-                          fs().ops().Reopen(control.fd(), O_RDONLY | O_DIRECTORY));
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY;
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd dir, fs().interop() == Interop::kExclusive
+                                                  ? fs().OpenQuietly(control.fd(), kFlags)
+                                                  : fs().ops().Reopen(control.fd(), kFlags));
   NameSet seen;
   Result<void> entered;
   STASIS_RETURN_IF_ERROR(fs().ops().ReadDir(dir.get(), [&](const HostDirent& entry) {
@@ -123,7 +136,8 @@ Result<void> HostDirectory::MakeOnHost(int dir, const std::string& name, const v
       return ops.Symlink(std::string(file.symlink_target), dir, name);
     case S_IFREG: {
       // Never by mknod(2): with a descriptor of it nobody can put another file in its place.
-      STASIS_ASSIGN_OR_RETURN(*opened, ops.OpenBeneath(dir, name, O_CREAT | O_EXCL | O_RDWR, bits));
+      const int flags = O_CREAT | O_EXCL | O_RDWR | fs().new_file_flags();
+      STASIS_ASSIGN_OR_RETURN(*opened, ops.OpenBeneath(dir, name, flags, bits));
       return {};
     }
     case S_IFIFO:
@@ -165,7 +179,11 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
   const uint32_t uid = owners.ToHost(file.uid, owners.host_uid);
   const uint32_t gid = owners.ToHost(file.gid, owners.host_gid);
   const bool other_owner = found.stat.uid != uid || found.stat.gid != gid;
-  const bool other_mode = !S_ISLNK(file.mode) && ((found.stat.mode ^ file.mode) & 07777) != 0;
+  // The process's own umask must not count; what a default ACL made of the permissions stays.
+  uint32_t bits = file.mode & vfs::kPermissionBits;
+  const uint32_t made_bits = found.stat.mode & vfs::kPermissionBits;
+  if (made_bits != bits && HasDefaultAcl()) bits = (bits & 07000) | (made_bits & 0777);
+  const bool other_mode = !S_ISLNK(file.mode) && made_bits != bits;
   if (other_owner || other_mode) {
     if (!fd.valid()) {
       STASIS_ASSIGN_OR_RETURN(fd, ops.OpenBeneath(dir, name, O_PATH, 0));
@@ -173,11 +191,9 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
       if (opened.key != found.key) return Err(ESTALE);
     }
     if (other_owner) STASIS_RETURN_IF_ERROR(ops.Chown(fd.get(), uid, gid));
-    if (!S_ISLNK(file.mode) && (other_mode || (file.mode & 06000) != 0)) {
-      // What a default ACL made of the permissions stays, what the daemon's umask did does not.
-      const uint32_t bits = HasDefaultAcl() ? found.stat.mode : file.mode;
-      STASIS_RETURN_IF_ERROR(ops.Chmod(fd.get(), (file.mode & 07000) | (bits & 0777)));
-    }
+    // A change of owner takes set-ID bits away.
+    if (other_mode || (!S_ISLNK(file.mode) && (bits & 06000) != 0))
+      STASIS_RETURN_IF_ERROR(ops.Chmod(fd.get(), bits));
     STASIS_ASSIGN_OR_RETURN(found, ops.Statx(fd.get(), ""));
   }
   RefPtr<HostInode> inode = fs().InodeFor(found, /*loaded=*/true);
@@ -206,13 +222,22 @@ Result<RefPtr<vfs::Inode>> HostDirectory::MakeChild(std::string_view name, const
   return RefPtr<vfs::Inode>(std::move(inode));
 }
 
-Result<RefPtr<vfs::Inode>> HostDirectory::MakeTmpfile(const vfs::NewFile& file, TimeNs) {
-  if (detached()) return Err(EOPNOTSUPP);
+// In a deleted directory that came back with a restore.
+RefPtr<vfs::Inode> HostDirectory::MakeDetachedTmpfile(const vfs::NewFile& file, TimeNs now) {
+  auto inode = MakeRef<HostRegular>(fs(), file, now);
+  absl::MutexLock lock(&inode->mu());
+  inode->set_nlink(0);
+  inode->deleted_.store(true, std::memory_order_release);
+  inode->set_linkable(file.linkable);
+  return inode;
+}
+
+Result<RefPtr<vfs::Inode>> HostDirectory::MakeTmpfile(const vfs::NewFile& file, TimeNs now) {
+  if (detached()) return MakeDetachedTmpfile(file, now);
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
-  const int exclusive = file.linkable ? 0 : O_EXCL;
-  STASIS_ASSIGN_OR_RETURN(UniqueFd fd,
-                          fs().ops().OpenBeneath(dir.fd(), ".", O_TMPFILE | O_RDWR | exclusive,
-                                                 file.mode & vfs::kPermissionBits));
+  const int flags = O_TMPFILE | O_RDWR | (file.linkable ? 0 : O_EXCL) | fs().new_file_flags();
+  STASIS_ASSIGN_OR_RETURN(
+      UniqueFd fd, fs().ops().OpenBeneath(dir.fd(), ".", flags, file.mode & vfs::kPermissionBits));
   STASIS_ASSIGN_OR_RETURN(UniqueFd control, fs().ops().Reopen(fd.get(), O_PATH));
   vfs::NewFile opened = file;
   opened.opened = true;
@@ -227,12 +252,29 @@ Result<RefPtr<vfs::Inode>> HostDirectory::MakeTmpfile(const vfs::NewFile& file, 
   return RefPtr<vfs::Inode>(std::move(inode));
 }
 
+// A file without a name that came back with a restore gets one: then it is to be on the host. The
+// file is locked, which clang does not follow through the cast.
+Result<void> HostDirectory::Attach(std::string_view name, HostInode& file,
+                                   const vfs::XattrMap& xattrs) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (!file.is_regular() || file.nlink() != 0) return Err(EXDEV);
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  auto& regular = static_cast<HostRegular&>(file);
+  STASIS_RETURN_IF_ERROR(regular.Attach(dir.fd(), std::string(name), xattrs));
+  set_stale();
+  return {};
+}
+
 Result<void> HostDirectory::LinkChild(std::string_view name, vfs::Inode& target, TimeNs) {
   HostInode& file = Host(target);
+  STASIS_ASSIGN_OR_RETURN(const vfs::XattrMap xattrs, XattrsOfDetached(file));
   absl::MutexLock lock(&file.mu());
   if (file.nlink() == 0 && !TakeLinkable(file)) return Err(ENOENT);
-  if (file.detached()) return Err(EXDEV);
   if (detached()) return Err(EPERM);
+  if (file.detached()) {
+    auto attached = Attach(name, file, xattrs);
+    if (!attached && file.nlink() == 0) file.set_linkable(true);
+    return attached;
+  }
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(file));
   const bool first = file.deleted();
@@ -314,8 +356,10 @@ Result<void> HostDirectory::RenameChild(std::string_view name, vfs::Inode& child
 
 Result<RefPtr<vfs::Inode>> HostDirectory::RenameLeavingWhiteout(
     std::string_view name, vfs::Inode& child, vfs::Inode& new_dir, std::string_view new_name,
-    vfs::Inode* replaced, const vfs::NewFile&, TimeNs) {
+    vfs::Inode* replaced, const vfs::NewFile& file, TimeNs) {
   STASIS_RETURN_IF_ERROR(Rename(name, child, new_dir, new_name, replaced, RENAME_WHITEOUT));
+  // Too late for an error of this: a whiteout that is somebody else's is one, too.
+  if (auto left = TakeWhiteout(std::string(name), file)) return left;
   auto whiteout = LookupChild(name);
   if (whiteout) return whiteout;
   // The host has renamed it all the same.
@@ -324,6 +368,15 @@ Result<RefPtr<vfs::Inode>> HostDirectory::RenameLeavingWhiteout(
   complete_.store(false, std::memory_order_release);
   static_cast<HostDirectory&>(new_dir).complete_.store(false, std::memory_order_release);
   return whiteout;
+}
+
+// The whiteout that a rename has left belongs to whom `file` says.
+Result<RefPtr<vfs::Inode>> HostDirectory::TakeWhiteout(const std::string& name,
+                                                       const vfs::NewFile& file) {
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
+  STASIS_ASSIGN_OR_RETURN(UniqueFd fd, fs().ops().OpenBeneath(dir.fd(), name, O_PATH, 0));
+  STASIS_ASSIGN_OR_RETURN(RefPtr<HostInode> left, Finish(dir.fd(), "", file, std::move(fd)));
+  return RefPtr<vfs::Inode>(std::move(left));
 }
 
 Result<void> HostDirectory::ExchangeChildren(std::string_view name, vfs::Inode& child,

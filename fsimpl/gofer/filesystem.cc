@@ -220,6 +220,12 @@ Result<UniqueFd> GoferFilesystem::OpenControl(HostInode& inode, int n) {
   return fd;
 }
 
+Result<UniqueFd> GoferFilesystem::OpenQuietly(int fd, int flags) const {
+  auto quiet = ops().Reopen(fd, flags | O_NOATIME);
+  if (quiet || quiet.error() != Errno(EPERM)) return quiet;
+  return ops().Reopen(fd, flags);
+}
+
 absl::Status GoferFilesystem::PrepareSave() {
   const rcu::ReadLock lock;
   for (const RefPtr<HostInode>& inode : Inodes()) {

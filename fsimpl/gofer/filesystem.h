@@ -32,6 +32,7 @@
 #include <absl/container/flat_hash_set.h>
 #include <absl/hash/hash.h>
 #include <absl/status/statusor.h>
+#include <fcntl.h>
 
 #include <atomic>
 #include <cstdint>
@@ -163,6 +164,10 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   vfs::Dentry* PlaceOf(HostInode& inode, int n = 0) ABSL_LOCKS_EXCLUDED(inodes_mu_);
   // Has each of its names looked up on the host before it is used again.
   void CheckAgain(HostInode& inode) ABSL_LOCKS_EXCLUDED(inodes_mu_);
+  // The file of a descriptor once more, so that reading leaves its access time alone if we may.
+  Result<UniqueFd> OpenQuietly(int fd, int flags) const;
+  // O_NOATIME where access times are kept here: for files that we make.
+  int new_file_flags() const { return interop_ == Interop::kExclusive ? O_NOATIME : 0; }
 
   // What the host says of an owner, in the tree.
   void MapOwner(vfs::Stat& stat) const {

@@ -16,12 +16,10 @@ namespace {
 
 constexpr TimeNs kSecond = 1'000'000'000;
 
-timespec ToTimespec(const std::optional<vfs::SetTime>& time) {
+timespec ToSetTime(const std::optional<vfs::SetTime>& time) {
   if (!time) return {0, UTIME_OMIT};
   if (time->now) return {0, UTIME_NOW};
-  TimeNs ns = time->value % kSecond;
-  if (ns < 0) ns += kSecond;
-  return {(time->value - ns) / kSecond, ns};
+  return ToTimespec(time->value);
 }
 
 vfs::NewFile NewFileLike(const HostStat& found) {
@@ -29,6 +27,12 @@ vfs::NewFile NewFileLike(const HostStat& found) {
 }
 
 }  // namespace
+
+timespec ToTimespec(TimeNs time) {
+  TimeNs ns = time % kSecond;
+  if (ns < 0) ns += kSecond;
+  return {(time - ns) / kSecond, ns};
+}
 
 HostInode::HostInode(GoferFilesystem& fs, uint64_t ino, const HostStat& found)
     : Inode(fs, ino, NewFileLike(found), found.stat.nlink, found.stat.ctime),
@@ -174,8 +178,10 @@ Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::
 }
 
 Result<void> HostInode::Push(const vfs::SetStat& set, uint32_t old_mode) {
-  const bool owner = set.uid || set.gid;
-  if (!owner && mode() == old_mode && !set.mode && !set.atime && !set.mtime) return {};
+  const bool attributes = set.mode || set.atime || set.mtime || mode() != old_mode;
+  // What changes nothing, as chown(2) to nobody, is a change nevertheless: its time is noted.
+  const bool owner = set.uid || set.gid || (!attributes && !set.size);
+  if (!owner && !attributes) return {};
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
   HostOps& ops = fs().ops();
   if (owner) {
@@ -189,7 +195,7 @@ Result<void> HostInode::Push(const vfs::SetStat& set, uint32_t old_mode) {
   if (!is_symlink() && (set.mode || mode() != old_mode || (owner && privileged)))
     STASIS_RETURN_IF_ERROR(ops.Chmod(pin.fd(), mode() & vfs::kPermissionBits));
   if (set.atime || set.mtime)
-    STASIS_RETURN_IF_ERROR(ops.SetTimes(pin.fd(), ToTimespec(set.atime), ToTimespec(set.mtime)));
+    STASIS_RETURN_IF_ERROR(ops.SetTimes(pin.fd(), ToSetTime(set.atime), ToSetTime(set.mtime)));
   return {};
 }
 
@@ -250,10 +256,13 @@ Result<void> HostInode::SetAcl(const vfs::Credentials& creds, std::string_view n
   if (is_default && !is_dir()) return acl.empty() ? Result<void>() : Err(EACCES);
   if (!IsOwnerOrCapable(creds, uid())) return Err(EPERM);
   if (!acl.empty() && !acl.IsValid()) return Err(EINVAL);
-  if (!acl.empty()) return SetXattr(name, acl.Format(), 0, now);
-  auto removed = RemoveXattr(name, now);
-  if (!removed && removed.error() == Errno(ENODATA)) return {};
-  return removed;
+  auto done = acl.empty() ? RemoveXattr(name, now) : SetXattr(name, acl.Format(), 0, now);
+  if (!done && acl.empty() && done.error() == Errno(ENODATA)) done = {};
+  if (!done || is_default) return done;
+  // The list has become the mode on the host.
+  STASIS_RETURN_IF_ERROR(Refresh());
+  return Drop({.set_gid = !creds.InGroup(gid()) && !creds.Has(vfs::Capability::kFsetid)}, now)
+      .transform([](bool) {});
 }
 
 void HostInode::KeepControl() {

@@ -32,12 +32,15 @@
 
 namespace stasis::gofer {
 
+// As the host takes times.
+timespec ToTimespec(TimeNs time);
+
 // What all kinds share. Thread-safe.
 class HostInode : public vfs::Inode {
  public:
   GoferFilesystem& fs() const { return static_cast<GoferFilesystem&>(filesystem()); }
 
-  // Of the file on the host; changed only by a restore.
+  // Of the file on the host; changed only by a restore, and when a detached file gets a name.
   HostKey key() const { return {host_dev_, host_ino_}; }
   bool detached() const { return detached_.load(std::memory_order_acquire); }
   // It has no name on the host any more.
@@ -183,6 +186,10 @@ class HostDirectory final : public HostInode {
                           UniqueFd* opened);
   Result<void> Rename(std::string_view name, vfs::Inode& child, vfs::Inode& new_dir,
                       std::string_view new_name, vfs::Inode* replaced, uint32_t flags);
+  RefPtr<vfs::Inode> MakeDetachedTmpfile(const vfs::NewFile& file, TimeNs now);
+  Result<RefPtr<vfs::Inode>> TakeWhiteout(const std::string& name, const vfs::NewFile& file);
+  Result<void> Attach(std::string_view name, HostInode& file, const vfs::XattrMap& xattrs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(file.mu());
   // What a listing has found that the cache does not have.
   Result<void> Enter(int dir, vfs::Dentry& self,
                      const HostDirent& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS;
@@ -222,6 +229,7 @@ class HostRegular final : public HostInode {
                              uint64_t length, TimeNs now) override;
   Result<uint64_t> SeekExtent(uint64_t offset, int whence) const override ABSL_LOCKS_EXCLUDED(mu());
   Result<void> Sync() override ABSL_LOCKS_EXCLUDED(mu());
+  void FillStat(vfs::Stat& stat) const override ABSL_LOCKS_EXCLUDED(mu());
 
   // For HostFileDescription: an open file begins and ends. Begin is without effect on descriptors
   // (in a load); OpenHandles makes them.
@@ -282,6 +290,15 @@ class HostRegular final : public HostInode {
       ABSL_SHARED_LOCKS_REQUIRED(mu());
   Result<size_t> WriteDetached(uint64_t offset, std::span<const std::byte> bytes, TimeNs now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  Result<void> AllocateDetached(int mode, uint64_t offset, uint64_t length, TimeNs now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  // CopyRange by reading and writing.
+  Result<uint64_t> CopyBytes(HostRegular& from, uint64_t from_offset, uint64_t offset,
+                             uint64_t length, TimeNs now) ABSL_LOCKS_EXCLUDED(mu());
+  // Makes a detached file one of the host, under that name. Errors: those of the host.
+  Result<void> Attach(int dir, const std::string& name, const vfs::XattrMap& xattrs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  Result<void> WriteTo(int fd, const vfs::XattrMap& xattrs) ABSL_SHARED_LOCKS_REQUIRED(mu());
   vfs::FileData& MakeData() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // Reads all that is data of a deleted file into chunks.
   Result<void> Capture() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());

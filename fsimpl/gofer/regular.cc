@@ -5,6 +5,7 @@
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <openssl/evp.h>
 #include <unistd.h>
 
@@ -43,13 +44,8 @@ Result<UniqueFd> HostRegular::OpenHandle(int flags, bool force) {
   HostOps& ops = fs().ops();
   // Non-blocking: what is opened is a regular file, but a lease of somebody's must not hold us up.
   flags |= O_NONBLOCK | O_LARGEFILE;
-  if (fs().interop() == Interop::kExclusive) {
-    auto quiet = ops.Reopen(pin.fd(), flags | O_NOATIME);
-    if (quiet || quiet.error() != Errno(EPERM)) {
-      if (quiet || quiet.error() != Errno(EACCES) || !force) return quiet;
-    }
-  }
-  auto fd = ops.Reopen(pin.fd(), flags);
+  auto fd = fs().interop() == Interop::kExclusive ? fs().OpenQuietly(pin.fd(), flags)
+                                                  : ops.Reopen(pin.fd(), flags);
   if (fd || fd.error() != Errno(EACCES) || !force) return fd;
   // Who had the file open before its mode forbade that has it open again.
   STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(pin.fd(), ""));
@@ -215,39 +211,72 @@ Result<size_t> HostRegular::Append(std::span<const std::byte> bytes, TimeNs now,
   }
   STASIS_RETURN_IF_ERROR(RefreshLocked());
   *offset = size();
-  return WriteHost(*offset, bytes);
+  // As write(2), which is not pwrite(2) there.
+  if (*offset >= kMaxFileSize) return Err(EFBIG);
+  return WriteHost(*offset, bytes.first(std::min<uint64_t>(bytes.size(), kMaxFileSize - *offset)));
 }
 
-Result<void> HostRegular::Allocate(int mode, uint64_t offset, uint64_t length, TimeNs) {
+Result<void> HostRegular::AllocateDetached(int mode, uint64_t offset, uint64_t length, TimeNs now) {
+  if ((mode & FALLOC_FL_PUNCH_HOLE) != 0) {
+    STASIS_RETURN_IF_ERROR(MakeData().PunchHole(offset, length));
+  } else {
+    MakeData().Reserve(offset, length);
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0) RaiseSize(offset + length);
+  }
+  TouchModified(now);
+  return {};
+}
+
+Result<void> HostRegular::Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now) {
   absl::MutexLock lock(&mu());
-  if (detached()) return Err(EOPNOTSUPP);
+  if (detached()) return AllocateDetached(mode, offset, length, now);
   STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
   STASIS_RETURN_IF_ERROR(fs().ops().Allocate(fd, mode, offset, length));
   return RefreshLocked();
 }
 
+// Once: what is copied to the end of the same file would be there to be copied again.
 Result<uint64_t> HostRegular::CopyRangeLocked(HostRegular& from, uint64_t from_offset,
                                               uint64_t offset, uint64_t length) {
   STASIS_ASSIGN_OR_RETURN(const int in, from.Reader());
   STASIS_ASSIGN_OR_RETURN(const int out, Writer());
+  Result<uint64_t> done = Err(EINTR);
+  while (!done && done.error() == Errno(EINTR))
+    done = fs().ops().CopyRange(in, from_offset, out, offset, length);
+  if (done && *done != 0) RaiseSize(offset + *done);
+  set_stale();
+  return done;
+}
+
+Result<uint64_t> HostRegular::CopyBytes(HostRegular& from, uint64_t from_offset, uint64_t offset,
+                                        uint64_t length, TimeNs now) {
+  vfs::Stat stat;
+  from.FillStat(stat);
+  length = from_offset < stat.size ? std::min(length, stat.size - from_offset) : 0;
+  if (offset >= kMaxFileSize) return Err(EFBIG);
+  length = std::min(length, kMaxFileSize - offset);
+  if (&from == this && from_offset < offset + length && offset < from_offset + length)
+    return Err(EINVAL);
+  std::vector<std::byte> buffer(std::min<uint64_t>(length, kCopySize));
   uint64_t done = 0;
   while (done < length) {
-    auto size = fs().ops().CopyRange(in, from_offset + done, out, offset + done, length - done);
-    if (!size && size.error() == Errno(EINTR)) continue;
+    const auto piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), length - done));
+    auto size = from.Read(from_offset + done, piece);
+    if (size && *size != 0) size = Write(offset + done, piece.first(*size), now);
     if (!size && done == 0) return Err(size.error());
     if (!size || *size == 0) break;
     done += *size;
   }
-  if (done != 0) RaiseSize(offset + done);
-  set_stale();
   return done;
 }
 
 // The locks are taken by address, which clang cannot follow.
 Result<uint64_t> HostRegular::CopyRange(vfs::Inode& from, uint64_t from_offset, uint64_t offset,
-                                        uint64_t length, TimeNs) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                                        uint64_t length,
+                                        TimeNs now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   auto* source = dynamic_cast<HostRegular*>(&from);
-  if (source == nullptr || source->detached() || detached()) return Err(EXDEV);
+  if (source == nullptr) return Err(EXDEV);
+  if (source->detached() || detached()) return CopyBytes(*source, from_offset, offset, length, now);
   absl::ReaderMutexLock lock(source < this ? &source->mu() : &mu());
   if (source == this) return CopyRangeLocked(*source, from_offset, offset, length);
   absl::ReaderMutexLock second(source < this ? &mu() : &source->mu());
@@ -266,6 +295,13 @@ Result<uint64_t> HostRegular::SeekExtent(uint64_t offset, int whence) const {
                                            : handles_->write.get();
   if (fd < 0) return Err(EBADF);
   return fs().ops().Seek(fd, offset, whence);
+}
+
+void HostRegular::FillStat(vfs::Stat& stat) const {
+  HostInode::FillStat(stat);
+  if (!detached()) return;
+  absl::ReaderMutexLock lock(&mu());
+  stat.blocks = data_ == nullptr ? 0 : data_->allocated() / 512;
 }
 
 Result<void> HostRegular::Sync() {
@@ -337,6 +373,54 @@ Result<vfs::XattrMap> HostRegular::CaptureXattrs(int fd) {
     xattrs[name] = *std::move(value);
   }
   return xattrs;
+}
+
+Result<void> HostRegular::WriteTo(int fd, const vfs::XattrMap& xattrs) {
+  HostOps& ops = fs().ops();
+  std::vector<std::byte> buffer(kCopySize);
+  for (uint64_t at = 0; data_ != nullptr && at < size();) {
+    const auto start = data_->SeekData(at, size());
+    if (!start) break;
+    STASIS_ASSIGN_OR_RETURN(const uint64_t end, data_->SeekHole(*start, size()));
+    for (at = *start; at < end;) {
+      const auto piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), end - at));
+      STASIS_RETURN_IF_ERROR(data_->Read(at, piece));
+      STASIS_ASSIGN_OR_RETURN(const size_t done, ops.Write(fd, at, piece));
+      if (done == 0) return Err(EIO);
+      at += done;
+    }
+  }
+  STASIS_RETURN_IF_ERROR(ops.Truncate(fd, size()));
+  const OwnerMap& owners = fs().owners_;
+  STASIS_RETURN_IF_ERROR(
+      ops.Chown(fd, owners.ToHost(uid(), owners.host_uid), owners.ToHost(gid(), owners.host_gid)));
+  for (const auto& [name, value] : xattrs) STASIS_RETURN_IF_ERROR(ops.SetXattr(fd, name, value, 0));
+  STASIS_RETURN_IF_ERROR(ops.Chmod(fd, mode() & vfs::kPermissionBits));
+  vfs::Stat stat;
+  Inode::FillStat(stat);
+  return ops.SetTimes(fd, ToTimespec(stat.atime), ToTimespec(stat.mtime));
+}
+
+Result<void> HostRegular::Attach(int dir, const std::string& name, const vfs::XattrMap& xattrs) {
+  HostOps& ops = fs().ops();
+  STASIS_ASSIGN_OR_RETURN(
+      UniqueFd fd, ops.OpenBeneath(dir, ".", O_TMPFILE | O_RDWR | fs().new_file_flags(), 0600));
+  STASIS_RETURN_IF_ERROR(WriteTo(fd.get(), xattrs));
+  STASIS_ASSIGN_OR_RETURN(HostStat found, ops.Statx(fd.get(), ""));
+  STASIS_RETURN_IF_ERROR(ops.Link(fd.get(), dir, name));
+  fs().Rebind(*this, found.key);
+  data_.reset();
+  SetXattrsLocked({});
+  if (handles_ != nullptr) {
+    handles_->write = std::move(fd);
+    handles_->write_reads = true;
+  }
+  deleted_.store(false, std::memory_order_release);
+  detached_.store(false, std::memory_order_release);
+  found.stat.nlink = 1;
+  AdoptLocked(found);
+  set_stale();
+  return {};
 }
 
 Result<void> HostRegular::ComputeDigest() {

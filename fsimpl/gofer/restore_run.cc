@@ -152,7 +152,7 @@ Result<void> RestoreRun::CompareChildren(const Work& work) {
 }
 
 Result<void> RestoreRun::FindNew(const Work& work, HostDirectory&, int control) {
-  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, fs_.ops().Reopen(control, O_RDONLY | O_DIRECTORY));
+  STASIS_ASSIGN_OR_RETURN(const UniqueFd fd, fs_.OpenQuietly(control, O_RDONLY | O_DIRECTORY));
   return fs_.ops().ReadDir(fd.get(), [&](const HostDirent& entry) {
     if (work.dentry->directory().Lookup(entry.name) != nullptr) return;
     Report(DriftKind::kNew, *work.dentry, PathOf(work.path, entry.name), "",

@@ -45,7 +45,7 @@ FusePosix::FusePosix(const memfs::MemfsOptions& options) {
 
 FusePosix::~FusePosix() {
   Leave();
-  umount2(mount_point().c_str(), MNT_DETACH);
+  umount2(mount_point().path().c_str(), MNT_DETACH);
   control_.reset();
   waitpid(server_, nullptr, 0);
 }
@@ -55,7 +55,7 @@ void FusePosix::Serve(const memfs::MemfsOptions& options) {
   RealClock clock;
   auto vfs = MakeRef<vfs::VirtualFilesystem>(clock);
   const auto ns = vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, options), {});
-  auto device = fuse::OpenAndMount(mount_point(), {});
+  auto device = fuse::OpenAndMount(mount_point().path(), {});
   if (!device.ok()) {
     std::cerr << device.status() << "\n";
     _exit(1);

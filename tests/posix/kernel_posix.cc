@@ -142,19 +142,28 @@ int EmptyPathFlag(const At& at) { return at.is_file() ? AT_EMPTY_PATH : 0; }
 
 }  // namespace
 
-KernelPosix::KernelPosix() {
+MountPoint::MountPoint() {
   EnterPrivateMountNamespace();
   char directory[] = "/tmp/stasis-posix-XXXXXX";
   Require(mkdtemp(directory) != nullptr, "mkdtemp");
-  mount_point_ = directory;
+  path_ = directory;
 }
 
-KernelPosix::~KernelPosix() { rmdir(mount_point_.c_str()); }
+MountPoint::~MountPoint() {
+  umount2(path_.c_str(), MNT_DETACH);
+  rmdir(path_.c_str());
+}
+
+void MountPoint::MountTmpfs(uint64_t size_limit, uint64_t inode_limit) {
+  const std::string options =
+      "mode=0755,size=" + std::to_string(size_limit) + ",nr_inodes=" + std::to_string(inode_limit);
+  Require(mount("tmpfs", path_.c_str(), "tmpfs", 0, options.c_str()) == 0, "tmpfs");
+}
 
 void KernelPosix::Enter() {
   outside_ = UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   Require(outside_.valid(), "/");
-  Require(chroot(mount_point_.c_str()) == 0 && chdir("/") == 0, "chroot");
+  Require(chroot(mount_point_.path().c_str()) == 0 && chdir("/") == 0, "chroot");
   umask(0);
 }
 
@@ -458,15 +467,10 @@ Result<void> KernelPosix::SetReadOnly(bool read_only) {
 void KernelPosix::Tick() { std::this_thread::sleep_for(std::chrono::milliseconds(12)); }
 
 TmpfsPosix::TmpfsPosix(uint64_t size_limit, uint64_t inode_limit) {
-  const std::string options =
-      "mode=0755,size=" + std::to_string(size_limit) + ",nr_inodes=" + std::to_string(inode_limit);
-  Require(mount("tmpfs", mount_point().c_str(), "tmpfs", 0, options.c_str()) == 0, "tmpfs");
+  mount_point().MountTmpfs(size_limit, inode_limit);
   Enter();
 }
 
-TmpfsPosix::~TmpfsPosix() {
-  Leave();
-  umount2(mount_point().c_str(), MNT_DETACH);
-}
+TmpfsPosix::~TmpfsPosix() { Leave(); }
 
 }  // namespace stasis::posix

@@ -17,9 +17,25 @@
 
 namespace stasis::posix {
 
+// An empty directory in a mount namespace that the process gets for itself. What is mounted on it
+// goes with it.
+class MountPoint {
+ public:
+  MountPoint();
+  ~MountPoint();
+  MountPoint(const MountPoint&) = delete;
+  MountPoint& operator=(const MountPoint&) = delete;
+
+  const std::string& path() const { return path_; }
+  // A new tmpfs of the kernel. 0: no limit.
+  void MountTmpfs(uint64_t size_limit, uint64_t inode_limit);
+
+ private:
+  std::string path_;
+};
+
 class KernelPosix : public Posix {
  public:
-  ~KernelPosix() override;
   KernelPosix(const KernelPosix&) = delete;
   KernelPosix& operator=(const KernelPosix&) = delete;
 
@@ -31,10 +47,9 @@ class KernelPosix : public Posix {
 #include "tests/posix/posix_calls.inc"
 
  protected:
-  // Makes the directory for the mount. The process gets a mount namespace of its own.
-  KernelPosix();
-  // The mount point, as it is outside of Enter() and Leave().
-  const std::string& mount_point() const { return mount_point_; }
+  KernelPosix() = default;
+  // Its path holds outside of Enter() and Leave().
+  MountPoint& mount_point() { return mount_point_; }
   // Moves into the mount, which is there now; and out of it, so that it can be unmounted.
   void Enter();
   void Leave();
@@ -42,7 +57,7 @@ class KernelPosix : public Posix {
  private:
   Result<int> Opened(int fd);
 
-  std::string mount_point_;
+  MountPoint mount_point_;
   UniqueFd outside_;  // the root directory of before
   std::set<int> open_fds_;
 };

@@ -22,11 +22,7 @@ TEST_P(MknodTest, Types) {
   EXPECT_THAT(sys.Mknod("/what", 0170000 | 0755), IsErrno(EINVAL));
 }
 
-TEST_P(MknodTest, DeviceNumbers) {
-  EXPECT_THAT(sys.Mknod("/char", S_IFCHR | 0644, makedev(4095, 1'048'575)), IsOk());
-  EXPECT_EQ(StatOf("/char").rdev, makedev(4095, 1'048'575));
-  EXPECT_THAT(sys.Mknod("/block", S_IFBLK | 0644, makedev(8, 1)), IsOk());
-  EXPECT_EQ(StatOf("/block").rdev, makedev(8, 1));
+TEST_P(MknodTest, NumbersAreOfDevices) {
   EXPECT_THAT(sys.Mknod("/fifo", S_IFIFO | 0644, makedev(8, 1)), IsOk());
   EXPECT_THAT(sys.Mknod("/file", S_IFREG | 0644, makedev(8, 1)), IsOk());
   EXPECT_EQ(StatOf("/file").rdev, 0u);
@@ -82,6 +78,23 @@ TEST_P(MknodTest, ReadOnlyFilesystem) {
 }
 
 STASIS_POSIX_SUITE(MknodTest);
+
+class MknodDeviceTest : public PosixTest {};
+
+TEST_P(MknodDeviceTest, TypesAndNumbers) {
+  MakeDir("/d");
+  EXPECT_THAT(sys.Mknod("/d/char", S_IFCHR | 0644, makedev(4095, 1'048'575)), IsOk());
+  EXPECT_EQ(StatOf("/d/char").rdev, makedev(4095, 1'048'575));
+  EXPECT_EQ(StatOf("/d/char").mode, uint32_t{S_IFCHR | 0644});
+  EXPECT_THAT(sys.Mknod("/d/block", S_IFBLK | 0644, makedev(8, 1)), IsOk());
+  EXPECT_EQ(StatOf("/d/block").rdev, makedev(8, 1));
+  EXPECT_EQ(StatOf("/d/block").mode, uint32_t{S_IFBLK | 0644});
+  const auto entries = sys.GetDents(Open("/d", O_RDONLY)).value();
+  for (const Dirent& entry : entries)
+    EXPECT_EQ(entry.type, (StatOf("/d/" + entry.name).mode & S_IFMT) >> 12) << entry.name;
+}
+
+STASIS_POSIX_SUITE(MknodDeviceTest, kDevices);
 
 }  // namespace
 }  // namespace stasis::posix

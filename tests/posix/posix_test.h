@@ -64,6 +64,18 @@ enum Capability : unsigned {
   // Attributes count among inodes, and no limit is shown as 0. A memfs counts attributes in bytes:
   // docs/testing.md.
   kTmpfsAccounting = 1 << 4,
+  // Nodes of devices can be made. Nobody in a sandbox is to make one on the host; a whiteout is
+  // none.
+  kDevices = 1 << 5,
+  // Access ACLs count when a user is checked. Of host files only the kernel in front of the VFS
+  // does that: the VFS would have to ask for the ACL of each file that it sees.
+  kAclChecks = 1 << 6,
+  // Access times are the VFS's to set: O_NOATIME and read-only mounts count. In a host directory
+  // that others look at, they are the host's.
+  kOwnAccessTimes = 1 << 7,
+  // What is open and has no name takes space, and keeps its time of birth when it gets a name. Of a
+  // host directory it is in the image after a save, and is made anew on the host with its name.
+  kNamelessFilesStay = 1 << 8,
 };
 
 struct Implementation {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/posix/fuse_posix.h"
+#include "tests/posix/gofer_posix.h"
 #include "tests/posix/kernel_posix.h"
 #include "tests/posix/posix_test.h"
 #include "tests/posix/vfs_posix.h"
@@ -25,14 +26,28 @@ std::unique_ptr<Posix> MakeFuse(uint64_t size_limit, uint64_t inode_limit) {
       memfs::MemfsOptions{.size_limit = size_limit, .inode_limit = inode_limit});
 }
 
-constexpr unsigned kOfTheVfs = kAccessTimes | kDirectoryOffsets | kCallersGroups;
+template <gofer::Interop interop, Saves saves>
+std::unique_ptr<Posix> MakeGofer(uint64_t size_limit, uint64_t inode_limit) {
+  return std::make_unique<GoferPosix>(interop, size_limit, inode_limit, saves);
+}
+
+constexpr unsigned kOfMemfs = kDevices | kAclChecks | kNamelessFilesStay;
+constexpr unsigned kOfTheVfs =
+    kOfMemfs | kAccessTimes | kOwnAccessTimes | kDirectoryOffsets | kCallersGroups;
+constexpr unsigned kOfGofers = kAccessTimes | kDirectoryOffsets | kCallersGroups | kTmpfsAccounting;
 
 constexpr Implementation kImplementations[] = {
     {"tmpfs", kOfTheVfs | kSpecialFiles | kTmpfsAccounting, MakeTmpfs},
     {"vfs", kOfTheVfs, MakeVfs<Saves::kNever>},
     {"vfs_saved_every_step", kOfTheVfs, MakeVfs<Saves::kBeforeEveryCall>},
     {"vfs_saved_at_random", kOfTheVfs, MakeVfs<Saves::kAtRandom>},
-    {"fuse", kSpecialFiles, MakeFuse},
+    {"fuse", kOfMemfs | kSpecialFiles, MakeFuse},
+    {"gofer_exclusive", kOfGofers | kOwnAccessTimes | kNamelessFilesStay,
+     MakeGofer<gofer::Interop::kExclusive, Saves::kNever>},
+    {"gofer_shared", kOfGofers | kNamelessFilesStay,
+     MakeGofer<gofer::Interop::kShared, Saves::kNever>},
+    {"gofer_saved_at_random", kOfGofers | kOwnAccessTimes,
+     MakeGofer<gofer::Interop::kExclusive, Saves::kAtRandom>},
 };
 
 }  // namespace

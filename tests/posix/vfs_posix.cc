@@ -50,7 +50,14 @@ VfsPosix::VfsPosix(const memfs::MemfsOptions& options, Saves saves)
   tree_.Hold(kCwd, tree_.Open("/", O_PATH | O_DIRECTORY));
 }
 
-void VfsPosix::MaybeSave() {
+VfsPosix::VfsPosix(const testing::TestVfs::MakeRoot& make_root,
+                   const std::map<std::string, std::string>& roots, Saves saves)
+    : tree_(make_root), saves_(saves), random_(saves == Saves::kAtRandom ? Seed() : 0) {
+  tree_.roots() = roots;
+  tree_.Hold(kCwd, tree_.Open("/", O_PATH | O_DIRECTORY));
+}
+
+void VfsPosix::BeforeCall() {
   const bool save =
       saves_ == Saves::kBeforeEveryCall || (saves_ == Saves::kAtRandom && random_() % 4 == 0);
   if (save) tree_.SaveAndRestore();
@@ -111,7 +118,7 @@ Result<VfsPosix::Place> VfsPosix::OpenedPlaceOf(const At& at) {
 }
 
 Result<int> VfsPosix::Open(const At& at, int flags, uint32_t mode) {
-  MaybeSave();
+  BeforeCall();
   if (at.path.empty()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   const vfs::OpenOptions options{.flags = flags, .mode = mode, .drop_privileges = Dropped()};
@@ -122,7 +129,7 @@ Result<int> VfsPosix::Open(const At& at, int flags, uint32_t mode) {
 Result<void> VfsPosix::Close(int fd) { return CloseIn(table_, fd); }
 
 Result<void> VfsPosix::CloseIn(FdTable& table, int fd) {
-  MaybeSave();
+  BeforeCall();
   if (table.fds.erase(fd) == 0) return Err(EBADF);
   if (const auto file = tree_.Held<FileDescription>(table.NameOf(fd))) file->Flush(table.owner());
   tree_.Release(table.NameOf(fd));
@@ -130,26 +137,26 @@ Result<void> VfsPosix::CloseIn(FdTable& table, int fd) {
 }
 
 Result<int> VfsPosix::Dup(int fd) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(fd));
   return AddFd(std::move(file));
 }
 
 Result<int> VfsPosix::GetFlags(int fd) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(fd));
   return file->status_flags();
 }
 
 Result<void> VfsPosix::SetFlags(int fd, int flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   file->SetStatusFlags(flags);
   return {};
 }
 
 Result<std::string> VfsPosix::Read(int fd, size_t size) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   std::string bytes(size, '\0');
   STASIS_ASSIGN_OR_RETURN(const size_t n, file->Read(std::as_writable_bytes(std::span(bytes))));
@@ -158,7 +165,7 @@ Result<std::string> VfsPosix::Read(int fd, size_t size) {
 }
 
 Result<std::string> VfsPosix::PRead(int fd, int64_t offset, size_t size) {
-  MaybeSave();
+  BeforeCall();
   if (offset < 0) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   std::string bytes(size, '\0');
@@ -181,14 +188,14 @@ Result<void> VfsPosix::DropPrivilegesOf(FileDescription& file) {
 }
 
 Result<size_t> VfsPosix::Write(int fd, std::string_view bytes) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   if (!bytes.empty()) STASIS_RETURN_IF_ERROR(DropPrivilegesOf(*file));
   return file->Write(AsBytes(bytes));
 }
 
 Result<size_t> VfsPosix::PWrite(int fd, int64_t offset, std::string_view bytes) {
-  MaybeSave();
+  BeforeCall();
   if (offset < 0) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   if (!bytes.empty()) STASIS_RETURN_IF_ERROR(DropPrivilegesOf(*file));
@@ -196,20 +203,20 @@ Result<size_t> VfsPosix::PWrite(int fd, int64_t offset, std::string_view bytes) 
 }
 
 Result<int64_t> VfsPosix::Seek(int fd, int64_t offset, int whence) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   STASIS_ASSIGN_OR_RETURN(const uint64_t now, file->Seek(offset, whence));
   return static_cast<int64_t>(now);
 }
 
 Result<void> VfsPosix::Fsync(int fd) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   return file->Sync();
 }
 
 Result<void> VfsPosix::FTruncate(int fd, int64_t size) {
-  MaybeSave();
+  BeforeCall();
   if (size < 0) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   return file->SetAttributes(creds_,
@@ -217,7 +224,7 @@ Result<void> VfsPosix::FTruncate(int fd, int64_t size) {
 }
 
 Result<void> VfsPosix::Fallocate(int fd, int mode, int64_t offset, int64_t length) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   if (offset < 0 || length <= 0) return Err(EINVAL);
   STASIS_RETURN_IF_ERROR(
@@ -227,7 +234,7 @@ Result<void> VfsPosix::Fallocate(int fd, int mode, int64_t offset, int64_t lengt
 
 Result<int64_t> VfsPosix::CopyFileRange(int from, int64_t from_offset, int to, int64_t to_offset,
                                         size_t length) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto source, File(from));
   STASIS_ASSIGN_OR_RETURN(auto target, File(to));
   if (from_offset < 0 || to_offset < 0) return Err(EINVAL);
@@ -239,7 +246,7 @@ Result<int64_t> VfsPosix::CopyFileRange(int from, int64_t from_offset, int to, i
 }
 
 Result<std::vector<Dirent>> VfsPosix::GetDents(int fd, size_t buffer_size) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, File(fd));
   std::vector<Dirent> entries;
   bool full = false;
@@ -256,7 +263,7 @@ Result<std::vector<Dirent>> VfsPosix::GetDents(int fd, size_t buffer_size) {
 }
 
 Result<void> VfsPosix::Set(const At& at, const vfs::SetStat& set, int flags) {
-  MaybeSave();
+  BeforeCall();
   if (at.is_file()) {
     STASIS_ASSIGN_OR_RETURN(auto file, File(at.dir));
     return file->SetAttributes(creds_, set);
@@ -288,21 +295,21 @@ Result<void> VfsPosix::UTimens(const At& at, std::optional<SetTime> atime,
 }
 
 Result<void> VfsPosix::Mkdir(const At& at, uint32_t mode) {
-  MaybeSave();
+  BeforeCall();
   if (at.path.empty()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   return tree_.vfs().MkdirAt(creds_, place.Follow(false), mode);
 }
 
 Result<void> VfsPosix::Mknod(const At& at, uint32_t mode, uint64_t rdev) {
-  MaybeSave();
+  BeforeCall();
   if (at.path.empty()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   return tree_.vfs().MknodAt(creds_, place.Follow(false), {mode, rdev});
 }
 
 Result<void> VfsPosix::Symlink(const std::string& target, const At& at) {
-  MaybeSave();
+  BeforeCall();
   STASIS_RETURN_IF_ERROR(CheckLength(target));
   if (target.empty() || at.path.empty()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
@@ -310,7 +317,7 @@ Result<void> VfsPosix::Symlink(const std::string& target, const At& at) {
 }
 
 Result<std::string> VfsPosix::ReadLink(const At& at) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   auto target = tree_.vfs().ReadLinkAt(creds_, place.Follow(false));
   // Of an open file that is no link the kernel says that the path is missing.
@@ -319,7 +326,7 @@ Result<std::string> VfsPosix::ReadLink(const At& at) {
 }
 
 Result<void> VfsPosix::Link(const At& from, const At& to, int flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place old_place, PlaceOf(from));
   STASIS_ASSIGN_OR_RETURN(const Place place, NamePlaceOf(to));
   const bool follow = (flags & AT_SYMLINK_FOLLOW) != 0;
@@ -327,28 +334,28 @@ Result<void> VfsPosix::Link(const At& from, const At& to, int flags) {
 }
 
 Result<void> VfsPosix::Unlink(const At& at) {
-  MaybeSave();
+  BeforeCall();
   if (at.path.empty()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   return tree_.vfs().UnlinkAt(creds_, place.Follow(false));
 }
 
 Result<void> VfsPosix::Rmdir(const At& at) {
-  MaybeSave();
+  BeforeCall();
   if (at.path.empty()) return Err(ENOENT);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   return tree_.vfs().RmdirAt(creds_, place.Follow(false));
 }
 
 Result<void> VfsPosix::Rename(const At& from, const At& to, uint32_t flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place old_place, NamePlaceOf(from));
   STASIS_ASSIGN_OR_RETURN(const Place place, NamePlaceOf(to));
   return tree_.vfs().RenameAt(creds_, old_place.Follow(false), place.Follow(false), flags);
 }
 
 Result<vfs::Stat> VfsPosix::Stat(const At& at, int flags) {
-  MaybeSave();
+  BeforeCall();
   if (at.is_file()) {
     STASIS_ASSIGN_OR_RETURN(auto file, AnyFile(at.dir));
     return file->GetStat();
@@ -359,44 +366,44 @@ Result<vfs::Stat> VfsPosix::Stat(const At& at, int flags) {
 
 Result<void> VfsPosix::SetXattr(const At& at, const std::string& name, std::string_view value,
                                 int xattr_flags, int flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
   return tree_.vfs().SetXattrAt(creds_, place.Follow(Follows(flags)), name, value, xattr_flags);
 }
 
 Result<std::string> VfsPosix::GetXattr(const At& at, const std::string& name, int flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
   return tree_.vfs().GetXattrAt(creds_, place.Follow(Follows(flags)), name);
 }
 
 Result<std::vector<std::string>> VfsPosix::ListXattr(const At& at, int flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
   return tree_.vfs().ListXattrAt(creds_, place.Follow(Follows(flags)));
 }
 
 Result<void> VfsPosix::RemoveXattr(const At& at, const std::string& name, int flags) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, OpenedPlaceOf(at));
   return tree_.vfs().RemoveXattrAt(creds_, place.Follow(Follows(flags)), name);
 }
 
 Result<void> VfsPosix::Access(const At& at, int mode) {
-  MaybeSave();
+  BeforeCall();
   if ((mode & ~(R_OK | W_OK | X_OK)) != 0) return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   return tree_.vfs().AccessAt(creds_, place.Follow(true), static_cast<vfs::Access>(mode));
 }
 
 Result<vfs::StatFs> VfsPosix::StatFs(const At& at) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   return tree_.vfs().StatFsAt(creds_, place.Follow(true));
 }
 
 Result<void> VfsPosix::Chdir(const At& at) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
   STASIS_ASSIGN_OR_RETURN(auto directory, tree_.vfs().OpenAt(creds_, place.Follow(true),
                                                              {.flags = O_PATH | O_DIRECTORY}));
@@ -412,7 +419,7 @@ Result<void> VfsPosix::SetLock(int fd, int command, const struct flock& lock) {
 
 Result<void> VfsPosix::SetLockIn(const FdTable& table, int fd, int command,
                                  const struct flock& lock) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
   return command == F_OFD_SETLK ? file->SetOpenFileLock(lock)
                                 : file->SetPosixLock(table.owner(), lock);
@@ -424,7 +431,7 @@ Result<struct flock> VfsPosix::GetLock(int fd, int command, const struct flock& 
 
 Result<struct flock> VfsPosix::GetLockIn(const FdTable& table, int fd, int command,
                                          const struct flock& lock) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
   return command == F_OFD_GETLK ? file->GetOpenFileLock(lock)
                                 : file->GetPosixLock(table.owner(), lock);
@@ -433,7 +440,7 @@ Result<struct flock> VfsPosix::GetLockIn(const FdTable& table, int fd, int comma
 Result<void> VfsPosix::Flock(int fd, int operation) { return FlockIn(table_, fd, operation); }
 
 Result<void> VfsPosix::FlockIn(const FdTable& table, int fd, int operation) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(auto file, AnyFileOf(table, fd));
   return file->Flock(operation);
 }
@@ -464,7 +471,7 @@ class VfsPosix::ForkedProcess final : public Process {
 };
 
 std::unique_ptr<Process> VfsPosix::Fork() {
-  MaybeSave();
+  BeforeCall();
   FdTable copy{.process = ++last_process_, .fds = table_.fds};
   for (const int fd : copy.fds)
     tree_.Hold(copy.NameOf(fd), tree_.Held<state::Object>(table_.NameOf(fd)));
@@ -472,12 +479,12 @@ std::unique_ptr<Process> VfsPosix::Fork() {
 }
 
 Result<int> VfsPosix::InotifyInit() {
-  MaybeSave();
+  BeforeCall();
   return AddFd(MakeRef<vfs::Inotify>(RefPtr<vfs::VirtualFilesystem>(&tree_.vfs())));
 }
 
 Result<int> VfsPosix::InotifyAddWatch(int fd, const std::string& path, uint32_t mask) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const auto inotify, InotifyOf(fd));
   const At at(path);
   STASIS_ASSIGN_OR_RETURN(const Place place, PlaceOf(at));
@@ -485,13 +492,13 @@ Result<int> VfsPosix::InotifyAddWatch(int fd, const std::string& path, uint32_t 
 }
 
 Result<void> VfsPosix::InotifyRmWatch(int fd, int wd) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const auto inotify, InotifyOf(fd));
   return inotify->RemoveWatch(wd);
 }
 
 Result<std::vector<InotifyEvent>> VfsPosix::ReadEvents(int fd, size_t buffer_size) {
-  MaybeSave();
+  BeforeCall();
   STASIS_ASSIGN_OR_RETURN(const auto inotify, InotifyOf(fd));
   return inotify->Read(buffer_size);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// vfs_posix.h: the system calls on the API of the VFS, with a memfs.
+// vfs_posix.h: the system calls on the API of the VFS, with a memfs or another filesystem.
 //
 // What a front end adds to the API is here: a table of descriptors, the working directory, the
 // umask, and the checks that the VFS leaves to it. Between two calls it can save everything, open
@@ -27,9 +27,12 @@ enum class Saves {
   kAtRandom,  // before one call in four; STASIS_SEED sets the seed, which is printed
 };
 
-class VfsPosix final : public Posix {
+class VfsPosix : public Posix {
  public:
   VfsPosix(const memfs::MemfsOptions& options, Saves saves);
+  // With a root of another kind; `roots` is where restores find the host's directories.
+  VfsPosix(const testing::TestVfs::MakeRoot& make_root,
+           const std::map<std::string, std::string>& roots, Saves saves);
 
   Result<void> Close(int fd) override;
   Result<void> SetLock(int fd, int command, const struct flock& lock) override;
@@ -37,6 +40,10 @@ class VfsPosix final : public Posix {
   Result<void> Flock(int fd, int operation) override;
 #define STASIS_POSIX_CALL override
 #include "tests/posix/posix_calls.inc"
+
+ protected:
+  // Comes before every call.
+  virtual void BeforeCall();
 
  private:
   // The descriptors of a process. The descriptions are held by tree_, under names.
@@ -58,8 +65,6 @@ class VfsPosix final : public Posix {
     vfs::PathOperation Follow(bool follow) const { return {root, start, path, follow}; }
   };
 
-  // Comes before every call.
-  void MaybeSave();
   int AddFd(RefPtr<state::Object> file);
   // Errors: EBADF, with O_PATH too.
   Result<RefPtr<vfs::FileDescription>> File(int fd) { return FileOf(table_, fd); }

@@ -222,6 +222,40 @@ TEST_F(GoferTest, ADeletedFileComesBackAndLeavesNothingOnTheHost) {
   EXPECT_TRUE(std::filesystem::is_empty(Path("")));
 }
 
+TEST_F(GoferTest, AFileWithoutANameGetsOneAfterARestore) {
+  TestVfs& t = Serve();
+  auto file = t.Open("/", O_TMPFILE | O_RDWR, 0640);
+  ASSERT_THAT(file->PWrite(0, testing::AsBytes("content")), IsOk());
+  ASSERT_THAT(file->PWrite(1 << 20, testing::AsBytes("tail")), IsOk());
+  ASSERT_THAT(t.vfs().SetXattrAt(t.creds(), {t.root(), file->at(), ""}, "user.x", "1", 0), IsOk());
+  t.Hold("file", std::move(file));
+  t.SaveAndRestore();
+  file = t.Held<vfs::FileDescription>("file");
+  ASSERT_THAT(t.vfs().LinkAt(t.creds(), {t.root(), file->at(), ""}, t.At("/name")), IsOk());
+  EXPECT_EQ(Get("name").substr(0, 7), "content");
+  EXPECT_EQ(Get("name").substr(1 << 20), "tail");
+  EXPECT_EQ(HostStatOf("name").st_mode, uint32_t{S_IFREG | 0640});
+  EXPECT_EQ(HostStatOf("name").st_nlink, 1u);
+  EXPECT_EQ(t.GetXattr("/name", "user.x"), "1");
+  EXPECT_EQ(t.Stat("/name").ino, file->GetStat()->ino);
+  ASSERT_THAT(file->PWrite(0, testing::AsBytes("CONTENT")), IsOk());
+  EXPECT_EQ(Get("name").substr(0, 7), "CONTENT");
+  t.SaveAndRestore();
+  EXPECT_EQ(t.Read("/name").substr(0, 7), "CONTENT");
+}
+
+TEST_F(GoferTest, TheUmaskOfTheProcessDoesNotCount) {
+  TestVfs& t = Serve();
+  const mode_t mask = ::umask(077);
+  t.Mkdir("/d", 0775);
+  t.Open("/d/f", O_WRONLY | O_CREAT, 0664);
+  t.Mknod("/d/fifo", S_IFIFO | 0622);
+  ::umask(mask);
+  EXPECT_EQ(HostStatOf("d").st_mode & 07777, 0775u);
+  EXPECT_EQ(HostStatOf("d/f").st_mode & 07777, 0664u);
+  EXPECT_EQ(HostStatOf("d/fifo").st_mode & 07777, 0622u);
+}
+
 TEST_F(GoferTest, ADeletedDirectoryComesBack) {
   MakeDir("d");
   TestVfs& t = Serve();

@@ -158,7 +158,7 @@ TEST_P(ModelTest, AnswersAsTheKernelsTmpfs) {
                    std::chrono::seconds(FromEnvironment("STASIS_MODEL_SECONDS", 10));
   size_t count = 0;
   for (; std::chrono::steady_clock::now() < end; ++seed) {
-    Generator generator(seed);
+    Generator generator(seed, (implementation.capabilities & kAclChecks) != 0);
     std::vector<Operation> operations(kSequence);
     for (Operation& operation : operations) operation = generator.Next();
     const auto difference = Compare(implementation, operations);

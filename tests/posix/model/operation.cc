@@ -223,6 +223,7 @@ void Generator::Refine(Operation& operation) {
     case Operation::kGetXattr:
     case Operation::kRemoveXattr:
       operation.b = OneOf(kXattrs);
+      if (!acls_ && operation.b.starts_with("system.posix_acl")) operation.b = kXattrs[0];
       // The kernel takes these flags for lists of no meaning, and filesystems differ in that.
       if (operation.b.starts_with("system.posix_acl")) operation.flags = 0;
       break;

@@ -81,7 +81,8 @@ struct Operation {
 // Chooses operations; the same ones for the same seed.
 class Generator {
  public:
-  explicit Generator(uint64_t seed) : random_(seed) {}
+  // Without `acls` no access control lists: where they do not count when a user is checked.
+  Generator(uint64_t seed, bool acls) : random_(seed), acls_(acls) {}
   Operation Next();
 
  private:
@@ -97,6 +98,7 @@ class Generator {
   void RefineOpen(Operation& operation);
 
   std::mt19937_64 random_;
+  const bool acls_;
 };
 
 // Does operations to one filesystem, and remembers what they need from one to the next.
