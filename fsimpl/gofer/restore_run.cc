@@ -280,11 +280,12 @@ void RestoreRun::CompareAttributes(vfs::Dentry& dentry, const std::string& path,
   fs_.MapOwner(now);
   vfs::Stat saved;
   inode.Inode::FillStat(saved);
-  // Of a directory size and times follow from what is in it; of a FIFO from its use.
+  // Of a directory size and times follow from what is in it, of a FIFO from its use; a link's size
+  // from its target.
   const bool has_content = inode.is_regular() || inode.is_symlink();
   if (checks.identity && (saved_key != found.key || (saved.btime != 0 && saved.btime != now.btime)))
     Report(DriftKind::kReplaced, dentry, path, KeyText(saved_key), KeyText(found.key), kNotOurs);
-  if (checks.size && has_content && saved.size != now.size)
+  if (checks.size && inode.is_regular() && saved.size != now.size)
     Report(DriftKind::kSize, dentry, path, absl::StrCat(saved.size), absl::StrCat(now.size),
            kNoContent);
   if (checks.mtime && has_content && saved.mtime != now.mtime)

@@ -391,8 +391,13 @@ std::vector<Step> FaultTest::DataSteps() {
        [&] {
          return With("f", [&](auto& from) {
            return With("g", [&](auto& to) {
-             auto copied = vfs::FileDescription::CopyRange(from, 0, to, 2, 7);
-             EXPECT_EQ(copied.value_or(7), 7u);
+             // A host may copy less at once.
+             Result<uint64_t> copied = 0;
+             for (uint64_t done = 0; copied && done < 7; done += *copied) {
+               copied = vfs::FileDescription::CopyRange(from, done, to, 2 + done, 7 - done);
+               if (copied && *copied == 0) return Result<uint64_t>(Err(EIO));
+               if (!copied) break;
+             }
              return copied;
            });
          });
