@@ -170,10 +170,9 @@ Result<void> RestoreRun::CompareChild(const Work& work, int dir, vfs::Dentry& ch
   auto looked = fs_.ops().Statx(dir, std::string(child.name()));
   if (!looked && looked.error() != Errno(ENOENT)) return Err(looked.error());
   if (!looked) {
-    const bool known_link = inode.is_symlink() && !static_cast<HostSymlink&>(inode).target_.empty();
     KeepSaved(inode);
     Report(DriftKind::kMissing, child, path, NameOfType(inode.mode()), "",
-           inode.is_dir() || known_link ? "" : kNoContent);
+           IsSavedWhole(child) ? "" : kNoContent);
     ReportOpenBelow(child, path);
     return {};
   }
@@ -194,6 +193,16 @@ Result<void> RestoreRun::CompareChild(const Work& work, int dir, vfs::Dentry& ch
   }
   if (child.is_dir()) Push({&child, path});
   return {};
+}
+
+// Whether the image has all of a file that is on the host: a link, or a directory known to be
+// empty.
+bool RestoreRun::IsSavedWhole(vfs::Dentry& dentry) {
+  HostInode& inode = Host(dentry);
+  if (inode.is_symlink()) return !static_cast<HostSymlink&>(inode).target_.empty();
+  if (!inode.is_dir() || !static_cast<HostDirectory&>(inode).complete()) return false;
+  absl::ReaderMutexLock lock(&dentry.directory().mu);
+  return dentry.directory().empty();
 }
 
 // Of a whole subtree that is gone only its top is told, and what programs had open.
@@ -409,7 +418,7 @@ Result<void> RestoreRun::HealAttributes(HostInode& inode, DriftKind kind) {
   return inode.SetAttributes(vfs::Credentials::Root(), set, fs_.vfs().clock().Now());
 }
 
-// A directory or a link: they are saved whole.
+// An empty directory or a link: they are saved whole.
 Result<void> RestoreRun::HealMissing(const vfs::Drift& drift) {
   vfs::Dentry& dentry = *drift.dentry;
   HostInode& inode = Host(dentry);
@@ -418,24 +427,13 @@ Result<void> RestoreRun::HealMissing(const vfs::Drift& drift) {
   HostOps& ops = fs_.ops();
   if (inode.is_dir()) {
     STASIS_RETURN_IF_ERROR(ops.Mkdir(dir.fd(), name, inode.mode() & vfs::kPermissionBits));
-    // What was in it is not there any more, and is told by its own drift if it mattered.
-    static_cast<HostDirectory&>(inode).complete_.store(false);
   } else {
     const std::string& target = static_cast<HostSymlink&>(inode).target_;
     STASIS_RETURN_IF_ERROR(ops.Symlink(target, dir.fd(), name));
   }
-  vfs::Stat saved;
-  inode.Inode::FillStat(saved);
   STASIS_ASSIGN_OR_RETURN(const HostStat found, ops.Statx(dir.fd(), name));
   fs_.Rebind(inode, found.key);
   inode.Adopt(found);
-  if (dentry.is_dir()) {
-    vfs::Directory& directory = dentry.directory();
-    absl::MutexLock lock(&directory.mu);
-    std::vector<vfs::Dentry*> gone;
-    directory.ForEach([&](vfs::Dentry& child) { gone.push_back(&child); });
-    for (vfs::Dentry* child : gone) fs_.ForgetLocked(directory, *child);
-  }
   for (const DriftKind kind : {DriftKind::kOwner, DriftKind::kMode, DriftKind::kMtime}) {
     if (kind == DriftKind::kMode && inode.is_symlink()) continue;
     STASIS_RETURN_IF_ERROR(HealAttributes(inode, kind));
@@ -462,7 +460,8 @@ Result<void> RestoreRun::HealLink(const vfs::Drift& drift) {
   fs_.fds_->Drop(link->control_);
   fs_.Rebind(*link, found.key);
   link->Adopt(found);
-  return HealAttributes(*link, DriftKind::kOwner);
+  STASIS_RETURN_IF_ERROR(HealAttributes(*link, DriftKind::kOwner));
+  return HealAttributes(*link, DriftKind::kMtime);
 }
 
 absl::Status RestoreRun::OpenHandles() {

@@ -58,6 +58,7 @@ class RestoreRun {
                          const HostStat& found);
   Result<void> CompareContent(vfs::Dentry& dentry, const std::string& path, int dir,
                               const HostStat& found);
+  static bool IsSavedWhole(vfs::Dentry& dentry);
   void ReportOpenBelow(vfs::Dentry& missing, const std::string& path);
   // Takes the host file for the inode's, and gives the key that it was saved with. Nothing if that
   // was done under another name already; or if the file is another inode's, or the inode has

@@ -117,11 +117,24 @@ TEST_F(DriftTest, Missing) {
 }
 
 TEST_F(DriftTest, MissingIsHealedWhereTheImageHasAll) {
+  MakeDir("empty");
+  fs::permissions(Path("empty"), fs::perms(0710));
   ServeAndSave();
   fs::remove(Path("link"));
+  fs::remove(Path("empty"));
   ASSERT_TRUE(RestoreWith(DriftPolicy::kHeal).ok());
   EXPECT_EQ(fs::read_symlink(Path("link")), "file");
   EXPECT_EQ(tree().ReadLink("/link"), "file");
+  EXPECT_EQ(HostStatOf("empty").st_mode, S_IFDIR | 0710u);
+  ASSERT_TRUE(tree().Save().ok());
+  EXPECT_THAT(Drift(), IsEmpty());
+}
+
+TEST_F(DriftTest, AMissingDirectoryWithFilesCannotBeHealed) {
+  ServeAndSave();
+  fs::remove_all(Path("dir"));
+  EXPECT_EQ(restore::ExitCodeOf(RestoreWith(DriftPolicy::kHeal)), restore::ExitCode::kDrift);
+  EXPECT_FALSE(OnHost("dir"));
 }
 
 TEST_F(DriftTest, MissingContentCannotBeHealed) {
