@@ -149,7 +149,7 @@ class Inode : public state::Object {
   // Errors: EFBIG, ENOSPC, EIO, EOPNOTSUPP.
   virtual Result<void> Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now);
   // As copy_file_range(2): makes bytes of this file those of `from`, which may be this file if the
-  // ranges do not overlap. Returns how many, fewer only at the end of `from`.
+  // ranges do not overlap. Returns how many: fewer at the end of `from`, or where a host stops.
   // Errors: EINVAL, EXDEV, EFBIG, ENOSPC, EIO.
   virtual Result<uint64_t> CopyRange(Inode& from, uint64_t from_offset, uint64_t offset,
                                      uint64_t length, TimeNs now);

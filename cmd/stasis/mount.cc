@@ -32,6 +32,7 @@ struct MountOptions {
   HostOptions host;
   HostRoots roots;  // what `host` says
   bool read_only = false;
+  bool no_passthrough = false;
   bool background = false;
 };
 
@@ -100,9 +101,10 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
   };
   absl::StatusOr<UniqueFd> device = MountOn(options);
   if (!device.ok()) return device.status();
-  const auto server =
-      tree.state ? std::make_unique<fuse::Server>(tree.vfs, tree.state, fuse::ServerOptions())
-                 : std::make_unique<fuse::Server>(tree.vfs, tree.root, fuse::ServerOptions());
+  fuse::ServerOptions how;
+  how.passthrough = !options.no_passthrough;
+  const auto server = tree.state ? std::make_unique<fuse::Server>(tree.vfs, tree.state, how)
+                                 : std::make_unique<fuse::Server>(tree.vfs, tree.root, how);
   if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) {
     if (absl::Status unmounted = Unmount(options); !unmounted.ok())
       Warn(std::string(unmounted.message()));
@@ -156,6 +158,8 @@ void AddMount(CLI::App& app, Invocation& invocation) {
   command->add_option("directory", options->directory, "Where")->required()->type_name("DIR");
   command->add_flag("--read-only", options->read_only,
                     "Refuse writes; they stay in memory otherwise");
+  command->add_flag("--no-passthrough", options->no_passthrough,
+                    "Do not let the kernel read and write files of the host by itself");
   command->add_flag("--background", options->background, "Return when the mount can be used");
   command->add_option("--log", options->log, "With --background: file for messages")
       ->type_name("FILE");

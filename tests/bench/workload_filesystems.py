@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filesystems that workloads run on: ours, its peers among FUSE servers, and the kernel's.
 
-Both FUSE peers stand on a tmpfs, the toughest comparison: no disk slows down what they serve.
+Beside our own files the FUSE peers stand on a tmpfs, the toughest comparison: no disk slows down what they
+serve. Beside host directories all stand on ext4, as the kernel's own does.
 """
 
 import contextlib
@@ -86,9 +87,13 @@ class FuseFilesystem(Filesystem):
         """How to serve at `directory`. `work` is for what the server needs, and is on a tmpfs."""
         raise NotImplementedError
 
+    def base(self, work):
+        """A context manager: the directory that `command` gets."""
+        return tmpfs(os.path.join(work, "base"))
+
     @contextlib.contextmanager
     def mounted(self, work):
-        with tmpfs(os.path.join(work, "base")) as base:
+        with self.base(work) as base:
             directory = os.path.join(work, self.name)
             os.mkdir(directory)
             with served(self.command(base, directory), directory, log_of(work)):
@@ -116,6 +121,44 @@ class Bindfs(FuseFilesystem):
 
     def command(self, work, directory):
         return ["bindfs", "-f", "--multithreaded", work, directory]
+
+
+class BindfsOnExt4(Bindfs):
+    name = "bindfs-ext4"
+    description = "bindfs --multithreaded over a directory on ext4"
+
+    def __init__(self, ext4):
+        self.base = ext4.mounted
+
+
+class Host(FuseFilesystem):
+    """A host directory on ext4 as all of a tree: an image of a sandbox that has it as its root, mounted."""
+
+    name = "host"
+    options = ()
+
+    def __init__(self, program, ext4):
+        self.program = program
+        self.base = ext4.mounted
+        self.description = f"stasis mount of a host directory on ext4, exclusive{self.how}"
+
+    how = ", with passthrough"
+
+    def command(self, work, directory):
+        layout = f"{directory}.layout"
+        env = dict(os.environ, STASIS_RUNTIME_DIR=f"{directory}.run")
+        run_command([self.program, "run", "--detach", "--name", "bench", "--system", "none", "--rootfs", work], env=env)
+        try:
+            run_command([self.program, "checkpoint", "bench", f"{layout}:empty"], env=env)
+        finally:
+            run_command([self.program, "stop", "bench"], env=env)
+        return [self.program, "mount", *self.options, "--root", f"rootfs={work}", f"{layout}:empty", directory]
+
+
+class HostWithoutPassthrough(Host):
+    name = "host-nopt"
+    how = ", without passthrough"
+    options = ("--no-passthrough",)
 
 
 class FuseOverlayfs(FuseFilesystem):

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <thread>
 
+#include "state/base/unique_fd.h"
 #include "tests/cmd/stasis/cli_fixture.h"
 
 namespace stasis::cli {
@@ -85,6 +89,44 @@ TEST_F(MountTest, WritesStayInMemory) {
   ASSERT_THAT(Stasis({"mount", "snaps:base", "mnt", "--background", "--read-only"}), Succeeded());
   EXPECT_EQ(Shell("cat mnt/d/file").out, "text\n");
   EXPECT_THAT(Host({"touch", Path("mnt/x")}), FailsWith(1, "Read-only file system"));
+}
+
+// Whoever reads host files is found out when nobody serves any more.
+class MountPassthroughTest : public MountTest {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    StartBox("box", {"--root", "data=src", "--mount", "data:/data"});
+    ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:host"}), Succeeded());
+  }
+  // Opens a host file through a mount, ends the server and reads: 0, or what read(2) says.
+  int ReadWithoutServer(const Strings& options) {
+    Strings arguments = {"mount", "snaps:host", "mnt", "--root", "data=src"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const pid_t pid = Start(arguments);
+    EXPECT_TRUE(Eventually([this] { return Shell("cat mnt/data/d/file").out == "text\n"; }));
+    const UniqueFd file(open(Path("mnt/data/random").c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_TRUE(file.valid());
+    kill(pid, SIGKILL);
+    Wait(pid);
+    char byte = 0;
+    return read(file.get(), &byte, 1) == 1 ? 0 : errno;
+  }
+  bool KernelOffersIt() {
+    const nlohmann::json report = Stasis({"check", "--json"}).Json();
+    for (const nlohmann::json& check : report.at("checks"))
+      if (check.at("name") == "passthrough") return check.at("ok");
+    return false;
+  }
+};
+
+TEST_F(MountPassthroughTest, TheKernelReadsHostFiles) {
+  if (!KernelOffersIt()) GTEST_SKIP() << "no passthrough here";
+  EXPECT_EQ(ReadWithoutServer({}), 0);
+}
+
+TEST_F(MountPassthroughTest, TheServerReadsThemByOption) {
+  EXPECT_EQ(ReadWithoutServer({"--no-passthrough"}), ENOTCONN);
 }
 
 TEST_F(MountTest, SaysWhatIsMissing) {
