@@ -136,8 +136,9 @@ absl::Status ErrorOf(const DriftReport& report) {
   if (report.failing() == 0) return absl::OkStatus();
   absl::Status status =
       absl::FailedPreconditionError("the host is not what the image saw: " + report.Summary());
-  status.SetPayload(kDriftPayload, absl::Cord(report.ToJson()));
-  status.SetPayload(kDriftLinesPayload, absl::Cord(report.ToLines()));
+  // Of a view: what takes a string is a template that clang and g++ name differently.
+  status.SetPayload(kDriftPayload, absl::Cord(absl::string_view(report.ToJson())));
+  status.SetPayload(kDriftLinesPayload, absl::Cord(absl::string_view(report.ToLines())));
   return status;
 }
 

@@ -96,7 +96,8 @@ absl::Status StatusOf(const nlohmann::json& json) {
                       json.value("message", ""));
   const nlohmann::json payloads = json.value("payloads", nlohmann::json::object());
   for (const auto& [url, payload] : payloads.items())
-    if (payload.is_string()) status.SetPayload(url, absl::Cord(payload.get<std::string>()));
+    if (payload.is_string())
+      status.SetPayload(url, absl::Cord(absl::string_view(payload.get<std::string>())));
   return status;
 }
 

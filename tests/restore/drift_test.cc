@@ -306,8 +306,8 @@ TEST_F(DriftReportTest, ErrorCarriesTheWholeReport) {
   const DriftReport report = Decide();
   const absl::Status error = ErrorOf(report);
   EXPECT_EQ(ExitCodeOf(error), ExitCode::kDrift);
-  EXPECT_EQ(error.GetPayload(kDriftPayload), absl::Cord(report.ToJson()));
-  EXPECT_EQ(error.GetPayload(kDriftLinesPayload), absl::Cord(report.ToLines()));
+  EXPECT_EQ(error.GetPayload(kDriftPayload), absl::Cord(absl::string_view(report.ToJson())));
+  EXPECT_EQ(error.GetPayload(kDriftLinesPayload), absl::Cord(absl::string_view(report.ToLines())));
   EXPECT_THAT(std::string(error.message()),
               AllOf(HasSubstr("2 differences: 1 missing, 1 size"), HasSubstr("--on-drift")));
 }
