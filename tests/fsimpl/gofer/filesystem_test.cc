@@ -97,6 +97,22 @@ TEST_F(GoferTest, FilesBelongToTheirMaker) {
   EXPECT_EQ(HostStatOf("hers").st_gid, 1000u);
 }
 
+TEST_F(GoferTest, OneUserOfTheHostMayBeRootInTheTree) {
+  Put("f", "x");
+  ASSERT_EQ(::chown(Path("f").c_str(), 1000, 1001), 0);
+  TestVfs& t = Serve({.owners = {.mapped = true, .host_uid = 1000, .host_gid = 1001}});
+  EXPECT_EQ(t.Stat("/f").uid, 0u);
+  EXPECT_EQ(t.Stat("/f").gid, 0u);
+  t.Mkdir("/d");
+  EXPECT_EQ(HostStatOf("d").st_uid, 1000u);
+  EXPECT_EQ(HostStatOf("d").st_gid, 1001u);
+  t.Set("/d", {.uid = 5});
+  EXPECT_EQ(HostStatOf("d").st_uid, 5u);
+  t.Set("/d", {.uid = 0});
+  EXPECT_EQ(HostStatOf("d").st_uid, 1000u);
+  EXPECT_EQ(t.Stat("/d").uid, 0u);
+}
+
 TEST_F(GoferTest, LinksOfTheHostLeadNowhereElse) {
   std::filesystem::create_symlink("/etc", Path("absolute"));
   std::filesystem::create_symlink("../../../../../../etc", Path("up"));
