@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "fsimpl/gofer/inode.h"
-#include "state/load_context.h"
 
 namespace stasis::gofer {
 namespace {

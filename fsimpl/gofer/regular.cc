@@ -6,7 +6,6 @@
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <algorithm>

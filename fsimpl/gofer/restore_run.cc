@@ -2,7 +2,6 @@
 
 #include "fsimpl/gofer/restore_run.h"
 
-#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/time/time.h>
