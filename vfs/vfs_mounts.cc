@@ -92,7 +92,7 @@ Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespac
   if (mount_table_.HasChildren(*mount) || mount->RefsRacy() > 2) return Err(EBUSY);
   mount_table_.Disconnect(*mount);
   ns.Remove(*mount);
-  if (!IsMounted(mount->filesystem())) watches_->OnUnmount(mount->filesystem());
+  if (!IsMountedLocked(mount->filesystem())) watches_->OnUnmount(mount->filesystem());
   return {};
 }
 
@@ -112,7 +112,7 @@ void VirtualFilesystem::UnmountAllAt(Dentry& point) {
     mount_table_.Disconnect(mount);
     for (const RefPtr<MountNamespace>& ns : namespaces_)
       if (ns->Contains(mount)) ns->Remove(mount);
-    if (!IsMounted(mount.filesystem())) watches_->OnUnmount(mount.filesystem());
+    if (!IsMountedLocked(mount.filesystem())) watches_->OnUnmount(mount.filesystem());
   }
 }
 
@@ -133,7 +133,7 @@ bool VirtualFilesystem::opens_matter() const {
          });
 }
 
-bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
+bool VirtualFilesystem::IsMountedLocked(const Filesystem& filesystem) const {
   const auto of_it = [&](const RefPtr<Mount>& mount) {
     return &mount->filesystem() == &filesystem;
   };
@@ -141,6 +141,11 @@ bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
     return &ns->root_mount().filesystem() == &filesystem ||
            std::any_of(ns->mounts().begin(), ns->mounts().end(), of_it);
   });
+}
+
+bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
+  absl::MutexLock lock(&locks_.mount_mu);
+  return IsMountedLocked(filesystem);
 }
 
 bool VirtualFilesystem::Lists(const Filesystem& filesystem) const {

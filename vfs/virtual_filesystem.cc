@@ -39,6 +39,19 @@ void VirtualFilesystem::AddFilesystem(RefPtr<Filesystem> filesystem) {
   filesystems_.push_back(std::move(filesystem));
 }
 
+Result<void> VirtualFilesystem::RemoveFilesystem(Filesystem& filesystem) {
+  RefPtr<Filesystem> doomed;
+  {
+    absl::MutexLock lock(&locks_.mount_mu);
+    const auto it = std::find(filesystems_.begin(), filesystems_.end(), &filesystem);
+    if (it == filesystems_.end() || IsMountedLocked(filesystem)) return Err(EBUSY);
+    doomed = std::move(*it);
+    filesystems_.erase(it);
+  }
+  doomed->Teardown();
+  return {};
+}
+
 std::vector<RefPtr<Filesystem>> VirtualFilesystem::filesystems() const {
   absl::MutexLock lock(&locks_.mount_mu);
   return filesystems_;
@@ -59,6 +72,11 @@ RefPtr<MountNamespace> VirtualFilesystem::NewMountNamespace(RefPtr<Filesystem> f
   absl::MutexLock lock(&locks_.mount_mu);
   namespaces_.push_back(ns);
   return ns;
+}
+
+RefPtr<Mount> VirtualFilesystem::NewPrivateMount(RefPtr<Filesystem> filesystem, MountFlags flags) {
+  RefPtr<Dentry> root(&filesystem->root());
+  return MakeRef<Mount>(std::move(filesystem), std::move(root), flags, next_mount_id_.fetch_add(1));
 }
 
 template <typename Op>

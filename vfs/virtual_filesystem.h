@@ -71,6 +71,11 @@ class VirtualFilesystem final : public state::Object {
   // Filesystems, in the order of their creation. Whoever creates one adds it.
   void AddFilesystem(RefPtr<Filesystem> filesystem) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   std::vector<RefPtr<Filesystem>> filesystems() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+  // Whether any namespace has a mount of it.
+  bool IsMounted(const Filesystem& filesystem) const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+  // Takes down a filesystem that nobody will use any more. Requires: not called from inside the
+  // gate. Errors: EBUSY if it is mounted in a namespace, or not in the list.
+  Result<void> RemoveFilesystem(Filesystem& filesystem) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
 
   // Filesystem::exclusive() of all filesystems.
   bool exclusive() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
@@ -82,6 +87,10 @@ class VirtualFilesystem final : public state::Object {
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   // All namespaces, in the order of their creation.
   std::vector<RefPtr<MountNamespace>> namespaces() const ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+
+  // A mount of all of `filesystem` that is in no namespace: nothing is mounted in it, and walks
+  // from its root stay in it.
+  RefPtr<Mount> NewPrivateMount(RefPtr<Filesystem> filesystem, MountFlags flags);
 
   // Mounts `filesystem` on the directory at `target`, in `ns`.
   // Errors: EPERM, EBUSY, ENOTDIR, ENOENT, EINVAL if `target` is not in `ns`.
@@ -161,8 +170,8 @@ class VirtualFilesystem final : public state::Object {
   Result<RefPtr<Mount>> Attach(MountNamespace& ns, const VirtualDentry& point,
                                RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flags)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
-  // Whether any namespace has a mount of it.
-  bool IsMounted(const Filesystem& filesystem) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
+  bool IsMountedLocked(const Filesystem& filesystem) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
   // For a load, in which nobody else is.
   bool Lists(const Filesystem& filesystem) const ABSL_NO_THREAD_SAFETY_ANALYSIS;
   absl::Status AfterLoad(state::LoadContext& context);

@@ -17,31 +17,40 @@
 namespace stasis::fuse {
 namespace {
 
-constexpr char kDevice[] = "/dev/fuse";
-
 std::string WithErrno(absl::string_view what, int error) {
   return absl::StrCat(what, ": ", ErrnoName(Errno(error)));
 }
 
-unsigned long FlagsOf(const MountOptions& options) {
-  unsigned long flags = 0;
-  if (options.read_only) flags |= MS_RDONLY;
-  if (options.no_suid) flags |= MS_NOSUID;
-  if (options.no_dev) flags |= MS_NODEV;
-  return flags;
+unsigned int AttributesOf(const MountOptions& options) {
+  unsigned int attributes = 0;
+  if (options.read_only) attributes |= MOUNT_ATTR_RDONLY;
+  if (options.no_suid) attributes |= MOUNT_ATTR_NOSUID;
+  if (options.no_dev) attributes |= MOUNT_ATTR_NODEV;
+  return attributes;
 }
 
-std::string DataOf(int device, uint32_t root_mode, const MountOptions& options) {
+bool SetString(int context, const char* key, const std::string& value) {
+  return fsconfig(context, FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0;
+}
+
+bool Configure(int context, int device, const MountOptions& options) {
+  const std::string user = absl::StrCat(options.user_id.value_or(geteuid()));
+  const std::string group = absl::StrCat(options.group_id.value_or(getegid()));
   // The server relies on the kernel's checks (default_permissions).
-  std::string data = absl::StrFormat(
-      "fd=%d,rootmode=%o,user_id=%u,group_id=%u,max_read=%u,default_permissions", device, root_mode,
-      options.user_id.value_or(geteuid()), options.group_id.value_or(getegid()), kMaxData);
-  if (options.allow_other) absl::StrAppend(&data, ",allow_other");
-  return data;
+  return SetString(context, "source", options.source) &&
+         (options.subtype.empty() || SetString(context, "subtype", options.subtype)) &&
+         SetString(context, "fd", absl::StrCat(device)) &&
+         SetString(context, "rootmode", absl::StrFormat("%o", S_IFDIR)) &&
+         SetString(context, "user_id", user) && SetString(context, "group_id", group) &&
+         SetString(context, "max_read", absl::StrCat(kMaxData)) &&
+         fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", nullptr, 0) == 0 &&
+         (!options.allow_other ||
+          fsconfig(context, FSCONFIG_SET_FLAG, "allow_other", nullptr, 0) == 0) &&
+         (!options.read_only || fsconfig(context, FSCONFIG_SET_FLAG, "ro", nullptr, 0) == 0);
 }
 
-absl::Status MountError(int error, const std::string& target) {
-  const std::string what = WithErrno(absl::StrCat("mounting FUSE on ", target), error);
+absl::Status MountError(int error, absl::string_view doing) {
+  const std::string what = WithErrno(doing, error);
   switch (error) {
     case EPERM:
     case EACCES:
@@ -65,48 +74,51 @@ absl::Status MountError(int error, const std::string& target) {
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> OpenDevice() {
-  UniqueFd device(open(kDevice, O_RDWR | O_CLOEXEC));
+absl::StatusOr<UniqueFd> OpenDevice(const std::string& path) {
+  UniqueFd device(open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (device.valid()) return device;
   const int error = errno;
-  const std::string what = WithErrno(absl::StrCat("opening ", kDevice), error);
+  const std::string what = WithErrno(absl::StrCat("opening ", path), error);
   switch (error) {
     case ENOENT:
       return absl::NotFoundError(absl::StrCat(
-          what, "; load the driver (modprobe fuse), in a container add the device (--device ",
-          kDevice, "), or make it: mknod ", kDevice, " c 10 229"));
+          what, "; load the driver (modprobe fuse), in a container add the device (--device ", path,
+          "), or make it: mknod ", path, " c 10 229"));
     case ENXIO:
     case ENODEV:
       return absl::UnavailableError(absl::StrCat(what, "; the kernel has no FUSE: modprobe fuse"));
     case EACCES:
     case EPERM:
       return absl::PermissionDeniedError(
-          absl::StrCat(what, "; it should have mode 0666 (chmod 666 ", kDevice,
+          absl::StrCat(what, "; it should have mode 0666 (chmod 666 ", path,
                        "); in a container the device cgroup must allow c 10:229 rw"));
     default:
       return absl::InternalError(what);
   }
 }
 
-absl::Status Mount(const UniqueFd& device, const std::string& target, const MountOptions& options) {
-  struct stat status;
-  if (stat(target.c_str(), &status) != 0) return MountError(errno, target);
-  if (!S_ISDIR(status.st_mode)) return MountError(ENOTDIR, target);
-  const std::string type =
-      options.subtype.empty() ? "fuse" : absl::StrCat("fuse.", options.subtype);
-  const std::string data = DataOf(device.get(), status.st_mode & S_IFMT, options);
-  if (mount(options.source.c_str(), target.c_str(), type.c_str(), FlagsOf(options), data.c_str()) !=
-      0) {
-    return MountError(errno, target);
-  }
-  return absl::OkStatus();
+absl::StatusOr<DetachedMount> OpenDetached(const MountOptions& options) {
+  auto device = OpenDevice(options.device);
+  if (!device.ok()) return device.status();
+  const UniqueFd context(fsopen("fuse", FSOPEN_CLOEXEC));
+  if (!context.valid() || !Configure(context.get(), device->get(), options) ||
+      fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return MountError(errno, "making a FUSE filesystem");
+  UniqueFd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, AttributesOf(options)));
+  if (!mount.valid()) return MountError(errno, "making a FUSE mount");
+  return DetachedMount{*std::move(device), std::move(mount)};
 }
 
 absl::StatusOr<UniqueFd> OpenAndMount(const std::string& target, const MountOptions& options) {
-  auto device = OpenDevice();
-  if (!device.ok()) return device.status();
-  if (absl::Status status = Mount(*device, target, options); !status.ok()) return status;
-  return device;
+  const std::string what = absl::StrCat("mounting FUSE on ", target);
+  const UniqueFd place(open(target.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!place.valid()) return MountError(errno, what);
+  auto made = OpenDetached(options);
+  if (!made.ok()) return made.status();
+  if (move_mount(made->mount.get(), "", place.get(), "",
+                 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+    return MountError(errno, what);
+  return std::move(made->device);
 }
 
 absl::Status UnmountLazily(const std::string& target) {

@@ -20,6 +20,7 @@
 namespace stasis::fuse {
 
 struct MountOptions {
+  std::string device = "/dev/fuse";
   std::string source = "stasis";   // first column of /proc/mounts
   std::string subtype = "stasis";  // the type is shown as fuse.SUBTYPE
   // Whose mount it is. Must be mapped in the user namespace. Unset: the caller's.
@@ -31,15 +32,20 @@ struct MountOptions {
   bool no_dev = false;   // likewise
 };
 
-// Opens /dev/fuse. Errors: NotFound (no such device), PermissionDenied, Unavailable (no driver).
-absl::StatusOr<UniqueFd> OpenDevice();
+// Opens the device. Errors: NotFound (no such device), PermissionDenied, Unavailable (no driver).
+absl::StatusOr<UniqueFd> OpenDevice(const std::string& device = "/dev/fuse");
 
-// Mounts `device` on the directory `target`. The kernel's INIT request waits in the device: the
-// mount can be used once somebody serves it. Errors: PermissionDenied, NotFound,
-// FailedPrecondition, InvalidArgument.
-absl::Status Mount(const UniqueFd& device, const std::string& target, const MountOptions& options);
+// A mount that is attached nowhere, for move_mount(2), and the device to serve it from.
+struct DetachedMount {
+  UniqueFd device;
+  UniqueFd mount;
+};
+// Opens a device and makes a mount of it. The kernel's INIT request waits in the device: the mount
+// can be used once somebody serves it. Errors: of OpenDevice; PermissionDenied, InvalidArgument,
+// FailedPrecondition.
+absl::StatusOr<DetachedMount> OpenDetached(const MountOptions& options);
 
-// OpenDevice and Mount.
+// The same, attached to the directory `target`; the device. Errors: also NotFound.
 absl::StatusOr<UniqueFd> OpenAndMount(const std::string& target, const MountOptions& options);
 
 // Takes the mount at `target` out of the tree; it ends when nobody uses it any more.

@@ -23,7 +23,7 @@ Result<void> SyncFs(Call& call) {
   STASIS_RETURN_IF_ERROR(call.in().Take<fuse_syncfs_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
   Result<void> result;
-  for (const RefPtr<vfs::Filesystem>& filesystem : call.vfs().filesystems()) {
+  for (const RefPtr<vfs::Filesystem>& filesystem : call.session().filesystems()) {
     const Result<void> synced = filesystem->Sync();
     if (result && !synced) result = synced;
   }

@@ -33,11 +33,14 @@ ServerOptions Checked(ServerOptions options) {
   return options;
 }
 
-Wishes WishesFor(const vfs::VirtualFilesystem& vfs, const ServerOptions& options) {
-  const bool exclusive = vfs.exclusive();
+Wishes WishesFor(const vfs::VirtualFilesystem& vfs, const vfs::Filesystem& filesystem,
+                 const ServerOptions& options) {
+  const bool one = options.one_filesystem;
+  const bool exclusive = one ? filesystem.exclusive() : vfs.exclusive();
+  const bool opens_matter = one ? filesystem.opens_matter() : vfs.opens_matter();
   Wishes wishes;
   wishes.max_pages = options.max_pages;
-  wishes.ask_at_open = options.ask_at_open || !exclusive || vfs.opens_matter();
+  wishes.ask_at_open = options.ask_at_open || !exclusive || opens_matter;
   // Of directories that it opens unasked the kernel keeps the lists.
   wishes.ask_at_opendir = options.ask_at_open || !exclusive;
   wishes.check_times = !exclusive;
@@ -69,8 +72,9 @@ Server::Server(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
                const ServerOptions& options)
     : options_(Checked(options)),
       state_(std::move(state)),
-      session_(std::make_unique<Session>(vfs, state_, options_.cache_seconds,
-                                         WishesFor(*vfs, options_))),
+      session_(std::make_unique<Session>(
+          vfs, state_, options_.cache_seconds,
+          WishesFor(*vfs, state_->root().mount().filesystem(), options_), options_.one_filesystem)),
       parked_(std::make_unique<ParkedRequests>()) {}
 
 Server::~Server() { Stop(); }

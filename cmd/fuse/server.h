@@ -61,6 +61,9 @@ struct ServerOptions {
   // Whether the kernel may read and write files of the host without asking, where it can and the
   // server has CAP_SYS_ADMIN.
   bool passthrough = true;
+  // The root is that of a mount which stands alone (VirtualFilesystem::NewPrivateMount): nothing
+  // but its filesystem is served, and what is said above of the tree is said of that.
+  bool one_filesystem = false;
   // Largest READ and WRITE, in pages; MaxPages() at most.
   uint32_t max_pages = 256;
   // For how long a closed gate holds a request whose caller got a signal. A checkpoint's pause is

@@ -35,6 +35,11 @@ uint64_t Session::InoOf(const vfs::Filesystem& filesystem, uint64_t ino) const {
   return ino ^ (uint64_t{filesystem.dev()} << kInoBits);
 }
 
+std::vector<RefPtr<vfs::Filesystem>> Session::filesystems() const {
+  if (!one_filesystem_) return vfs_->filesystems();
+  return {RefPtr<vfs::Filesystem>(&state_->root().mount().filesystem())};
+}
+
 void Session::TakeBack(const Reply& reply) {
   for (uint64_t node : reply.looked_up()) Forget(node, 1);
   if (reply.opened() != 0) CloseHandle(reply.opened());

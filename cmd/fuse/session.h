@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cmd/fuse/backing_table.h"
 #include "cmd/fuse/fuse_state.h"
@@ -24,12 +25,14 @@ namespace stasis::fuse {
 // Thread-safe. All of it requires: inside the operation gate, but for page_writes().
 class Session {
  public:
+  // `one_filesystem` as in ServerOptions.
   Session(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state, uint64_t cache_seconds,
-          const Wishes& wishes)
+          const Wishes& wishes, bool one_filesystem = false)
       : vfs_(std::move(vfs)),
         state_(std::move(state)),
         cache_seconds_(cache_seconds),
-        wishes_(wishes) {}
+        wishes_(wishes),
+        one_filesystem_(one_filesystem) {}
 
   // Runs a request. The error is what the caller of the system call gets; EINVAL also if the
   // message is malformed, ENOSYS if nothing serves its opcode.
@@ -46,6 +49,8 @@ class Session {
   FuseState& state() const { return *state_; }
   BackingTable& backings() { return backings_; }
   const Wishes& wishes() const { return wishes_; }
+  // All that is served.
+  std::vector<RefPtr<vfs::Filesystem>> filesystems() const;
 
   // For how long the kernel may keep what it is told of: that a name in `dir` is missing, that it
   // is the file it is, and a file's attributes.
@@ -72,6 +77,7 @@ class Session {
   const RefPtr<FuseState> state_;
   const uint64_t cache_seconds_;
   const Wishes wishes_;
+  const bool one_filesystem_;
   std::atomic<uint64_t> page_writes_{0};
   BackingTable backings_;
 };

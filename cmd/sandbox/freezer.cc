@@ -16,17 +16,17 @@ constexpr absl::Duration kFreezeTimeout = absl::Seconds(10);
 absl::Status SandboxFreezer::Flush() { return frozen_ ? FlushAll() : init_.Sync(kFlushTimeout); }
 
 // syncfs(2) on FUSE has every dirty page of a mapping sent, but does not wait until it has arrived;
-// and it leaves out pages that were still under way from before. So the server says when nothing is
+// and it leaves out pages that were still under way from before. So the servers say when nothing is
 // under way any more, until a round finds nothing to write back.
 absl::Status SandboxFreezer::FlushAll() {
   const absl::Time deadline = absl::Now() + kFlushTimeout;
   for (bool again = true, first = true; again; first = false) {
-    const uint64_t before = server_.stats().page_writes;
+    const uint64_t before = served_.page_writes();
     absl::Status synced = init_.Sync(deadline - absl::Now());
     if (!synced.ok()) return synced;
-    if (!server_.WaitUntilIdleFor(deadline - absl::Now()))
-      return absl::DeadlineExceededError("the sandbox's root is still being written back");
-    again = first || server_.stats().page_writes != before;
+    if (!served_.WaitUntilIdleFor(deadline - absl::Now()))
+      return absl::DeadlineExceededError("the sandbox's files are still being written back");
+    again = first || served_.page_writes() != before;
   }
   return absl::OkStatus();
 }

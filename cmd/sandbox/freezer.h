@@ -10,9 +10,9 @@
 
 #include <optional>
 
-#include "cmd/fuse/server.h"
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/sandbox/init.h"
+#include "cmd/sandbox/served_filesystems.h"
 #include "restore/freezer.h"
 
 namespace stasis::sandbox {
@@ -20,9 +20,9 @@ namespace stasis::sandbox {
 // Freezes the cgroup; without one, has init send signals.
 class SandboxFreezer final : public restore::Freezer {
  public:
-  // `init` and `server` are borrowed.
-  SandboxFreezer(Init& init, const fuse::Server& server, std::optional<Cgroup> cgroup)
-      : init_(init), server_(server), cgroup_(std::move(cgroup)) {}
+  // `init` and `served` are borrowed.
+  SandboxFreezer(Init& init, const ServedFilesystems& served, std::optional<Cgroup> cgroup)
+      : init_(init), served_(served), cgroup_(std::move(cgroup)) {}
 
   absl::Status Flush() override;
   absl::Status Freeze() override;
@@ -33,7 +33,7 @@ class SandboxFreezer final : public restore::Freezer {
   absl::Status FlushAll();
 
   Init& init_;
-  const fuse::Server& server_;
+  const ServedFilesystems& served_;
   const std::optional<Cgroup> cgroup_;
   bool frozen_ = false;
 };

@@ -90,7 +90,8 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
   return init;
 }
 
-Init::~Init() {
+void Init::Await() {
+  if (std::exchange(ended_, true)) return;
   Kill();
   // The kernel keeps process 1 until every process of the namespace has been waited for, also by
   // parents outside: a command line that is stopped, or a host's init that takes its time.
@@ -118,11 +119,26 @@ absl::StatusOr<Packet> Init::CallLocked(nlohmann::json request, absl::Duration t
   }
 }
 
-absl::StatusOr<UniqueFd> Init::MountRoot(const MountPlan& plan) {
-  absl::StatusOr<Packet> answer = Call({{"do", "mount"}, {"plan", plan.ToJson()}}, kSetUpTimeout);
+absl::StatusOr<UniqueFd> Init::MakeFuse(int number, const std::string& source,
+                                        const std::string& staging) {
+  absl::StatusOr<Packet> answer = Call(
+      {{"do", "fuse"}, {"fs", number}, {"source", source}, {"staging", staging}}, kSetUpTimeout);
   if (!answer.ok()) return answer.status();
   if (!answer->fd.valid()) return absl::InternalError("the sandbox's init sent no descriptor");
   return std::move(answer->fd);
+}
+
+absl::Status Init::AddMount(const ServedMount& mount, const std::string& like) {
+  return Call({{"do", "attach"}, {"mount", mount.ToJson()}, {"like", like}}, kSetUpTimeout)
+      .status();
+}
+
+absl::Status Init::RemoveMount(const std::string& target, bool detach) {
+  return Call({{"do", "umount"}, {"target", target}, {"detach", detach}}, kSetUpTimeout).status();
+}
+
+absl::Status Init::ForgetFuse(int number) {
+  return Call({{"do", "forget"}, {"fs", number}}, kAnswerTimeout).status();
 }
 
 absl::Status Init::EnterRoot(const MountPlan& plan) {

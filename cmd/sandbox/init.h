@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
 
 #include "cmd/sandbox/init_channel.h"
 #include "cmd/sandbox/mount_plan.h"
@@ -33,17 +34,23 @@ class Init {
   // the caller is root. Errors: kFailedPrecondition with a remedy if the host allows no namespaces.
   static absl::StatusOr<std::unique_ptr<Init>> Start(bool rootless);
   // Kills init, and with it everything in the sandbox, and waits for its end.
-  ~Init();
+  ~Init() { Await(); }
 
   pid_t pid() const { return pid_; }
   // Sends SIGKILL, without waiting.
   void Kill() { kill(pid_, SIGKILL); }
+  // Does that and waits for the end.
+  void Await();
 
-  // See root_mounts.h. MountRoot gives the descriptor to serve.
-  absl::StatusOr<UniqueFd> MountRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
+  // See served_mounts.h and root_mounts.h. MakeFuse gives the descriptor to serve.
+  absl::StatusOr<UniqueFd> MakeFuse(int number, const std::string& source,
+                                    const std::string& staging) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status EnterRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status AddMount(const ServedMount& mount, const std::string& like) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status RemoveMount(const std::string& target, bool detach) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ForgetFuse(int number) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // syncfs(2) on the sandbox's root.
+  // syncfs(2) on everything that the daemon serves.
   absl::Status Sync(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
   // Stops every process but init by SIGSTOP, and lets those that ran before run on.
   absl::Status StopAll(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
@@ -63,6 +70,7 @@ class Init {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const pid_t pid_;
+  bool ended_ = false;
   absl::Mutex mu_;  // one request at a time
   InitChannel channel_ ABSL_GUARDED_BY(mu_);
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;

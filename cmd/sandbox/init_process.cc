@@ -21,9 +21,18 @@
 #include "cmd/sandbox/mount_plan.h"
 #include "cmd/sandbox/process_table.h"
 #include "cmd/sandbox/root_mounts.h"
+#include "cmd/sandbox/served_mounts.h"
 
 namespace stasis::sandbox {
 namespace {
+
+// 0, or the first error's number.
+int SyncAll(const std::vector<int>& roots) {
+  int error = 0;
+  for (int root : roots)
+    if (syncfs(root) != 0 && error == 0) error = errno;
+  return error;
+}
 
 class InitProcess {
  public:
@@ -35,6 +44,7 @@ class InitProcess {
 
  private:
   void Handle(const nlohmann::json& request);
+  void HandleMounts(int64_t id, const std::string& verb, const nlohmann::json& request);
   absl::Status Begin();
   absl::Status Enter(const MountPlan& plan);
   void StartSync(int64_t id);
@@ -45,7 +55,7 @@ class InitProcess {
   InitChannel channel_;
   const bool rootless_;
   UniqueFd signals_;
-  UniqueFd root_;  // the sandbox's root directory
+  ServedMounts mounts_;
   ProcessTable processes_;
   // The child that is in syncfs(2), and the request it answers; 0 if there is none.
   pid_t syncer_ = 0;
@@ -84,11 +94,12 @@ absl::Status InitProcess::Begin() {
 absl::Status InitProcess::Enter(const MountPlan& plan) {
   if (sethostname(plan.hostname.data(), plan.hostname.size()) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the host name ", plan.hostname));
-  if (absl::Status entered = EnterRoot(plan); !entered.ok()) return entered;
-  root_.reset(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  absl::StatusOr<UniqueFd> root = mounts_.Build(plan.mounts);
+  if (!root.ok()) return root.status();
+  if (absl::Status entered = EnterRoot(*root, plan.binds); !entered.ok()) return entered;
+  mounts_.Entered();
   UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root_.valid() || !proc.valid())
-    return absl::ErrnoToStatus(errno, "cannot open the sandbox's root or /proc");
+  if (!proc.valid()) return absl::ErrnoToStatus(errno, "cannot open the sandbox's /proc");
   processes_ = ProcessTable(std::move(proc));
   return absl::OkStatus();
 }
@@ -96,10 +107,11 @@ absl::Status InitProcess::Enter(const MountPlan& plan) {
 // A child waits, so that init goes on serving. Its exit status is the error number.
 void InitProcess::StartSync(int64_t id) {
   if (syncer_ != 0)
-    return Answer(id, absl::UnavailableError("the sandbox's root is still being written back"));
-  if (!root_.valid()) return Answer(id, absl::FailedPreconditionError("the root is not mounted"));
+    return Answer(id, absl::UnavailableError("the sandbox's files are still being written back"));
+  const std::vector<int> roots = mounts_.Roots();
+  if (roots.empty()) return Answer(id, absl::FailedPreconditionError("the root is not mounted"));
   const pid_t pid = fork();
-  if (pid == 0) _exit(syncfs(root_.get()) == 0 ? 0 : errno);
+  if (pid == 0) _exit(SyncAll(roots));
   if (pid < 0) return Answer(id, absl::ErrnoToStatus(errno, "cannot fork"));
   syncer_ = pid;
   sync_id_ = id;
@@ -116,7 +128,7 @@ void InitProcess::Reap() {
     const int error = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
     Answer(sync_id_, error == 0
                          ? absl::OkStatus()
-                         : absl::ErrnoToStatus(error, "cannot write the sandbox's root back"));
+                         : absl::ErrnoToStatus(error, "cannot write the sandbox's files back"));
   }
 }
 
@@ -157,9 +169,24 @@ void InitProcess::Handle(const nlohmann::json& request) {
     processes_.ContinueAll();
     return Answer(id, absl::OkStatus());
   }
-  if (verb != "mount") return Answer(id, absl::UnimplementedError("unknown request " + verb));
-  absl::StatusOr<UniqueFd> fuse = MountFuseRoot(MountPlan::FromJson(request.at("plan")));
-  Answer(id, fuse.status(), {}, fuse.ok() ? fuse->get() : -1);
+  HandleMounts(id, verb, request);
+}
+
+void InitProcess::HandleMounts(int64_t id, const std::string& verb, const nlohmann::json& request) {
+  if (verb == "fuse") {
+    const absl::StatusOr<UniqueFd> fuse =
+        mounts_.Make(request.at("fs"), request.at("source"), request.at("staging"));
+    return Answer(id, fuse.status(), {}, fuse.ok() ? fuse->get() : -1);
+  }
+  if (verb == "attach")
+    return Answer(id, mounts_.Add(ServedMount::FromJson(request.at("mount")), request.at("like")));
+  if (verb == "umount")
+    return Answer(id, ServedMounts::Remove(request.at("target"), request.at("detach")));
+  if (verb == "forget") {
+    mounts_.Forget(request.at("fs"));
+    return Answer(id, absl::OkStatus());
+  }
+  Answer(id, absl::UnimplementedError("unknown request " + verb));
 }
 
 void InitProcess::Serve() {

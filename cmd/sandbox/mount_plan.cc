@@ -8,8 +8,6 @@
 #include "cmd/sandbox/paths.h"
 
 namespace stasis::sandbox {
-namespace {}  // namespace
-
 absl::StatusOr<Bind> ParseBind(std::string_view text) {
   Bind bind;
   std::string rest(text);
@@ -42,18 +40,28 @@ absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text) 
       absl::StrCat("--system is auto, host or none, not '", std::string(text), "'"));
 }
 
+nlohmann::json ServedMount::ToJson() const {
+  return {{"fs", filesystem}, {"root", root}, {"target", target}, {"attributes", attributes}};
+}
+
+ServedMount ServedMount::FromJson(const nlohmann::json& json) {
+  return {json.at("fs"), json.at("root"), json.at("target"), json.at("attributes")};
+}
+
 nlohmann::json MountPlan::ToJson() const {
+  nlohmann::json served = nlohmann::json::array();
+  for (const ServedMount& mount : mounts) served.push_back(mount.ToJson());
   nlohmann::json list = nlohmann::json::array();
   for (const Bind& bind : binds)
     list.push_back({{"source", bind.source}, {"target", bind.target}, {"ro", bind.read_only}});
-  return {{"hostname", hostname}, {"source", source}, {"staging", staging}, {"binds", list}};
+  return {{"hostname", hostname}, {"mounts", served}, {"binds", list}};
 }
 
 MountPlan MountPlan::FromJson(const nlohmann::json& json) {
   MountPlan plan;
   plan.hostname = json.at("hostname");
-  plan.source = json.at("source");
-  plan.staging = json.at("staging");
+  for (const nlohmann::json& mount : json.at("mounts"))
+    plan.mounts.push_back(ServedMount::FromJson(mount));
   for (const nlohmann::json& bind : json.at("binds"))
     plan.binds.push_back({bind.at("source"), bind.at("target"), bind.at("ro")});
   return plan;

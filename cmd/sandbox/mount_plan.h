@@ -34,12 +34,23 @@ enum class SystemDirectories {
 };
 absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text);
 
+// A mount of a FUSE filesystem that the sandbox's daemon serves.
+struct ServedMount {
+  int filesystem = 0;       // as Init::MakeFuse numbers them
+  std::string root = "/";   // what of the filesystem is seen
+  std::string target;       // absolute, in the sandbox
+  uint64_t attributes = 0;  // MOUNT_ATTR_*
+
+  nlohmann::json ToJson() const;
+  static ServedMount FromJson(const nlohmann::json& json);
+  friend bool operator==(const ServedMount&, const ServedMount&) = default;
+};
+
 // Handed to the sandbox's init.
 struct MountPlan {
   std::string hostname;
-  std::string source;       // the name that the mount table shows for the root
-  std::string staging;      // an existing host directory to mount the root on before it is the root
-  std::vector<Bind> binds;  // in the order in which they are mounted
+  std::vector<ServedMount> mounts;  // in this order; the first is "/"
+  std::vector<Bind> binds;          // after them, in this order
 
   nlohmann::json ToJson() const;
   static MountPlan FromJson(const nlohmann::json& json);

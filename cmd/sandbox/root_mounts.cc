@@ -4,20 +4,17 @@
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "cmd/fuse/mount.h"
+#include "cmd/sandbox/mount_calls.h"
 #include "cmd/sandbox/paths.h"
 
 namespace stasis::sandbox {
@@ -36,57 +33,18 @@ constexpr Link kDeviceLinks[] = {{"fd", "/proc/self/fd"},
                                  {"stderr", "/proc/self/fd/2"},
                                  {"ptmx", "pts/ptmx"}};
 
-absl::Status Error(const std::string& what) { return absl::ErrnoToStatus(errno, what); }
-
-using Parameters = std::initializer_list<std::pair<const char*, const char*>>;
-
-// A mount of a new filesystem, not attached anywhere yet.
-absl::StatusOr<UniqueFd> NewFilesystem(const char* type, const Parameters& parameters,
-                                       unsigned int attributes) {
-  const UniqueFd context(fsopen(type, FSOPEN_CLOEXEC));
-  if (!context.valid()) return Error(absl::StrCat("cannot make a filesystem of type ", type));
-  (void)fsconfig(context.get(), FSCONFIG_SET_STRING, "source", type, 0);  // for /proc/mounts
-  for (const auto& [key, value] : parameters)
-    if (fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0)
-      return Error(absl::StrCat(type, " refuses ", key, "=", value));
-  if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
-    return Error(absl::StrCat("cannot make a filesystem of type ", type));
-  UniqueFd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, attributes));
-  if (!mount.valid()) return Error(absl::StrCat("cannot mount a new ", type));
-  return mount;
-}
-
 // A copy of the mount tree at a host path, not attached anywhere yet.
 absl::StatusOr<UniqueFd> CloneTree(const Bind& bind) {
   UniqueFd tree(
       open_tree(AT_FDCWD, bind.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
-  if (!tree.valid()) return Error(absl::StrCat("cannot bind ", bind.source));
+  if (!tree.valid()) return SystemError(absl::StrCat("cannot bind ", bind.source));
   if (!bind.read_only) return tree;
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
   if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) !=
       0)
-    return Error(absl::StrCat("cannot make the bind of ", bind.source, " read-only"));
+    return SystemError(absl::StrCat("cannot make the bind of ", bind.source, " read-only"));
   return tree;
-}
-
-// The file `path` of the tree below `root`, whatever links are on the way.
-absl::StatusOr<UniqueFd> OpenBelow(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-  if (!fd.valid()) return Error(absl::StrCat("cannot open ", path, " in the sandbox"));
-  return fd;
-}
-
-absl::Status Attach(const UniqueFd& mount, int root, const std::string& path) {
-  absl::StatusOr<UniqueFd> place = OpenBelow(root, path);
-  if (!place.ok()) return place.status();
-  if (move_mount(mount.get(), "", place->get(), "",
-                 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
-    return Error(absl::StrCat("cannot mount on ", path, " in the sandbox"));
-  return absl::OkStatus();
 }
 
 absl::Status MountProc(int root) {
@@ -98,20 +56,20 @@ absl::Status MountProc(int root) {
         "; parts of this host's /proc are hidden: start the container with --security-opt "
         "systempaths=unconfined, or with --privileged"));
   if (!proc.ok()) return proc.status();
-  return Attach(*proc, root, "/proc");
+  return AttachBelow(*proc, root, "/proc");
 }
 
 // The files and folders of an empty /dev.
 absl::Status FillDev(int dev) {
   for (const char* name : kDevices) {
     const UniqueFd file(openat(dev, name, O_CREAT | O_RDONLY | O_CLOEXEC, 0666));
-    if (!file.valid()) return Error(absl::StrCat("cannot make /dev/", name));
+    if (!file.valid()) return SystemError(absl::StrCat("cannot make /dev/", name));
   }
   for (const char* name : {"pts", "shm", "mqueue"})
-    if (mkdirat(dev, name, 0755) != 0) return Error(absl::StrCat("cannot make /dev/", name));
+    if (mkdirat(dev, name, 0755) != 0) return SystemError(absl::StrCat("cannot make /dev/", name));
   for (const Link& link : kDeviceLinks)
     if (symlinkat(link.target, dev, link.name) != 0)
-      return Error(absl::StrCat("cannot make /dev/", link.name));
+      return SystemError(absl::StrCat("cannot make /dev/", link.name));
   return absl::OkStatus();
 }
 
@@ -120,30 +78,30 @@ absl::Status BindDevices(int root) {
     const std::string path = absl::StrCat("/dev/", name);
     absl::StatusOr<UniqueFd> device = CloneTree({path, path, false});
     if (!device.ok()) return device.status();
-    if (absl::Status attached = Attach(*device, root, path); !attached.ok()) return attached;
+    if (absl::Status attached = AttachBelow(*device, root, path); !attached.ok()) return attached;
   }
   return absl::OkStatus();
 }
 
-absl::Status MountInDev(const char* type, const Parameters& parameters, unsigned int attributes,
-                        int root, const char* path) {
+absl::Status MountInDev(const char* type, const MountParameters& parameters,
+                        unsigned int attributes, int root, const char* path) {
   absl::StatusOr<UniqueFd> mount = NewFilesystem(type, parameters, attributes);
   if (!mount.ok()) return mount.status();
-  return Attach(*mount, root, path);
+  return AttachBelow(*mount, root, path);
 }
 
 // Makes the place of a bind below `dev`, an open /dev: of the same kind as its source.
 absl::Status MakePlaceInDev(int dev, const Bind& bind) {
   struct stat source {};
   if (stat(bind.source.c_str(), &source) != 0)
-    return Error(absl::StrCat("cannot bind ", bind.source));
+    return SystemError(absl::StrCat("cannot bind ", bind.source));
   const std::string path = bind.target.substr(std::string_view("/dev/").size());
   for (size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1))
     if (mkdirat(dev, path.substr(0, end).c_str(), 0755) != 0 && errno != EEXIST)
-      return Error(absl::StrCat("cannot make a directory for ", bind.target));
+      return SystemError(absl::StrCat("cannot make a directory for ", bind.target));
   const int made = S_ISDIR(source.st_mode) ? mkdirat(dev, path.c_str(), 0755)
                                            : mknodat(dev, path.c_str(), S_IFREG | 0644, 0);
-  if (made != 0 && errno != EEXIST) return Error(absl::StrCat("cannot make ", bind.target));
+  if (made != 0 && errno != EEXIST) return SystemError(absl::StrCat("cannot make ", bind.target));
   return absl::OkStatus();
 }
 
@@ -156,7 +114,7 @@ absl::Status MountDev(int root, const std::vector<Bind>& binds) {
     if (!IsBelow(bind.target, "/dev") || bind.target == "/dev") continue;
     if (absl::Status made = MakePlaceInDev(dev->get(), bind); !made.ok()) return made;
   }
-  if (absl::Status attached = Attach(*dev, root, "/dev"); !attached.ok()) return attached;
+  if (absl::Status attached = AttachBelow(*dev, root, "/dev"); !attached.ok()) return attached;
   if (absl::Status bound = BindDevices(root); !bound.ok()) return bound;
   constexpr unsigned int kData = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (absl::Status pts = MountInDev("devpts", {{"ptmxmode", "0666"}, {"mode", "0620"}},
@@ -171,41 +129,28 @@ absl::Status MountDev(int root, const std::vector<Bind>& binds) {
 
 // Puts the current root away, and the directory `root` in its place.
 absl::Status PivotRoot(int root) {
-  if (fchdir(root) != 0) return Error("cannot enter the sandbox's tree");
-  if (syscall(SYS_pivot_root, ".", ".") != 0) return Error("cannot make the tree the root");
+  if (fchdir(root) != 0) return SystemError("cannot enter the sandbox's tree");
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return SystemError("cannot make the tree the root");
   // The old root is on top of the new one now.
-  if (umount2(".", MNT_DETACH) != 0) return Error("cannot let go of the host's tree");
-  if (chdir("/") != 0) return Error("cannot enter the new root");
+  if (umount2(".", MNT_DETACH) != 0) return SystemError("cannot let go of the host's tree");
+  if (chdir("/") != 0) return SystemError("cannot enter the new root");
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> MountFuseRoot(const MountPlan& plan) {
-  fuse::MountOptions options;
-  options.source = plan.source;
-  options.user_id = 0;
-  options.group_id = 0;
-  options.no_dev = true;
-  absl::StatusOr<UniqueFd> device = fuse::OpenAndMount(plan.staging, options);
-  // Whatever is missing, it is not something that the caller named.
-  if (!device.ok()) return absl::FailedPreconditionError(device.status().message());
-  return device;
-}
-
-absl::Status EnterRoot(const MountPlan& plan) {
+absl::Status EnterRoot(const UniqueFd& root, const std::vector<Bind>& binds) {
   std::vector<std::pair<UniqueFd, std::string>> trees;
-  for (const Bind& bind : plan.binds) {
+  for (const Bind& bind : binds) {
     absl::StatusOr<UniqueFd> tree = CloneTree(bind);
     if (!tree.ok()) return tree.status();
     trees.emplace_back(std::move(*tree), bind.target);
   }
-  const UniqueFd root(open(plan.staging.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root.valid()) return Error(absl::StrCat("cannot open ", plan.staging));
   if (absl::Status proc = MountProc(root.get()); !proc.ok()) return proc;
-  if (absl::Status dev = MountDev(root.get(), plan.binds); !dev.ok()) return dev;
+  if (absl::Status dev = MountDev(root.get(), binds); !dev.ok()) return dev;
   for (const auto& [tree, target] : trees)
-    if (absl::Status attached = Attach(tree, root.get(), target); !attached.ok()) return attached;
+    if (absl::Status attached = AttachBelow(tree, root.get(), target); !attached.ok())
+      return attached;
   return PivotRoot(root.get());
 }
 

@@ -16,6 +16,12 @@ constexpr absl::Duration kUnmountTimeout = absl::Seconds(5);
 
 }  // namespace
 
+void Tree::Teardown() {
+  ns.reset();
+  if (vfs) vfs->Teardown();
+  vfs.reset();
+}
+
 absl::StatusOr<FreezerKind> ParseFreezerKind(std::string_view text) {
   if (text == "auto") return FreezerKind::kAuto;
   if (text == "cgroup") return FreezerKind::kCgroup;
@@ -37,20 +43,12 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Start(std::unique_ptr<Init> in
 
 absl::Status Sandbox::Mount(const SandboxOptions& options) {
   absl::StatusOr<std::vector<Bind>> binds =
-      PrepareTree(*tree_.vfs, tree_.root, options.binds, options.system);
+      PrepareTree(*tree_.vfs, tree_.root(), options.binds, options.system);
   if (!binds.ok()) return binds.status();
-  MountPlan plan;
-  plan.hostname = options.hostname;
-  plan.source = absl::StrCat("stasis:", options.name);
-  plan.staging = options.staging;
-  plan.binds = std::move(*binds);
-  absl::StatusOr<UniqueFd> device = init_->MountRoot(plan);
-  if (!device.ok()) return device.status();
-  server_ = tree_.state
-                ? std::make_unique<fuse::Server>(tree_.vfs, tree_.state, fuse::ServerOptions())
-                : std::make_unique<fuse::Server>(tree_.vfs, tree_.root, fuse::ServerOptions());
-  if (absl::Status serving = server_->Serve(std::move(*device)); !serving.ok()) return serving;
-  return init_->EnterRoot(plan);
+  served_ = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging);
+  absl::StatusOr<std::vector<ServedMount>> mounts = served_->ServeAll(*tree_.ns);
+  if (!mounts.ok()) return mounts.status();
+  return init_->EnterRoot({options.hostname, *std::move(mounts), *std::move(binds)});
 }
 
 std::string Sandbox::CgroupName(const SandboxOptions& options) {
@@ -71,7 +69,7 @@ absl::Status Sandbox::MakeFreezer(const SandboxOptions& options) {
           absl::StrCat("checkpoints will stop programs by signals, of which they may notice: ",
                        group.status().message(), "; `stasis check` says how to get a cgroup"));
   }
-  freezer_ = std::make_unique<SandboxFreezer>(*init_, *server_, cgroup_);
+  freezer_ = std::make_unique<SandboxFreezer>(*init_, *served_, cgroup_);
   return absl::OkStatus();
 }
 
@@ -84,16 +82,16 @@ Sandbox::~Sandbox() {
     (void)cgroup_->Thaw();
   }
   freezer_.reset();
-  init_.reset();  // the last process of the namespaces: the kernel unmounts
-  if (server_ != nullptr) {
-    (void)server_->WaitUntilUnmountedFor(kUnmountTimeout);
-    server_->Stop();
-    server_.reset();
+  // init is the last process of the namespaces: with it the kernel unmounts. Who serves refers to
+  // it.
+  init_->Await();
+  if (served_ != nullptr) {
+    (void)served_->WaitUntilUnmountedFor(kUnmountTimeout);
+    served_.reset();
   }
+  init_.reset();
   if (cgroup_.has_value()) cgroup_->Destroy();
-  tree_.root = {};
-  tree_.state.reset();
-  if (tree_.vfs) tree_.vfs->Teardown();
+  tree_.Teardown();
 }
 
 }  // namespace stasis::sandbox

@@ -2,7 +2,7 @@
 //
 // sandbox.h: a tree served as the root of its own namespaces, with programs that can be frozen.
 //
-// Owns the tree, its FUSE server, init and the cgroup, and ends them in the right order.
+// Owns the tree, what serves it, init and the cgroup, and ends them in the right order.
 
 #ifndef STASIS_CMD_SANDBOX_SANDBOX_H_
 #define STASIS_CMD_SANDBOX_SANDBOX_H_
@@ -16,12 +16,11 @@
 #include <string>
 #include <vector>
 
-#include "cmd/fuse/fuse_state.h"
-#include "cmd/fuse/server.h"
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/sandbox/freezer.h"
 #include "cmd/sandbox/init.h"
 #include "cmd/sandbox/mount_plan.h"
+#include "cmd/sandbox/served_filesystems.h"
 #include "state/base/ref_ptr.h"
 #include "vfs/virtual_filesystem.h"
 
@@ -47,8 +46,11 @@ struct SandboxOptions {
 // A tree to serve.
 struct Tree {
   RefPtr<vfs::VirtualFilesystem> vfs;
-  vfs::VirtualDentry root;
-  RefPtr<fuse::FuseState> state;  // of a restored tree, without kernel state; null for a new one
+  RefPtr<vfs::MountNamespace> ns;
+
+  vfs::VirtualDentry root() const { return ns->root(); }
+  // Requires: nobody uses it any more.
+  void Teardown();
 };
 
 // Thread-safe.
@@ -61,8 +63,9 @@ class Sandbox {
   ~Sandbox();
 
   Init& init() { return *init_; }
+  const Tree& tree() const { return tree_; }
   vfs::VirtualFilesystem& vfs() { return *tree_.vfs; }
-  fuse::Server& server() { return *server_; }
+  ServedFilesystems& served() { return *served_; }
   SandboxFreezer& freezer() { return *freezer_; }
   const std::optional<Cgroup>& cgroup() const { return cgroup_; }
   // What works, but not as it should.
@@ -77,7 +80,7 @@ class Sandbox {
 
   std::unique_ptr<Init> init_;
   Tree tree_;
-  std::unique_ptr<fuse::Server> server_;
+  std::unique_ptr<ServedFilesystems> served_;
   std::optional<Cgroup> cgroup_;
   std::unique_ptr<SandboxFreezer> freezer_;
   std::vector<std::string> warnings_;

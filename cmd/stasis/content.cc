@@ -41,15 +41,14 @@ absl::StatusOr<RefPtr<vfs::Filesystem>> NewRoot(vfs::VirtualFilesystem& vfs,
 absl::Status MakeTree(const ContentOptions& options, sandbox::Tree& tree) {
   absl::StatusOr<RefPtr<vfs::Filesystem>> root = NewRoot(*tree.vfs, options);
   if (!root.ok()) return root.status();
-  const RefPtr<vfs::MountNamespace> ns = tree.vfs->NewMountNamespace(*std::move(root), {});
-  tree.root = ns->root();
-  return MountHostDirectories(options.host, tree, *ns);
+  tree.ns = tree.vfs->NewMountNamespace(*std::move(root), {});
+  return MountHostDirectories(options.host, tree);
 }
 
 absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Content& content,
                     const StepCallback& on_step, const std::atomic<bool>* cancel) {
   vfs::VirtualFilesystem& vfs = *content.tree.vfs;
-  const vfs::VirtualDentry& root = content.tree.root;
+  const vfs::VirtualDentry root = content.tree.root();
   if (absl::Status made = sandbox::MakeDirectories(vfs, root, spec.target); !made.ok()) return made;
   const Result<vfs::VirtualDentry> target =
       vfs.GetDentryAt(vfs::Credentials::Root(), {root, root, spec.target, true});
@@ -71,6 +70,13 @@ absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Conte
   return absl::OkStatus();
 }
 
+// The mounts will be new ones, which know none of the old ones' nodes and handles.
+void DropKernelState(const restore::RestoredImage& restored, vfs::VirtualFilesystem& vfs) {
+  const vfs::Operation inside(vfs.gate());
+  for (const std::string& name : restored.root_names())
+    if (const auto state = restored.Root<fuse::FuseState>(name)) state->DropKernelState();
+}
+
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
                                   image::ReadErrorCallback on_read_error) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
@@ -89,16 +95,11 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   for (const restore::DriftFinding& finding : restored->report().drift.findings)
     if (finding.policy == vfs::DriftPolicy::kWarn)
       content.warnings.push_back(absl::StrCat("drift: ", finding.ToText()));
-  content.tree.state = restored->Root<fuse::FuseState>(kFuseRoot);
   content.tree.vfs = restored->TakeVfs();
+  DropKernelState(*restored, *content.tree.vfs);
   if (content.tree.vfs->namespaces().empty())
     return absl::DataLossError(absl::StrCat(options.reference, " holds no mount namespace"));
-  content.tree.root = content.tree.vfs->namespaces().front()->root();
-  if (content.tree.state) {
-    // The mount will be a new one, which knows none of the old one's nodes and handles.
-    const vfs::Operation inside(content.tree.vfs->gate());
-    content.tree.state->DropKernelState();
-  }
+  content.tree.ns = content.tree.vfs->namespaces().front();
   return content;
 }
 
@@ -133,10 +134,7 @@ absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& op
   if (!options.reference.empty()) return FromImage(types, options, std::move(on_read_error));
   Content content;
   content.tree.vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
-  absl::Cleanup teardown = [&content] {
-    content.tree.root = {};
-    content.tree.vfs->Teardown();
-  };
+  absl::Cleanup teardown = [&content] { content.tree.Teardown(); };
   if (absl::Status made = MakeTree(options, content.tree); !made.ok()) return made;
   for (const ImportSpec& spec : options.imports)
     if (absl::Status done = Import(spec, options, content, on_step, cancel); !done.ok())

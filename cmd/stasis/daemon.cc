@@ -277,7 +277,8 @@ restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& para
   request.registry = &types_.registry();
   request.clock = &types_.clock();
   request.freezer = &sandbox_->freezer();
-  request.roots = {{kFuseRoot, sandbox_->server().state().get()}};
+  for (const auto& [name, state] : sandbox_->served().States())
+    request.roots.push_back({name, state.get()});
   request.directory = params.directory;
   request.tag = params.tag;
   request.creator = Creator();

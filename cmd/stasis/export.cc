@@ -32,7 +32,7 @@ bool IsTar(const std::string& target) { return target == "-" || absl::EndsWith(t
 absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
                                                 const ExportOptions& options, ProgressLine& line) {
   vfs::VirtualFilesystem& vfs = *content.tree.vfs;
-  const vfs::VirtualDentry& root = content.tree.root;
+  const vfs::VirtualDentry root = content.tree.root();
   const Result<vfs::VirtualDentry> source =
       vfs.GetDentryAt(vfs::Credentials::Root(), {root, root, options.path, true});
   if (!source)
@@ -83,11 +83,7 @@ int Export(const ExportOptions& options) {
   wanted.roots = *std::move(roots);
   absl::StatusOr<Content> content = MakeContent(types, wanted, {}, nullptr);
   if (!content.ok()) return Fail(content.status(), options.json);
-  const absl::Cleanup teardown = [&content] {
-    content->tree.state.reset();
-    content->tree.root = {};
-    content->tree.vfs->Teardown();
-  };
+  const absl::Cleanup teardown = [&content] { content->tree.Teardown(); };
   for (const std::string& warning : content->warnings) Warn(warning);
   ProgressLine line;
   absl::StatusOr<restore::TransferReport> report = CopyOut(*content, options, line);

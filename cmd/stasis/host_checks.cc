@@ -71,10 +71,7 @@ absl::StatusOr<KernelFuse> TryMount() {
   const Staging staging;
   absl::StatusOr<std::unique_ptr<sandbox::Init>> init = sandbox::Init::Start(geteuid() != 0);
   if (!init.ok()) return init.status();
-  sandbox::MountPlan plan;
-  plan.source = "stasis:check";
-  plan.staging = staging.path();
-  absl::StatusOr<UniqueFd> device = (*init)->MountRoot(plan);
+  absl::StatusOr<UniqueFd> device = (*init)->MakeFuse(0, "stasis:check", staging.path());
   if (!device.ok()) return device.status();
   if (std::optional<KernelFuse> kernel = ReadInitRequest(*device); kernel.has_value())
     return *kernel;

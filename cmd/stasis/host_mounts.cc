@@ -106,8 +106,8 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
   return gofer::GoferFilesystem::Create(vfs, how);
 }
 
-absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree,
-                                  vfs::MountNamespace& ns) {
+absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree) {
+  const vfs::VirtualDentry root = tree.root();
   std::vector<HostMount> sorted = mounts.mounts;
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](const HostMount& a, const HostMount& b) { return Depth(a) < Depth(b); });
@@ -120,13 +120,12 @@ absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree&
       if (!made.ok()) return made.status();
       fs = *std::move(made);
     }
-    if (absl::Status made = sandbox::MakeDirectories(*tree.vfs, tree.root, mount.target);
-        !made.ok())
+    if (absl::Status made = sandbox::MakeDirectories(*tree.vfs, root, mount.target); !made.ok())
       return made;
     vfs::MountFlags flags;
     flags.read_only = mount.read_only;
-    const auto mounted = tree.vfs->MountAt(vfs::Credentials::Root(), ns,
-                                           {tree.root, tree.root, mount.target, true}, fs, flags);
+    const auto mounted = tree.vfs->MountAt(vfs::Credentials::Root(), *tree.ns,
+                                           {root, root, mount.target, true}, fs, flags);
     if (!mounted)
       return absl::ErrnoToStatus(mounted.error().value(),
                                  absl::StrCat("cannot mount ", mount.root, " on ", mount.target));

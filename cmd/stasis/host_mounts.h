@@ -49,8 +49,7 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
                                                               const std::string& directory,
                                                               gofer::Interop interop);
 // Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
-absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree,
-                                  vfs::MountNamespace& ns);
+absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree);
 
 }  // namespace stasis::cli
 

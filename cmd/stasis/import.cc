@@ -68,10 +68,7 @@ int Import(const ImportOptions& options) {
   wanted.imports = {*spec};
   absl::StatusOr<Content> content = MakeContent(types, wanted, on_step, cancel);
   if (!content.ok()) return Fail(content.status(), options.json);
-  const absl::Cleanup teardown = [&content] {
-    content->tree.root = {};
-    content->tree.vfs->Teardown();
-  };
+  const absl::Cleanup teardown = [&content] { content->tree.Teardown(); };
   for (const std::string& warning : content->warnings) Warn(warning);
   absl::StatusOr<restore::CheckpointReport> written =
       WriteImage(types, *content, *to, on_step, cancel);

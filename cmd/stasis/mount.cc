@@ -94,17 +94,12 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
                   [](const absl::Status& error) { Warn(std::string(error.message())); });
   if (!content.ok()) return content.status();
   sandbox::Tree& tree = content->tree;
-  const absl::Cleanup teardown = [&tree] {
-    tree.state.reset();
-    tree.root = {};
-    tree.vfs->Teardown();
-  };
+  const absl::Cleanup teardown = [&tree] { tree.Teardown(); };
   absl::StatusOr<UniqueFd> device = MountOn(options);
   if (!device.ok()) return device.status();
   fuse::ServerOptions how;
   how.passthrough = !options.no_passthrough;
-  const auto server = tree.state ? std::make_unique<fuse::Server>(tree.vfs, tree.state, how)
-                                 : std::make_unique<fuse::Server>(tree.vfs, tree.root, how);
+  const auto server = std::make_unique<fuse::Server>(tree.vfs, tree.root(), how);
   if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) {
     if (absl::Status unmounted = Unmount(options); !unmounted.ok())
       Warn(std::string(unmounted.message()));

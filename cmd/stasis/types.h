@@ -13,9 +13,6 @@
 
 namespace stasis::cli {
 
-// The name under which the FUSE server's state is saved.
-inline constexpr char kFuseRoot[] = "fuse";
-
 // "0.1.0", and "stasis 0.1.0".
 const char* Version();
 std::string Creator();

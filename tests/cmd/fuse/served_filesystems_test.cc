@@ -62,6 +62,23 @@ TEST_F(ServedFilesystemsTest, WhatOthersChangeIsAskedForEachTime) {
   EXPECT_TRUE(negotiated.Has(FUSE_AUTO_INVAL_DATA));
 }
 
+TEST_F(ServedFilesystemsTest, OneAloneIsServedByItsOwnRules) {
+  Mount(/*exclusive=*/false);
+  tree_.MakeFile("host/a");
+  const RefPtr<vfs::Mount> own =
+      tree_.vfs()->NewPrivateMount(RefPtr<vfs::Filesystem>(&tree_.root().mount().filesystem()), {});
+  kernel_.emplace(tree_.vfs(),
+                  MakeRef<FuseState>(vfs::VirtualDentry(own, RefPtr<vfs::Dentry>(&own->root()))),
+                  ServerOptions{.one_filesystem = true});
+  ASSERT_EQ(kernel_->Init(~0u).error, 0);
+  EXPECT_TRUE(kernel_->server().state()->negotiated().opens_unasked());
+  const auto place = kernel_->Lookup(FUSE_ROOT_ID, "host").As<fuse_entry_out>();
+  EXPECT_EQ(kernel_->Lookup(place.nodeid, "a").As<fuse_entry_out>().nodeid, 0u)
+      << "what is mounted there is not seen";
+  ASSERT_EQ(kernel_->Call(FUSE_SYNCFS, FUSE_ROOT_ID, Payload().Struct(fuse_syncfs_in{})).error, 0);
+  EXPECT_EQ(fs_->syncs, 0);
+}
+
 TEST_F(ServedFilesystemsTest, TimesToKeepAreThoseOfEachFilesystem) {
   tree_.MakeFile("mine");
   Mount(/*exclusive=*/false);

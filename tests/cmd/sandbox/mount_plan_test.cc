@@ -22,11 +22,12 @@ TEST(ParseBindTest, RefusesTheRest) {
 }
 
 TEST(MountPlanTest, ComesBackFromJsonAsItWas) {
-  MountPlan plan{"host", "stasis:box", "/run/x", {{"/a", "/b", true}, {"/c", "/d", false}}};
+  MountPlan plan{"host",
+                 {{0, "/", "/", 1}, {3, "/sub", "/m \xff", 0}},
+                 {{"/a", "/b", true}, {"/c", "/d", false}}};
   const MountPlan copy = MountPlan::FromJson(plan.ToJson());
   EXPECT_EQ(copy.hostname, plan.hostname);
-  EXPECT_EQ(copy.source, plan.source);
-  EXPECT_EQ(copy.staging, plan.staging);
+  EXPECT_EQ(copy.mounts, plan.mounts);
   EXPECT_EQ(copy.binds, plan.binds);
 }
 

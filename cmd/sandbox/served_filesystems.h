@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// served_filesystems.h: a sandbox's tree in the kernel: one FUSE filesystem for each of its
+// filesystems, and one mount for each of its mounts.
+//
+// So the kernel has the same mounts as the tree's namespace: /proc/self/mountinfo and df(1) show
+// them, st_dev tells them apart, and caches follow the rules of each filesystem alone
+// (docs/decisions/0006). A server works through a mount of its own that is in no namespace; what
+// the flags of mounts forbid, the kernel forbids.
+
+#ifndef STASIS_CMD_SANDBOX_SERVED_FILESYSTEMS_H_
+#define STASIS_CMD_SANDBOX_SERVED_FILESYSTEMS_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cmd/fuse/fuse_state.h"
+#include "cmd/fuse/server.h"
+#include "cmd/sandbox/init.h"
+#include "cmd/sandbox/mount_plan.h"
+#include "state/base/ref_ptr.h"
+#include "vfs/virtual_filesystem.h"
+
+namespace stasis::sandbox {
+
+// Thread-safe.
+class ServedFilesystems {
+ public:
+  // `init` is borrowed. `name` is shown in the mount table, with what is mounted.
+  ServedFilesystems(Init& init, std::string name, std::string staging)
+      : init_(init), name_(std::move(name)), staging_(std::move(staging)) {}
+  // Stops the servers.
+  ~ServedFilesystems() { Stop(); }
+  ServedFilesystems(const ServedFilesystems&) = delete;
+  ServedFilesystems& operator=(const ServedFilesystems&) = delete;
+
+  // Serves every filesystem that is mounted in `ns`. Returns its mounts, in their order.
+  absl::StatusOr<std::vector<ServedMount>> ServeAll(const vfs::MountNamespace& ns)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Shows a mount that was added to `ns` since.
+  absl::Status Show(const vfs::Mount& mount, const vfs::MountNamespace& ns)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends filesystems that are mounted nowhere any more and that no program uses.
+  void EndUnused(vfs::VirtualFilesystem& vfs) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The states of the servers, to be saved with the tree, by name.
+  std::vector<std::pair<std::string, RefPtr<fuse::FuseState>>> States() const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Of all servers together; see fuse::Server.
+  uint64_t page_writes() const ABSL_LOCKS_EXCLUDED(mu_);
+  bool WaitUntilIdleFor(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mu_);
+  bool WaitUntilUnmountedFor(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mu_);
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Served {
+    int number = 0;
+    RefPtr<vfs::Filesystem> filesystem;
+    std::shared_ptr<fuse::Server> server;
+  };
+
+  const Served* Find(const vfs::Filesystem& filesystem) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<int> Serve(const vfs::Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<std::shared_ptr<fuse::Server>> Servers() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  Init& init_;
+  const std::string name_;
+  const std::string staging_;
+  mutable absl::Mutex mu_;
+  int next_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
+};
+
+// Where a mount is seen in its namespace: a path from the namespace's root.
+std::string PathOf(const vfs::Mount& mount);
+
+}  // namespace stasis::sandbox
+
+#endif  // STASIS_CMD_SANDBOX_SERVED_FILESYSTEMS_H_
