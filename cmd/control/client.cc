@@ -66,8 +66,23 @@ class Client::Connection {
     return answered ? status : TimedOut();
   }
 
+  // The same, however long it takes, for a response that has a report.
+  template <typename Promise>
+  absl::StatusOr<Report> AwaitReport(Promise promise) {
+    Report report;
+    absl::Status status;
+    promise
+        .then([&](auto&& response) {
+          status = ReadStatus(response.getStatus());
+          report = {ToString(response.getReport().getJson()),
+                    ToString(response.getReport().getText())};
+        })
+        .wait(io_.waitScope);
+    if (!status.ok()) return status;
+    return report;
+  }
+
   kj::Timer& timer() { return io_.provider->getTimer(); }
-  kj::WaitScope& wait_scope() { return io_.waitScope; }
   bool trusted() { return geteuid() == 0 || IsTrusted(*stream_); }
   rpc::Control::Client& control() { return control_; }
 
@@ -106,9 +121,9 @@ absl::StatusOr<Info> Client::GetInfo(absl::Duration timeout) {
   }
 }
 
-absl::StatusOr<CheckpointReport> Client::Checkpoint(const CheckpointParams& params,
-                                                    const ProgressCallback& on_progress,
-                                                    const std::atomic<bool>* cancel) {
+absl::StatusOr<Report> Client::Checkpoint(const CheckpointParams& params,
+                                          const ProgressCallback& on_progress,
+                                          const std::atomic<bool>* cancel) {
   try {
     auto request = connection_->control().checkpointRequest();
     auto to = request.initParams();
@@ -117,17 +132,37 @@ absl::StatusOr<CheckpointReport> Client::Checkpoint(const CheckpointParams& para
     to.setStop(params.stop);
     to.setDigest(params.digest);
     request.setListener(kj::heap<Listener>(on_progress, cancel));
-    CheckpointReport report;
-    absl::Status status;
-    request.send()
-        .then([&](auto&& response) {
-          status = ReadStatus(response.getStatus());
-          report = {ToString(response.getReport().getJson()),
-                    ToString(response.getReport().getText())};
-        })
-        .wait(connection_->wait_scope());
-    if (!status.ok()) return status;
-    return report;
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<Report> Client::AddMount(const MountParams& params) {
+  try {
+    auto request = connection_->control().addMountRequest();
+    request.initParams().setMount(params.mount);
+    request.getParams().setDirectory(params.directory);
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<Report> Client::RemoveMount(const std::string& target, bool detach) {
+  try {
+    auto request = connection_->control().removeMountRequest();
+    request.setTarget(target);
+    request.setDetach(detach);
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<Report> Client::GetConfig() {
+  try {
+    return connection_->AwaitReport(connection_->control().getConfigRequest().send());
   } catch (const kj::Exception& exception) {
     return StatusOf(exception);
   }

@@ -29,9 +29,12 @@ class Client {
   absl::StatusOr<Info> GetInfo(absl::Duration timeout = absl::Seconds(10));
   // Waits for the end. When `cancel` becomes true it asks the daemon to give up, and the answer
   // still says what became of the checkpoint; borrowed, null for never.
-  absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
-                                              const ProgressCallback& on_progress,
-                                              const std::atomic<bool>* cancel);
+  absl::StatusOr<Report> Checkpoint(const CheckpointParams& params,
+                                    const ProgressCallback& on_progress,
+                                    const std::atomic<bool>* cancel);
+  absl::StatusOr<Report> AddMount(const MountParams& params);
+  absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach);
+  absl::StatusOr<Report> GetConfig();
   absl::Status Stop(absl::Duration grace);
 
  private:

@@ -25,7 +25,7 @@ struct Info {
   cgroup @8 :Text;           # empty if there is none
   cgroupVersion @9 :UInt32;
   workdir @10 :Text;         # where its first command started
-  activity @11 :Text;        # "running" or "checkpointing"
+  activity @11 :Text;        # "running", "checkpointing" or "changing its mounts"
   files @12 :UInt64;         # inodes of the tree
   bytes @13 :UInt64;         # of file data
   environment @14 :List(Text);  # what its first command was given with --env
@@ -38,9 +38,14 @@ struct CheckpointParams {
   digest @3 :Text;           # of which host files the content's digest is saved: "none", "open", "all"
 }
 
-struct CheckpointReport {
-  json @0 :Text;             # as `stasis checkpoint --json` prints it
+struct Report {
+  json @0 :Text;             # as the command prints it with --json; empty if it has none
   text @1 :Text;
+}
+
+struct MountParams {
+  mount @0 :Text;            # "NAME:DST[:OPTION...]", as after `run --mount`
+  directory @1 :Text;        # of the host, absolute, for a NAME that is new; else empty
 }
 
 interface ProgressListener {
@@ -53,9 +58,16 @@ interface Control {
   getInfo @0 () -> (status :Status, info :Info);
 
   checkpoint @1 (params :CheckpointParams, listener :ProgressListener)
-      -> (status :Status, report :CheckpointReport);
+      -> (status :Status, report :Report);
   # Dropping the call cancels it as well; so does the end of the connection.
 
   stop @2 (graceMs :UInt64) -> (status :Status);
   # Answers at once. The daemon's lock is free when it has ended.
+
+  addMount @3 (params :MountParams) -> (status :Status, report :Report);
+
+  removeMount @4 (target :Text, detach :Bool) -> (status :Status, report :Report);
+
+  getConfig @5 () -> (status :Status, report :Report);
+  # The options it runs with: TOML, and JSON.
 }

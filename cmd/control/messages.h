@@ -38,9 +38,14 @@ struct CheckpointParams {
   std::string digest = "none";
 };
 
-struct CheckpointReport {
+struct Report {
   std::string json;
   std::string text;
+};
+
+struct MountParams {
+  std::string mount;
+  std::string directory;
 };
 
 struct Progress {

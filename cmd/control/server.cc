@@ -48,30 +48,27 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
   return fd;
 }
 
-// What a checkpoint's thread and the event loop share.
+// What a thread at work and the event loop share.
 struct Job {
   std::atomic<bool> cancel{false};
   absl::Mutex mu;
   Progress progress ABSL_GUARDED_BY(mu);
   // Set when the thread is done.
-  absl::StatusOr<CheckpointReport> result ABSL_GUARDED_BY(mu) = absl::UnknownError("not done");
+  absl::StatusOr<Report> result ABSL_GUARDED_BY(mu) = absl::UnknownError("not done");
 
-  absl::StatusOr<CheckpointReport> TakeResult() ABSL_LOCKS_EXCLUDED(mu) {
+  absl::StatusOr<Report> TakeResult() ABSL_LOCKS_EXCLUDED(mu) {
     const absl::MutexLock lock(&mu);
     return std::move(result);
   }
 };
 
-absl::StatusOr<CheckpointReport> RunJob(Handler& handler, const CheckpointParams& params,
-                                        Job& job) {
-  const auto on_progress = [&job](const Progress& progress) {
-    const absl::MutexLock lock(&job.mu);
-    job.progress = progress;
-  };
+using Work = std::function<absl::StatusOr<Report>(Job&)>;
+
+absl::StatusOr<Report> RunJob(const Work& work, Job& job) {
   try {
-    return handler.Checkpoint(params, on_progress, &job.cancel);
+    return work(job);
   } catch (const std::exception& exception) {
-    return absl::InternalError(absl::StrCat("the checkpoint failed: ", exception.what()));
+    return absl::InternalError(absl::StrCat("the daemon failed: ", exception.what()));
   }
 }
 
@@ -127,20 +124,45 @@ class ControlImpl final : public rpc::Control::Server {
 
   kj::Promise<void> checkpoint(CheckpointContext context) override {
     context.allowCancellation();
+    const auto reader = context.getParams().getParams();
+    control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
+                                     reader.getStop(), ToString(reader.getDigest())};
     auto job = std::make_shared<Job>();
-    auto answered = RunCheckpoint(context.getParams().getParams(), job);
     rpc::ProgressListener::Client listener = context.getParams().getListener();
-    kj::Promise<void> reporting = Report(job, kj::mv(listener)).eagerlyEvaluate(nullptr);
-    return answered
-        .then([context, job]() mutable {
-          const absl::StatusOr<CheckpointReport> result = job->TakeResult();
-          WriteStatus(result.status(), context.getResults().initStatus());
-          if (!result.ok()) return;
-          auto report = context.getResults().initReport();
-          report.setJson(result->json);
-          report.setText(result->text);
-        })
-        .attach(kj::mv(reporting), kj::defer([job] { job->cancel = true; }));
+    kj::Promise<void> reporting = ReportOf(job, kj::mv(listener)).eagerlyEvaluate(nullptr);
+    // The thread may outlive this object, which goes with its last connection.
+    const auto work = [&handler = handler_, params = std::move(params)](Job& at) {
+      const auto on_progress = [&at](const Progress& progress) {
+        const absl::MutexLock lock(&at.mu);
+        at.progress = progress;
+      };
+      return handler.Checkpoint(params, on_progress, &at.cancel);
+    };
+    return Answer(context, job, work).attach(kj::mv(reporting), kj::defer([job] {
+                                               job->cancel = true;
+                                             }));
+  }
+
+  kj::Promise<void> addMount(AddMountContext context) override {
+    const auto reader = context.getParams().getParams();
+    control::MountParams params{ToString(reader.getMount()), ToString(reader.getDirectory())};
+    return Answer(context, std::make_shared<Job>(),
+                  [&handler = handler_, params = std::move(params)](Job&) {
+                    return handler.AddMount(params);
+                  });
+  }
+
+  kj::Promise<void> removeMount(RemoveMountContext context) override {
+    const auto params = context.getParams();
+    return Answer(
+        context, std::make_shared<Job>(),
+        [&handler = handler_, target = ToString(params.getTarget()),
+         detach = params.getDetach()](Job&) { return handler.RemoveMount(target, detach); });
+  }
+
+  kj::Promise<void> getConfig(GetConfigContext context) override {
+    return Answer(context, std::make_shared<Job>(),
+                  [&handler = handler_](Job&) { return handler.GetConfig(); });
   }
 
   kj::Promise<void> stop(StopContext context) override {
@@ -151,18 +173,27 @@ class ControlImpl final : public rpc::Control::Server {
   }
 
  private:
+  // Has a thread do `work`, and answers with what comes of it.
+  template <typename Context>
+  kj::Promise<void> Answer(Context context, std::shared_ptr<Job> job, Work work) {
+    return Run(job, std::move(work)).then([context, job]() mutable {
+      const absl::StatusOr<Report> result = job->TakeResult();
+      WriteStatus(result.status(), context.getResults().initStatus());
+      if (!result.ok()) return;
+      auto report = context.getResults().initReport();
+      report.setJson(result->json);
+      report.setText(result->text);
+    });
+  }
+
   // Ready when the job has its result.
-  kj::Promise<void> RunCheckpoint(rpc::CheckpointParams::Reader reader,
-                                  const std::shared_ptr<Job>& job) {
-    control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
-                                     reader.getStop(), ToString(reader.getDigest())};
+  kj::Promise<void> Run(const std::shared_ptr<Job>& job, Work work) {
     auto paf = kj::newPromiseAndCrossThreadFulfiller<void>();
     // std::function wants a copyable body.
     auto fulfiller =
         std::make_shared<kj::Own<kj::CrossThreadPromiseFulfiller<void>>>(kj::mv(paf.fulfiller));
-    // The thread may outlive this object, which goes with its last connection.
-    threads_.Run(job, [&handler = handler_, job, fulfiller, params = std::move(params)] {
-      absl::StatusOr<CheckpointReport> result = RunJob(handler, params, *job);
+    threads_.Run(job, [job, fulfiller, work = std::move(work)] {
+      absl::StatusOr<Report> result = RunJob(work, *job);
       {
         const absl::MutexLock lock(&job->mu);
         job->result = std::move(result);
@@ -173,7 +204,7 @@ class ControlImpl final : public rpc::Control::Server {
   }
 
   // Tells the listener how far the job is, again and again.
-  kj::Promise<void> Report(std::shared_ptr<Job> job, rpc::ProgressListener::Client listener) {
+  kj::Promise<void> ReportOf(std::shared_ptr<Job> job, rpc::ProgressListener::Client listener) {
     return timer_.afterDelay(kProgressInterval)
         .then([this, job, listener = kj::mv(listener)]() mutable -> kj::Promise<void> {
           auto request = listener.updateRequest();
@@ -187,7 +218,7 @@ class ControlImpl final : public rpc::Control::Server {
           return request.send().then(
               [this, job, listener = kj::mv(listener)](auto&& response) mutable {
                 if (response.getCancel()) job->cancel = true;
-                return Report(job, kj::mv(listener));
+                return ReportOf(job, kj::mv(listener));
               });
         });
   }

@@ -28,9 +28,13 @@ class Handler {
   virtual absl::StatusOr<Info> GetInfo() = 0;
   // On a thread of its own; may take as long as it needs. `cancel` becomes true when the caller has
   // lost interest; it is borrowed and lives until the return.
-  virtual absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
-                                                      const ProgressCallback& on_progress,
-                                                      const std::atomic<bool>* cancel) = 0;
+  virtual absl::StatusOr<Report> Checkpoint(const CheckpointParams& params,
+                                            const ProgressCallback& on_progress,
+                                            const std::atomic<bool>* cancel) = 0;
+  // These too on a thread of their own.
+  virtual absl::StatusOr<Report> AddMount(const MountParams& params) = 0;
+  virtual absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) = 0;
+  virtual absl::StatusOr<Report> GetConfig() = 0;
   // Hears what the socket could not do; it goes on.
   virtual void OnError(const absl::Status& error) = 0;
   // Starts the end of the daemon and returns.

@@ -30,7 +30,7 @@ absl::StatusOr<control::CheckpointParams> ReadParams(const CheckpointOptions& op
   return control::CheckpointParams{directory, reference->tag, options.stop, options.digest};
 }
 
-absl::StatusOr<control::CheckpointReport> MakeCheckpoint(const CheckpointOptions& options) {
+absl::StatusOr<control::Report> MakeCheckpoint(const CheckpointOptions& options) {
   absl::StatusOr<control::CheckpointParams> params = ReadParams(options);
   if (!params.ok()) return params.status();
   absl::StatusOr<sandbox::RuntimeDir> dir = FindSandbox(options.name);
@@ -38,7 +38,7 @@ absl::StatusOr<control::CheckpointReport> MakeCheckpoint(const CheckpointOptions
   absl::StatusOr<std::unique_ptr<control::Client>> client = ConnectTo(*dir);
   if (!client.ok()) return client.status();
   ProgressLine line;
-  absl::StatusOr<control::CheckpointReport> report = (*client)->Checkpoint(
+  absl::StatusOr<control::Report> report = (*client)->Checkpoint(
       *params,
       [&line](const control::Progress& progress) {
         line.Update({progress.phase, progress.done, progress.total, progress.bytes});
@@ -55,7 +55,7 @@ absl::StatusOr<control::CheckpointReport> MakeCheckpoint(const CheckpointOptions
 }
 
 int Checkpoint(const CheckpointOptions& options) {
-  absl::StatusOr<control::CheckpointReport> report = MakeCheckpoint(options);
+  absl::StatusOr<control::Report> report = MakeCheckpoint(options);
   if (!report.ok()) return Fail(report.status(), options.json);
   if (!options.json) return Print(report->text);
   return PrintJson(nlohmann::ordered_json::parse(report->json, nullptr, false));

@@ -3,6 +3,7 @@
 #include "cmd/stasis/daemon.h"
 
 #include <absl/cleanup/cleanup.h>
+#include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/time/clock.h>
@@ -23,6 +24,8 @@
 #include <optional>
 
 #include "cmd/control/server.h"
+#include "cmd/stasis/config_file.h"
+#include "cmd/stasis/live_mounts.h"
 #include "fsimpl/gofer/filesystem.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/checkpoint.h"
@@ -45,7 +48,8 @@ class Daemon final : public control::Handler {
  public:
   explicit Daemon(const DaemonOptions& options)
       : options_(options),
-        log_(spdlog::basic_logger_mt(options.dir.name(), options.dir.log_path())) {
+        log_(spdlog::basic_logger_mt(options.dir.name(), options.dir.log_path())),
+        config_(options.config) {
     log_->flush_on(spdlog::level::info);
   }
 
@@ -58,10 +62,15 @@ class Daemon final : public control::Handler {
   void End();
 
   absl::StatusOr<control::Info> GetInfo() override;
-  absl::StatusOr<control::CheckpointReport> Checkpoint(const control::CheckpointParams& params,
-                                                       const control::ProgressCallback& on_progress,
-                                                       const std::atomic<bool>* cancel) override
+  absl::StatusOr<control::Report> Checkpoint(const control::CheckpointParams& params,
+                                             const control::ProgressCallback& on_progress,
+                                             const std::atomic<bool>* cancel) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::Report> AddMount(const control::MountParams& params) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::Report> RemoveMount(const std::string& target, bool detach) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::Report> GetConfig() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Stop(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_);
   void OnError(const absl::Status& error) override;
 
@@ -69,8 +78,14 @@ class Daemon final : public control::Handler {
   absl::Status WatchSignals();
   absl::Status WriteRecord();
   absl::Status MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line);
+  nlohmann::ordered_json Config() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::Report> ChangeMounts(
+      absl::FunctionRef<absl::Status(nlohmann::ordered_json& config)> change)
+      ABSL_LOCKS_EXCLUDED(mu_);
   restore::CheckpointRequest Request(const control::CheckpointParams& params);
-  bool Begin() ABSL_LOCKS_EXCLUDED(mu_);
+  // Checkpoints and changes of mounts exclude each other. `work` is what the caller wants to do.
+  absl::Status Begin(const char* work) ABSL_LOCKS_EXCLUDED(mu_);
+  void Done() ABSL_LOCKS_EXCLUDED(mu_);
   void EndAt(absl::Time when, absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Duration TimeLeft() ABSL_LOCKS_EXCLUDED(mu_);
   bool Terminated();
@@ -88,7 +103,8 @@ class Daemon final : public control::Handler {
   int64_t created_ = 0;
 
   absl::Mutex mu_;
-  bool checkpointing_ ABSL_GUARDED_BY(mu_) = false;
+  const char* busy_with_ ABSL_GUARDED_BY(mu_) = nullptr;  // null: nothing
+  nlohmann::ordered_json config_ ABSL_GUARDED_BY(mu_);
   absl::Time end_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   absl::Duration grace_ ABSL_GUARDED_BY(mu_) = kSignalGrace;
   // The checkpoint that the next one follows, and the layout it is in.
@@ -248,7 +264,7 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
   info.environment = options_.environment;
   {
     const absl::MutexLock lock(&mu_);
-    info.activity = checkpointing_ ? "checkpointing" : "running";
+    info.activity = busy_with_ == nullptr ? "running" : busy_with_;
   }
   if (const auto& group = sandbox_->cgroup(); group.has_value()) {
     info.cgroup = group->path();
@@ -266,9 +282,18 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
   return info;
 }
 
-bool Daemon::Begin() {
+absl::Status Daemon::Begin(const char* work) {
   const absl::MutexLock lock(&mu_);
-  return !std::exchange(checkpointing_, true);
+  if (busy_with_ != nullptr)
+    return absl::UnavailableError(
+        absl::StrCat(options_.dir.name(), " is ", busy_with_, "; try again when that is done"));
+  busy_with_ = work;
+  return absl::OkStatus();
+}
+
+void Daemon::Done() {
+  const absl::MutexLock lock(&mu_);
+  busy_with_ = nullptr;
 }
 
 restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& params) {
@@ -294,20 +319,16 @@ restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& para
   return request;
 }
 
-absl::StatusOr<control::CheckpointReport> Daemon::Checkpoint(
-    const control::CheckpointParams& params, const control::ProgressCallback& on_progress,
-    const std::atomic<bool>* cancel) {
+absl::StatusOr<control::Report> Daemon::Checkpoint(const control::CheckpointParams& params,
+                                                   const control::ProgressCallback& on_progress,
+                                                   const std::atomic<bool>* cancel) {
   const std::optional<gofer::DigestScope> digest = ParseDigestScope(params.digest);
   if (!digest.has_value())
     return absl::InvalidArgumentError(
         absl::StrCat("'", params.digest, "' is no scope of digests: none, open or all"));
-  if (!Begin())
-    return absl::UnavailableError(absl::StrCat("another checkpoint of ", options_.dir.name(),
-                                               " is being made; try again when it is done"));
-  const auto done = absl::MakeCleanup([this] {
-    const absl::MutexLock lock(&mu_);
-    checkpointing_ = false;
-  });
+  if (absl::Status begun = Begin("checkpointing"); !begun.ok()) return begun;
+  const absl::Cleanup done = [this] { Done(); };
+  sandbox_->served().EndUnused(sandbox_->vfs());
   for (const RefPtr<vfs::Filesystem>& fs : sandbox_->vfs().filesystems())
     if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
       host->set_digest_scope(*digest);
@@ -329,7 +350,40 @@ absl::StatusOr<control::CheckpointReport> Daemon::Checkpoint(
     parent_directory_ = params.directory;
   }
   if (params.stop) EndAt(absl::Now() + kAnswerTime, absl::ZeroDuration());
-  return control::CheckpointReport{report->ToJson(), report->ToText()};
+  return control::Report{report->ToJson(), report->ToText()};
+}
+
+nlohmann::ordered_json Daemon::Config() {
+  const absl::MutexLock lock(&mu_);
+  return config_;
+}
+
+absl::StatusOr<control::Report> Daemon::ChangeMounts(
+    absl::FunctionRef<absl::Status(nlohmann::ordered_json& config)> change) {
+  if (absl::Status begun = Begin("changing its mounts"); !begun.ok()) return begun;
+  const absl::Cleanup done = [this] { Done(); };
+  nlohmann::ordered_json config = Config();
+  if (absl::Status changed = change(config); !changed.ok()) return changed;
+  const absl::MutexLock lock(&mu_);
+  config_ = std::move(config);
+  return control::Report{};
+}
+
+absl::StatusOr<control::Report> Daemon::AddMount(const control::MountParams& params) {
+  return ChangeMounts([&](nlohmann::ordered_json& config) {
+    return AddHostMount(params.mount, params.directory, options_.content.host, *sandbox_, config);
+  });
+}
+
+absl::StatusOr<control::Report> Daemon::RemoveMount(const std::string& target, bool detach) {
+  return ChangeMounts([&](nlohmann::ordered_json& config) {
+    return RemoveHostMount(target, detach, *sandbox_, config);
+  });
+}
+
+absl::StatusOr<control::Report> Daemon::GetConfig() {
+  const nlohmann::ordered_json config = Config();
+  return control::Report{config.dump(), ToToml(config)};
 }
 
 }  // namespace

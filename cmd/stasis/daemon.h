@@ -5,6 +5,7 @@
 #ifndef STASIS_CMD_STASIS_DAEMON_H_
 #define STASIS_CMD_STASIS_DAEMON_H_
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct DaemonOptions {
   ContentOptions content;
   std::string workdir = "/";
   std::vector<std::string> environment;  // of its first command; `exec` gives it to others
+  nlohmann::ordered_json config;         // all of it as options (config_file.h)
 };
 
 // Makes the sandbox, says that it is ready, and serves until it is stopped, its init ends, or a

@@ -21,8 +21,10 @@ void AddRestore(CLI::App& app, Invocation& invocation) {
       "of them; exit code 4 if they differ, and nothing is restored.\n\n"
       "  stasis restore snaps:v1 --name box2 -- bash\n"
       "  stasis restore snaps:v1 --root data=/mnt/copy --on-drift warn -- make");
-  command->callback([options, &invocation] {
-    invocation.action = [options, &invocation] { return RunSandbox(*options, invocation); };
+  command->callback([options, command, &invocation] {
+    invocation.action = [options, command, &invocation] {
+      return RunSandbox(*options, *command, invocation);
+    };
   });
 }
 

@@ -46,8 +46,10 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       "  stasis run --name box --import ./project:/work --workdir /work -- make test\n"
       "  stasis run --name box --detach -- sqlite3 /data.db\n"
       "  stasis run --root data=/srv/data --mount data:/data -- make -C /data");
-  command->callback([options, &invocation] {
-    invocation.action = [options, &invocation] { return RunSandbox(*options, invocation); };
+  command->callback([options, command, &invocation] {
+    invocation.action = [options, command, &invocation] {
+      return RunSandbox(*options, *command, invocation);
+    };
   });
 }
 

@@ -10,6 +10,7 @@
 #include "cmd/sandbox/command.h"
 #include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/runtime_dir.h"
+#include "cmd/stasis/config_file.h"
 #include "cmd/stasis/daemon.h"
 #include "cmd/stasis/launch.h"
 #include "cmd/stasis/output.h"
@@ -84,6 +85,26 @@ absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   return absl::OkStatus();
 }
 
+// The same for whoever reads it in another directory. Requires: the options were found right.
+nlohmann::ordered_json AbsoluteConfig(nlohmann::ordered_json config, const ContentOptions& content,
+                                      const sandbox::SandboxOptions& options) {
+  const auto replace = [&config](const char* key, std::vector<std::string> values) {
+    if (config.contains(key)) config[key] = std::move(values);
+  };
+  std::vector<std::string> roots, imports, binds;
+  for (const auto& [name, directory] : content.roots.directories)
+    roots.push_back(absl::StrCat(name, "=", directory));
+  for (const ImportSpec& spec : content.imports)
+    imports.push_back(absl::StrCat(spec.directory, ":", spec.target));
+  for (const sandbox::Bind& bind : options.binds)
+    binds.push_back(absl::StrCat(bind.source, ":", bind.target, bind.read_only ? ":ro" : ":rw"));
+  replace("root", std::move(roots));
+  replace("import", std::move(imports));
+  replace("bind", std::move(binds));
+  if (config.contains("rootfs")) config["rootfs"] = content.host.rootfs;
+  return config;
+}
+
 absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   DaemonOptions to;
   const std::string name = from.name.empty() ? sandbox::RandomName() : from.name;
@@ -99,6 +120,7 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   to.sandbox.name = name;
   to.sandbox.hostname = from.hostname.empty() ? name : from.hostname;
   to.sandbox.staging = to.dir.mount_path();
+  to.config = AbsoluteConfig(from.config, to.content, to.sandbox);
   return to;
 }
 
@@ -183,6 +205,12 @@ int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nl
 }  // namespace
 
 void AddSandboxOptions(CLI::App& command, RunOptions& options) {
+  command
+      .add_option(
+          "--config", options.config_file,
+          "More options, and the command: a TOML file, such as `stasis config` prints. What "
+          "is given here counts before it")
+      ->type_name("FILE");
   command.add_option("--name", options.name, "Name of the sandbox (default: a new one)")
       ->type_name("NAME");
   command.add_option("--bind", options.binds, "Show a host file or directory; repeatable")
@@ -218,7 +246,13 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
   command.add_flag("--json", options.json, "With --detach: print what was started as JSON");
 }
 
-int RunSandbox(const RunOptions& options, const Invocation& invocation) {
+int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation) {
+  std::vector<std::string> arguments = invocation.command;
+  if (!options.config_file.empty())
+    if (absl::Status read = ApplyConfig(options.config_file, app, arguments); !read.ok())
+      return Fail(read, options.json);
+  options.config = ConfigOf(app, {"config", "json", "detach", "keep"});
+  if (!arguments.empty()) options.config["command"] = arguments;
   sandbox::SignalRelay signals;
   absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);
   if (!daemon.ok()) return Fail(daemon.status(), options.json);
@@ -228,7 +262,7 @@ int RunSandbox(const RunOptions& options, const Invocation& invocation) {
   if (!ready.ok()) return Fail(ready.status(), options.json);
   for (const nlohmann::json& warning : ready->at("warnings")) Warn(warning.get<std::string>());
   sandbox::Command command;
-  command.arguments = invocation.command;
+  command.arguments = std::move(arguments);
   command.environment = options.environment;
   command.clear_environment = options.clear_environment;
   command.directory = options.workdir;

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -37,12 +38,15 @@ struct RunOptions {
   bool detach = false;
   bool keep = false;
   bool json = false;
+  std::string config_file;
+  nlohmann::ordered_json config;  // the options, by name; set when they are read
 };
 
 void AddSandboxOptions(CLI::App& command, RunOptions& options);
 
-// Starts the sandbox, runs the command in it, and ends the sandbox. Returns the exit code.
-int RunSandbox(const RunOptions& options, const Invocation& invocation);
+// Reads the rest of the options from the file that they name, starts the sandbox, runs the command
+// in it, and ends the sandbox. `command` is where the options were read. Returns the exit code.
+int RunSandbox(RunOptions& options, CLI::App& command, const Invocation& invocation);
 
 }  // namespace stasis::cli
 

@@ -25,6 +25,7 @@
 #include "cmd/control/client.h"
 #include "cmd/control/server.h"
 #include "state/base/unique_fd.h"
+#include "tests/cmd/control/null_handler.h"
 
 namespace stasis::control {
 namespace {
@@ -32,7 +33,7 @@ namespace {
 // What a checkpoint is to do. Set by the test, called by a thread of the server.
 class CheckpointFunction {
  public:
-  using Function = std::function<absl::StatusOr<CheckpointReport>(
+  using Function = std::function<absl::StatusOr<Report>(
       const CheckpointParams&, const ProgressCallback&, const std::atomic<bool>*)>;
 
   CheckpointFunction& operator=(Function function) {
@@ -50,14 +51,22 @@ class CheckpointFunction {
   Function function_ ABSL_GUARDED_BY(mu_);
 };
 
-class FakeHandler : public Handler {
+class FakeHandler : public NullHandler {
  public:
   absl::StatusOr<Info> GetInfo() override { return info; }
-  absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams& params,
-                                              const ProgressCallback& on_progress,
-                                              const std::atomic<bool>* cancel) override {
+  absl::StatusOr<Report> Checkpoint(const CheckpointParams& params,
+                                    const ProgressCallback& on_progress,
+                                    const std::atomic<bool>* cancel) override {
     return checkpoint.get()(params, on_progress, cancel);
   }
+  absl::StatusOr<Report> AddMount(const MountParams& params) override {
+    if (params.directory.empty()) return absl::NotFoundError("no root " + params.mount);
+    return Report{"{}", params.directory + " on " + params.mount};
+  }
+  absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) override {
+    return Report{"", target + (detach ? " detached" : "")};
+  }
+  absl::StatusOr<Report> GetConfig() override { return Report{"{}", "name = \"box\"\n"}; }
   absl::Status Stop(absl::Duration grace) override {
     stop_grace = grace;
     return absl::OkStatus();
@@ -132,18 +141,28 @@ TEST_F(ControlTest, StopHandsTheGraceOver) {
   EXPECT_EQ(handler_.stop_grace, absl::Milliseconds(1500));
 }
 
+TEST_F(ControlTest, MountsAndTheConfigurationGoOverTheSocket) {
+  auto client = Connect();
+  EXPECT_EQ(client->AddMount({"data:/data", "/srv"})->text, "/srv on data:/data");
+  EXPECT_EQ(client->AddMount({"data:/data", ""}).status(),
+            absl::NotFoundError("no root data:/data"));
+  EXPECT_EQ(client->RemoveMount("/data", true)->text, "/data detached");
+  EXPECT_EQ(client->RemoveMount("/data", false)->text, "/data");
+  EXPECT_EQ(client->GetConfig()->text, "name = \"box\"\n");
+}
+
 TEST_F(ControlTest, ACheckpointReportsProgressAndResult) {
   absl::Notification seen;
   handler_.checkpoint = [&](const CheckpointParams& params, const ProgressCallback& on_progress,
-                            const std::atomic<bool>*) -> absl::StatusOr<CheckpointReport> {
+                            const std::atomic<bool>*) -> absl::StatusOr<Report> {
     EXPECT_EQ(params.directory, "/snaps");
     EXPECT_EQ(params.tag, "v1");
     EXPECT_TRUE(params.stop);
     on_progress({"write", 1, 2, 3});
     EXPECT_TRUE(seen.WaitForNotificationWithTimeout(absl::Seconds(10)));
-    return CheckpointReport{"{}", "done"};
+    return Report{"{}", "done"};
   };
-  const absl::StatusOr<CheckpointReport> report = Connect()->Checkpoint(
+  const absl::StatusOr<Report> report = Connect()->Checkpoint(
       {"/snaps", "v1", true},
       [&seen](const Progress& progress) {
         if (progress.phase == "write" && progress.done == 1 && progress.total == 2 &&
@@ -157,7 +176,7 @@ TEST_F(ControlTest, ACheckpointReportsProgressAndResult) {
 }
 
 // Waits until it is cancelled.
-absl::StatusOr<CheckpointReport> AwaitCancel(const std::atomic<bool>* cancel) {
+absl::StatusOr<Report> AwaitCancel(const std::atomic<bool>* cancel) {
   while (!*cancel) absl::SleepFor(absl::Milliseconds(1));
   return absl::CancelledError("cancelled");
 }
@@ -178,12 +197,11 @@ TEST_F(ControlTest, ACheckpointIsCancelledByTheCaller) {
 
 TEST_F(ControlTest, ACancelThatComesTooLateIsASuccess) {
   std::atomic<bool> cancel{false};
-  handler_.checkpoint =
-      [&](const CheckpointParams&, const ProgressCallback&,
-          const std::atomic<bool>* cancelled) -> absl::StatusOr<CheckpointReport> {
+  handler_.checkpoint = [&](const CheckpointParams&, const ProgressCallback&,
+                            const std::atomic<bool>* cancelled) -> absl::StatusOr<Report> {
     cancel = true;
     (void)AwaitCancel(cancelled);
-    return CheckpointReport{"{}", "committed"};
+    return Report{"{}", "committed"};
   };
   const auto report = Connect()->Checkpoint({"/s", "t", false}, {}, &cancel);
   ASSERT_TRUE(report.ok()) << report.status();
@@ -192,7 +210,7 @@ TEST_F(ControlTest, ACancelThatComesTooLateIsASuccess) {
 
 TEST_F(ControlTest, AnExceptionInACheckpointIsAnError) {
   handler_.checkpoint = [](const CheckpointParams&, const ProgressCallback&,
-                           const std::atomic<bool>*) -> absl::StatusOr<CheckpointReport> {
+                           const std::atomic<bool>*) -> absl::StatusOr<Report> {
     throw std::bad_alloc();
   };
   EXPECT_TRUE(absl::IsInternal(Connect()->Checkpoint({"/s", "t", false}, {}, nullptr).status()));

@@ -14,23 +14,13 @@
 
 #include "cmd/control/client.h"
 #include "cmd/control/server.h"
+#include "tests/cmd/control/null_handler.h"
 
 namespace stasis::control {
 namespace {
 
 constexpr uid_t kOwner = 1001;
 constexpr uid_t kOther = 1000;
-
-class SilentHandler : public Handler {
- public:
-  absl::StatusOr<Info> GetInfo() override { return Info{}; }
-  absl::StatusOr<CheckpointReport> Checkpoint(const CheckpointParams&, const ProgressCallback&,
-                                              const std::atomic<bool>*) override {
-    return CheckpointReport{};
-  }
-  absl::Status Stop(absl::Duration) override { return absl::OkStatus(); }
-  void OnError(const absl::Status&) override {}
-};
 
 // Runs `body` in a child that is user `uid`.
 pid_t As(uid_t uid, const std::function<int()>& body) {
@@ -51,7 +41,7 @@ class PeerTest : public testing::Test {
     int ready[2];
     ASSERT_EQ(pipe(ready), 0);
     server_ = As(kOwner, [&] {
-      SilentHandler handler;
+      NullHandler handler;
       const auto server = Server::Start(path(), handler);
       if (!server.ok() || chmod(path().c_str(), 0666) != 0) return 1;
       (void)!write(ready[1], "r", 1);
