@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "fsimpl/gofer/filesystem.h"
 #include "restore/internal/format.h"
 #include "restore/rows.h"
 #include "restore/types.h"
@@ -88,6 +89,10 @@ class TreeCounter {
       absl::ReaderMutexLock lock(&dentry.directory().mu);
       dentry.directory().ForEach([&](vfs::Dentry& child) { pending.push_back(&child); });
     }
+    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(&filesystem))
+      summary_.host_directories.push_back(
+          {PrintablePath(host->root_name()), PrintablePath(host->directory()),
+           std::string(NameOf(host->interop())), fs.type, fs.dev, fs.inodes});
     named_ += fs.inodes;
     summary_.filesystems.push_back(std::move(fs));
   }

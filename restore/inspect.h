@@ -40,6 +40,16 @@ struct FilesystemSummary {
   uint64_t inodes = 0;  // with a name
 };
 
+// Of a filesystem that is a directory of the host.
+struct HostDirectorySummary {
+  std::string name;       // for --root
+  std::string directory;  // where it was; empty if the image does not say
+  std::string interop;    // "exclusive"
+  std::string type;       // of the filesystem: "gofer"
+  uint32_t dev = 0;
+  uint64_t files = 0;  // that are known, with a name
+};
+
 struct MountSummary {
   uint64_t id = 0;
   uint32_t dev = 0;   // of the filesystem
@@ -65,6 +75,7 @@ struct ImageSummary {
   std::vector<TableSummary> tables;
   std::vector<RootSummary> roots;
   std::vector<FilesystemSummary> filesystems;
+  std::vector<HostDirectorySummary> host_directories;
   std::vector<MountSummary> mounts;
   std::map<std::string, uint64_t> files_by_type;  // "regular", "directory", ...
   uint64_t file_bytes = 0;                        // sum of the sizes of regular files

@@ -32,6 +32,18 @@ Json FilesystemsToJson(const std::vector<FilesystemSummary>& filesystems) {
   return json;
 }
 
+Json HostDirectoriesToJson(const std::vector<HostDirectorySummary>& directories) {
+  Json json = Json::array();
+  for (const HostDirectorySummary& d : directories)
+    json.push_back({{"name", d.name},
+                    {"directory", d.directory.empty() ? Json() : Json(d.directory)},
+                    {"type", d.type},
+                    {"interop", d.interop},
+                    {"dev", d.dev},
+                    {"files", d.files}});
+  return json;
+}
+
 Json MountsToJson(const std::vector<MountSummary>& mounts) {
   Json json = Json::array();
   for (const MountSummary& m : mounts)
@@ -70,6 +82,7 @@ std::string ImageSummary::ToJson() const {
                      {"tables", TablesToJson(tables)},
                      {"roots", RootsToJson(roots)},
                      {"filesystems", FilesystemsToJson(filesystems)},
+                     {"host_directories", HostDirectoriesToJson(host_directories)},
                      {"mounts", MountsToJson(mounts)},
                      {"files_by_type", files_by_type},
                      {"file_bytes", file_bytes},
@@ -94,6 +107,10 @@ std::string ImageSummary::ToText() const {
   for (const FilesystemSummary& f : filesystems)
     text +=
         fmt::format("filesystem {} {}: {} names, {} files\n", f.dev, f.type, f.dentries, f.inodes);
+  for (const HostDirectorySummary& d : host_directories)
+    text +=
+        fmt::format("host       {}: {} files of {} ({} {}, filesystem {})\n", d.name, d.files,
+                    d.directory.empty() ? "a directory" : d.directory, d.type, d.interop, d.dev);
   for (const MountSummary& m : mounts)
     text += fmt::format("mount      {}: {} of filesystem {} on {}{}\n", m.id, m.root, m.dev,
                         m.point.empty() ? "/" : m.point, m.read_only ? ", read-only" : "");

@@ -95,6 +95,7 @@ class Restorer {
   RestoredImage TakeResult();
 
  private:
+  absl::Status CheckCancelled() const;
   absl::Status LoadState();
   absl::Status TakeRoots(const state::SavedGraph& graph, const state::LoadedGraph& loaded);
   absl::Status ReopenAll();
@@ -122,7 +123,13 @@ absl::Status Restorer::Open() {
   if (!reader.ok()) return reader.status();
   reader_ = *std::move(reader);
   report_.open_ns = wall_.Total();
-  return absl::OkStatus();
+  return CheckCancelled();
+}
+
+absl::Status Restorer::CheckCancelled() const {
+  if (request_.cancel == nullptr || !request_.cancel->load(std::memory_order_relaxed))
+    return absl::OkStatus();
+  return absl::CancelledError("the restore was cancelled");
 }
 
 absl::Status Restorer::Load(std::unique_ptr<image::ImageReader> reader) {
@@ -165,7 +172,7 @@ absl::Status Restorer::LoadState() {
   if (absl::Status s = TakeRoots(graph, *loaded); !s.ok()) return s;
   CountState(graph);
   report_.load_ns = watch.Total();
-  return absl::OkStatus();
+  return CheckCancelled();
 }
 
 absl::Status Restorer::TakeRoots(const state::SavedGraph& graph, const state::LoadedGraph& loaded) {
@@ -188,7 +195,9 @@ absl::Status Restorer::ReopenAll() {
   context_.roots = request_.roots;
   context_.checks = request_.checks;
   context_.threads = request_.threads;
+  context_.cancel = request_.cancel;
   const absl::Status reopened = result_.vfs_->Reopen(context_);
+  if (absl::Status s = CheckCancelled(); !s.ok()) return s;
   // First: whoever was not given his directory has failed, too.
   if (absl::Status s = CheckRoots(); !s.ok()) return s;
   if (!reopened.ok()) return reopened;

@@ -21,6 +21,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -56,6 +57,8 @@ struct RestoreRequest {
   vfs::DriftChecks checks;
   DriftRules rules;
   int threads = 1;  // that may compare files at once
+  // Borrowed; true: stop, with kCancelled. Not looked at any more once the host may be changed.
+  const std::atomic<bool>* cancel = nullptr;
 };
 
 struct RestoreReport {
@@ -117,7 +120,8 @@ class RestoredImage {
 
 // Errors: those of image/layout.h; kDataLoss that names table, row and field for state that cannot
 // be; kInvalidArgument for roots that are missing or unknown, which names those of the image; drift
-// with its whole report (ErrorOf in drift.h); of the filesystems' Reopen and CompleteRestore.
+// with its whole report (ErrorOf in drift.h); of the filesystems' Reopen and CompleteRestore;
+// kCancelled.
 absl::StatusOr<RestoredImage> Restore(const RestoreRequest& request);
 
 // How the host differs now, with the policies that a restore would follow. Restores and changes

@@ -85,6 +85,35 @@ void Inode::StoreMode(uint32_t mode) {
   mode_.store(mode | flags, std::memory_order_relaxed);
 }
 
+bool Inode::AclMayDecide(const Credentials& creds, Access want) const {
+  const uint32_t mode = this->mode();
+  return creds.uid != uid() && (mode & S_IRWXG) != 0 && !CheckCapableOf(creds, want, mode);
+}
+
+Result<void> Inode::CheckAccessByAcl(const Credentials& creds, Access want) const {
+  if (HasModeFlag(kAclUnknown)) {
+    const bool decides = AclMayDecide(creds, want);
+    // Of a directory also for the walks to come, which then need no look at it.
+    if (decides || (is_dir() && filesystem_->exclusive())) {
+      const Result<void> learnt = const_cast<Inode*>(this)->LearnAcl();
+      if (!learnt && decides) return learnt;
+    }
+  }
+  absl::ReaderMutexLock lock(&mu_);
+  return CheckAccessLocked(creds, want);
+}
+
+void Inode::SetLearntAcl(std::string stored, bool kept) {
+  const bool found = !stored.empty();
+  xattrs_.reset();
+  if (found) {
+    xattrs_ = std::make_unique<XattrMap>();
+    xattrs_->emplace(kAclAccessXattr, std::move(stored));
+  }
+  SetModeFlag(kHasAcl, found);
+  SetModeFlag(kAclUnknown, !kept);
+}
+
 // As acl_permission_check() of Linux.
 Result<void> Inode::CheckAccessLocked(const Credentials& creds, Access want) const {
   const uint32_t mode = this->mode();

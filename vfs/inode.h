@@ -91,16 +91,15 @@ class Inode : public state::Object {
   bool is_symlink() const { return S_ISLNK(mode()); }
   bool is_regular() const { return S_ISREG(mode()); }
 
-  // Errors: EACCES.
+  // Errors: EACCES, those of LearnAcl.
   Result<void> CheckAccess(const Credentials& creds, Access want) const ABSL_LOCKS_EXCLUDED(mu_) {
-    if (!HasModeFlag(kHasAcl)) [[likely]]
+    if (!HasModeFlag(kHasAcl | kAclUnknown)) [[likely]]
       return vfs::CheckAccess(creds, want, mode(), uid(), gid());
-    absl::ReaderMutexLock lock(&mu_);
-    return CheckAccessLocked(creds, want);
+    return CheckAccessByAcl(creds, want);
   }
   // True of a directory that everybody may search, whoever he is.
   bool everybody_may_search() const {
-    return (mode_.load(std::memory_order_relaxed) & (0111 | kHasAcl)) == 0111;
+    return (mode_.load(std::memory_order_relaxed) & (0111 | kHasAcl | kAclUnknown)) == 0111;
   }
 
   // Whether somebody watches this file, or what happens in it (watches.h).
@@ -155,7 +154,8 @@ class Inode : public state::Object {
                                      uint64_t length, TimeNs now);
   // SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
   virtual Result<uint64_t> SeekExtent(uint64_t offset, int whence) const;
-  // As fsync(2). Errors: EIO.
+  // As fsync(2), of a file that somebody has open. Called outside of the gate, so it holds no lock
+  // while it waits. Errors: EIO.
   virtual Result<void> Sync() { return {}; }
 
   // Extended attributes. Namespaces and permissions are checked by the caller (VirtualFilesystem).
@@ -277,6 +277,18 @@ class Inode : public state::Object {
     while (old < size && !size_.compare_exchange_weak(old, size, std::memory_order_relaxed)) {
     }
   }
+  // Of a filesystem that keeps ACLs elsewhere, and has said ForgetAcl: finds the access ACL, and
+  // says so by SetLearntAcl. Called by checks that it may decide. Errors: EIO.
+  virtual Result<void> LearnAcl() ABSL_LOCKS_EXCLUDED(mu_) { return {}; }
+  // `stored` is a valid one, or empty if there is none. Unless it is `kept`, the next check asks
+  // again.
+  void SetLearntAcl(std::string stored, bool kept) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ForgetAcl() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { SetLearntAcl("", /*kept=*/false); }
+  bool acl_unknown() const { return HasModeFlag(kAclUnknown); }
+  bool has_acl() const { return HasModeFlag(kHasAcl); }
+  // Whether an ACL can make a difference to this check.
+  bool AclMayDecide(const Credentials& creds, Access want) const;
+
   // Replaces all extended attributes, unchecked.
   void SetXattrsLocked(XattrMap xattrs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // All that `stat` says of a file that is kept elsewhere. Not its type and number.
@@ -307,6 +319,8 @@ class Inode : public state::Object {
   // Adds or replaces, without a look at flags. Errors: ENOSPC.
   Result<void> PutXattr(std::string_view name, std::string value)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Result<void> CheckAccessByAcl(const Credentials& creds, Access want) const
+      ABSL_LOCKS_EXCLUDED(mu_);
   Result<void> CheckAccessLocked(const Credentials& creds, Access want) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
   uint32_t SaveMode() const { return mode(); }
@@ -329,9 +343,10 @@ class Inode : public state::Object {
   static constexpr uint32_t kHasAcl = uint32_t{1} << 31;
   static constexpr uint32_t kHasDefaultAcl = uint32_t{1} << 30;
   static constexpr uint32_t kWatched = uint32_t{1} << 29;
+  static constexpr uint32_t kAclUnknown = uint32_t{1} << 28;
 
   // Written under mu_, read without.
-  // Type and permission bits, kHasAcl, kHasDefaultAcl, kWatched; the type never changes.
+  // Type and permission bits, and the flags above; the type never changes.
   std::atomic<uint32_t> mode_ STATE(manual){0};
   std::atomic<uint32_t> uid_{0};
   std::atomic<uint32_t> gid_{0};

@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <map>
 #include <set>
 #include <string>
@@ -26,7 +27,10 @@ class RestoreContext {
   // Set before the restore: where the directories are that the image calls by name.
   std::map<std::string, std::string> roots;
   DriftChecks checks;
-  int threads = 1;  // how many may compare files at once
+  int threads = 1;                            // how many may compare files at once
+  const std::atomic<bool>* cancel = nullptr;  // borrowed; true: Reopen is to stop, with kCancelled
+
+  bool cancelled() const { return cancel != nullptr && cancel->load(std::memory_order_relaxed); }
 
   // The directory that the image calls `root`. Filesystems ask this way only, first of all: what
   // nobody asks for is no root of the image. Errors: InvalidArgument, which names the root.

@@ -27,7 +27,7 @@ absl::StatusOr<RefPtr<vfs::Filesystem>> NewRoot(vfs::VirtualFilesystem& vfs,
                                                 const ContentOptions& options) {
   if (!options.host.rootfs.empty()) {
     auto fs = ServeDirectory(vfs, options.host, kRootfsName, options.host.rootfs,
-                             gofer::Interop::kExclusive);
+                             options.host.rootfs_mode);
     if (!fs.ok()) return fs.status();
     return RefPtr<vfs::Filesystem>(*std::move(fs));
   }
@@ -78,10 +78,12 @@ void DropKernelState(const restore::RestoredImage& restored, vfs::VirtualFilesys
 }
 
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
+                                  const std::atomic<bool>* cancel,
                                   image::ReadErrorCallback on_read_error) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return request.status();
   request->packs.on_error = std::move(on_read_error);
+  request->cancel = cancel;
   options.roots.ApplyTo(*request);
   gofer::GoferServices services;
   services.fd_limit = options.host.fd_limit;
@@ -131,7 +133,8 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
                                     image::ReadErrorCallback on_read_error) {
-  if (!options.reference.empty()) return FromImage(types, options, std::move(on_read_error));
+  if (!options.reference.empty())
+    return FromImage(types, options, cancel, std::move(on_read_error));
   Content content;
   content.tree.vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
   absl::Cleanup teardown = [&content] { content.tree.Teardown(); };

@@ -54,7 +54,8 @@ struct Content {
 using StepCallback = std::function<void(const Step&)>;
 
 // `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error`
-// hears what reads of damaged file data find. Errors of a restore carry their drift report.
+// hears what reads of damaged file data find. Errors of a restore carry their drift report;
+// kCancelled once `cancel` (may be null) is true.
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
                                     image::ReadErrorCallback on_read_error = nullptr);

@@ -22,6 +22,7 @@
 #include <cerrno>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "cmd/control/server.h"
 #include "cmd/stasis/config_file.h"
@@ -88,6 +89,7 @@ class Daemon final : public control::Handler {
   void Done() ABSL_LOCKS_EXCLUDED(mu_);
   void EndAt(absl::Time when, absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Duration TimeLeft() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<Content> MakeContentOrEnd(StartupLine& line);
   bool Terminated();
   bool InitEnded();
 
@@ -152,14 +154,28 @@ absl::Status Daemon::Start(StartupLine& line) {
   return absl::OkStatus();
 }
 
-absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
-  const auto on_step = [this, &line](const Step& step) {
-    line.Report(step);
-    (void)Terminated();  // sets the flag that is looked at
+// SIGTERM ends it.
+absl::StatusOr<Content> Daemon::MakeContentOrEnd(StartupLine& line) {
+  std::atomic<bool> made{false};
+  std::thread watch([this, &made] {
+    while (!made && !Terminated()) {
+      pollfd entries[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+      (void)poll(entries, 2, -1);
+    }
+  });
+  const absl::Cleanup end_watch = [this, &made, &watch] {
+    made = true;
+    const uint64_t one = 1;
+    (void)!write(wake_.get(), &one, sizeof one);
+    watch.join();
   };
-  absl::StatusOr<Content> content = MakeContent(
-      types_, options_.content, on_step, &terminated_,
+  return MakeContent(
+      types_, options_.content, [&line](const Step& step) { line.Report(step); }, &terminated_,
       [log = log_](const absl::Status& error) { log->error("{}", std::string(error.message())); });
+}
+
+absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
+  absl::StatusOr<Content> content = MakeContentOrEnd(line);
   if (!content.ok()) return content.status();
   content_ = std::move(*content);
   for (const std::string& warning : content_.warnings) log_->warn("{}", warning);

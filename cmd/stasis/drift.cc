@@ -6,6 +6,7 @@
 
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/host_options.h"
+#include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/types.h"
 #include "restore/exit_code.h"
@@ -26,6 +27,7 @@ int Drift(const DriftOptions& options) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return Fail(request.status(), options.json);
   roots->ApplyTo(*request);
+  request->cancel = CatchInterrupts();
   const absl::StatusOr<restore::DriftReport> report = restore::DriftOf(*request);
   if (!report.ok()) return Fail(NameTags(report.status(), *request), options.json);
   const int printed = options.json ? PrintJson(nlohmann::ordered_json::parse(report->ToJson()))

@@ -30,7 +30,9 @@ struct ExportOptions {
 bool IsTar(const std::string& target) { return target == "-" || absl::EndsWith(target, ".tar"); }
 
 absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
-                                                const ExportOptions& options, ProgressLine& line) {
+                                                const ExportOptions& options,
+                                                const std::atomic<bool>* interrupted,
+                                                ProgressLine& line) {
   vfs::VirtualFilesystem& vfs = *content.tree.vfs;
   const vfs::VirtualDentry root = content.tree.root();
   const Result<vfs::VirtualDentry> source =
@@ -46,7 +48,7 @@ absl::StatusOr<restore::TransferReport> CopyOut(const Content& content,
     return absl::InvalidArgumentError(
         absl::StrCat("--path ", options.path, " is not a directory of ", options.reference));
   restore::ExportOptions how;
-  how.cancel = CatchInterrupts();
+  how.cancel = interrupted;
   how.on_progress = [&line](const restore::TransferProgress& progress) {
     line.Update({"export", progress.files, 0, progress.bytes});
   };
@@ -81,12 +83,13 @@ int Export(const ExportOptions& options) {
   ContentOptions wanted;
   wanted.reference = options.reference;
   wanted.roots = *std::move(roots);
-  absl::StatusOr<Content> content = MakeContent(types, wanted, {}, nullptr);
+  const std::atomic<bool>* interrupted = CatchInterrupts();
+  absl::StatusOr<Content> content = MakeContent(types, wanted, {}, interrupted);
   if (!content.ok()) return Fail(content.status(), options.json);
   const absl::Cleanup teardown = [&content] { content->tree.Teardown(); };
   for (const std::string& warning : content->warnings) Warn(warning);
   ProgressLine line;
-  absl::StatusOr<restore::TransferReport> report = CopyOut(*content, options, line);
+  absl::StatusOr<restore::TransferReport> report = CopyOut(*content, options, interrupted, line);
   line.Clear();
   if (!report.ok()) return Fail(report.status(), options.json);
   return PrintReport(options, *report);

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
+#include <absl/strings/strip.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,23 +25,39 @@ std::optional<gofer::Interop> ParseInterop(absl::string_view name) {
   return std::nullopt;
 }
 
+std::optional<gofer::Specials> ParseSpecials(absl::string_view name) {
+  if (name == "all") return gofer::Specials::kAll;
+  if (name == "none") return gofer::Specials::kNone;
+  if (name == "fifo") return gofer::Specials::kFifo;
+  if (name == "socket") return gofer::Specials::kSocket;
+  return std::nullopt;
+}
+
+constexpr char kModeOptions[] =
+    "interop=exclusive, interop=writethrough, interop=shared, specials=all, specials=none, "
+    "specials=fifo and specials=socket";
+
+// False if it is no such option.
+bool ReadModeOption(absl::string_view option, ServeMode& mode) {
+  if (absl::ConsumePrefix(&option, "interop=")) {
+    const auto interop = ParseInterop(option);
+    if (interop) mode.interop = *interop;
+    return interop.has_value();
+  }
+  if (!absl::ConsumePrefix(&option, "specials=")) return false;
+  const auto specials = ParseSpecials(option);
+  if (specials) mode.specials = *specials;
+  return specials.has_value();
+}
+
 absl::Status ReadMountOption(absl::string_view option, HostMount& mount) {
-  constexpr absl::string_view kInterop = "interop=";
   if (option == "ro" || option == "rw") {
     mount.read_only = option == "ro";
     return absl::OkStatus();
   }
-  if (option.substr(0, kInterop.size()) == kInterop) {
-    const auto interop = ParseInterop(option.substr(kInterop.size()));
-    if (interop.has_value()) {
-      mount.interop = *interop;
-      return absl::OkStatus();
-    }
-  }
+  if (ReadModeOption(option, mount.mode)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("'", option,
-                   "' is no option of a mount; there are ro, rw, interop=exclusive, "
-                   "interop=writethrough and interop=shared"));
+      absl::StrCat("'", option, "' is no option of a mount; there are ro, rw, ", kModeOptions));
 }
 
 size_t Depth(const HostMount& mount) {
@@ -55,7 +72,8 @@ absl::StatusOr<HostMount> ParseHostMount(std::string_view text) {
   if (parts.size() < 2 || parts[0].empty() || parts[1].empty() || parts[1].front() != '/')
     return absl::InvalidArgumentError(
         absl::StrCat("--mount ", given,
-                     " is not of the form NAME:DST[:ro][:interop=MODE] with an absolute DST"));
+                     " is not of the form NAME:DST[:ro][:interop=MODE][:specials=KIND] with an "
+                     "absolute DST"));
   HostMount mount;
   mount.root = parts[0];
   mount.target = std::filesystem::path(parts[1]).lexically_normal();
@@ -69,17 +87,27 @@ absl::StatusOr<HostMount> ParseHostMount(std::string_view text) {
   return mount;
 }
 
+absl::StatusOr<ServeMode> ParseRootfsOptions(std::string_view text) {
+  const std::string given(text);
+  ServeMode mode;
+  for (const absl::string_view option : absl::StrSplit(given, ':', absl::SkipEmpty()))
+    if (!ReadModeOption(option, mode))
+      return absl::InvalidArgumentError(absl::StrCat("--rootfs-options ", given, ": '", option,
+                                                     "' is none; there are ", kModeOptions));
+  return mode;
+}
+
 absl::Status CheckHostMounts(const HostMounts& mounts) {
-  std::map<std::string, gofer::Interop> used;
+  std::map<std::string, ServeMode> used;
   for (const HostMount& mount : mounts.mounts) {
     if (!mounts.roots.contains(mount.root))
       return absl::InvalidArgumentError(absl::StrCat("--mount ", mount.root, ":", mount.target,
                                                      ": there is no root ", mount.root,
                                                      "; add --root ", mount.root, "=DIR"));
-    const auto [it, first] = used.emplace(mount.root, mount.interop);
-    if (!first && it->second != mount.interop)
-      return absl::InvalidArgumentError(
-          absl::StrCat("the root ", mount.root, " is mounted with different interop modes"));
+    const auto [it, first] = used.emplace(mount.root, mount.mode);
+    if (!first && it->second != mount.mode)
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the root ", mount.root, " is mounted with different interop modes or specials"));
   }
   for (const auto& [name, directory] : mounts.roots) {
     if (name == kRootfsName)
@@ -96,11 +124,12 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
                                                               const HostMounts& options,
                                                               const std::string& root,
                                                               const std::string& directory,
-                                                              gofer::Interop interop) {
+                                                              ServeMode mode) {
   gofer::GoferOptions how;
   how.root = root;
   how.directory = directory;
-  how.interop = interop;
+  how.interop = mode.interop;
+  how.specials = mode.specials;
   how.fd_limit = options.fd_limit;
   how.owners = {options.own_as_root, geteuid(), getegid()};
   return gofer::GoferFilesystem::Create(vfs, how);
@@ -116,7 +145,7 @@ absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree&
     RefPtr<gofer::GoferFilesystem>& fs = served[mount.root];
     if (!fs) {
       auto made =
-          ServeDirectory(*tree.vfs, mounts, mount.root, mounts.roots.at(mount.root), mount.interop);
+          ServeDirectory(*tree.vfs, mounts, mount.root, mounts.roots.at(mount.root), mount.mode);
       if (!made.ok()) return made.status();
       fs = *std::move(made);
     }

@@ -22,19 +22,30 @@ namespace stasis::cli {
 // By which the directory of --rootfs is asked for at a restore.
 inline constexpr char kRootfsName[] = "rootfs";
 
-// "--mount NAME:DST[:ro][:interop=MODE]".
+// How a host directory is served, whatever its place.
+struct ServeMode {
+  gofer::Interop interop = gofer::Interop::kExclusive;
+  gofer::Specials specials = gofer::Specials::kAll;
+
+  friend bool operator==(const ServeMode&, const ServeMode&) = default;
+};
+
+// "--mount NAME:DST[:ro][:interop=MODE][:specials=KIND]".
 struct HostMount {
   std::string root;
   std::string target;  // absolute, in the sandbox
   bool read_only = false;
-  gofer::Interop interop = gofer::Interop::kExclusive;
+  ServeMode mode;
 };
 // Errors: kInvalidArgument.
 absl::StatusOr<HostMount> ParseHostMount(std::string_view text);
+// "--rootfs-options interop=MODE:specials=KIND", each optional. Errors: kInvalidArgument.
+absl::StatusOr<ServeMode> ParseRootfsOptions(std::string_view text);
 
 struct HostMounts {
   std::map<std::string, std::string> roots;  // name -> absolute path
   std::string rootfs;                        // the directory that is "/"; empty: none
+  ServeMode rootfs_mode;
   std::vector<HostMount> mounts;
   uint32_t fd_limit = gofer::kDefaultFdLimit;
   bool own_as_root = false;
@@ -47,7 +58,7 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
                                                               const HostMounts& options,
                                                               const std::string& root,
                                                               const std::string& directory,
-                                                              gofer::Interop interop);
+                                                              ServeMode mode);
 // Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
 absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree);
 

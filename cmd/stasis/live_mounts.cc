@@ -39,10 +39,10 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> FilesystemFor(const HostMount& mo
   if (!known && directory.empty())
     return absl::NotFoundError(absl::StrCat("the sandbox has no root ", mount.root,
                                             "; say where it is: --root ", mount.root, "=DIR"));
-  if (!known) return ServeDirectory(vfs, defaults, mount.root, directory, mount.interop);
-  if (known->interop() != mount.interop)
+  if (!known) return ServeDirectory(vfs, defaults, mount.root, directory, mount.mode);
+  if (known->interop() != mount.mode.interop || known->specials() != mount.mode.specials)
     return absl::InvalidArgumentError(
-        absl::StrCat("the root ", mount.root, " is mounted with another interop mode"));
+        absl::StrCat("the root ", mount.root, " is mounted with another interop mode or specials"));
   return known;
 }
 

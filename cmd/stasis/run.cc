@@ -26,14 +26,18 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       ->add_option(
           "--mount", options->mounts,
           "Where a root is seen, and who else changes it: nobody (exclusive, the default), "
-          "nobody but others look (writethrough), anybody (shared); repeatable")
-      ->type_name("NAME:DST[:ro][:interop=MODE]")
+          "nobody but others look (writethrough), anybody (shared); and what may be made on the "
+          "host: FIFOs and sockets (all, the default), one of them (fifo, socket), none; "
+          "repeatable")
+      ->type_name("NAME:DST[:ro][:interop=MODE][:specials=KIND]")
       ->expected(1)
       ->take_all();
   command
       ->add_option("--rootfs", options->rootfs,
                    "A host directory as the tree itself; the root of this name is called rootfs")
       ->type_name("DIR");
+  command->add_option("--rootfs-options", options->rootfs_options, "The same as of a --mount")
+      ->type_name("[interop=MODE][:specials=KIND]");
   command
       ->add_option("--size-limit", options->size_limit,
                    "Most file data, such as 512M (default: no limit)")

@@ -46,7 +46,13 @@ absl::Status ReadHostMounts(const RunOptions& from, HostMounts& to) {
     to.mounts.push_back(*std::move(mount));
   }
   if (absl::Status fit = CheckHostMounts(to); !fit.ok()) return fit;
-  if (from.rootfs.empty()) return absl::OkStatus();
+  if (from.rootfs.empty()) {
+    if (from.rootfs_options.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError("--rootfs-options is for a --rootfs");
+  }
+  absl::StatusOr<ServeMode> mode = ParseRootfsOptions(from.rootfs_options);
+  if (!mode.ok()) return mode.status();
+  to.rootfs_mode = *mode;
   if (!from.imports.empty() || !from.size_limit.empty() || !from.inode_limit.empty())
     return absl::InvalidArgumentError(
         "--import, --size-limit and --inode-limit are for trees in memory; with --rootfs the tree "

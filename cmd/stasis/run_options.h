@@ -24,6 +24,7 @@ struct RunOptions {
   HostOptions host;       // run: only the roots
   std::vector<std::string> mounts;
   std::string rootfs;
+  std::string rootfs_options;
   uint32_t fd_limit = gofer::kDefaultFdLimit;
   std::vector<std::string> imports;
   std::vector<std::string> binds;

@@ -24,7 +24,8 @@ bool IsUnchanged(const HostStat& now, const HostStat& before) {
 
 }  // namespace
 
-Result<Sha256> DigestOf(HostOps& ops, int fd, const HostStat& found) {
+Result<Sha256> DigestOf(HostOps& ops, int fd, const HostStat& found,
+                        const std::atomic<bool>* cancel) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         &EVP_MD_CTX_free);
   if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1)
@@ -32,6 +33,7 @@ Result<Sha256> DigestOf(HostOps& ops, int fd, const HostStat& found) {
   std::vector<std::byte> buffer(kReadSize);
   // Not further: the file may grow as fast as it is read.
   for (uint64_t at = 0; at < found.stat.size;) {
+    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Err(ECANCELED);
     const uint64_t wanted = std::min<uint64_t>(buffer.size(), found.stat.size - at);
     auto size = ops.Read(fd, at, std::span(buffer).first(wanted));
     if (!size && size.error() == Errno(EINTR)) continue;

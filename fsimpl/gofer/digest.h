@@ -6,6 +6,7 @@
 #define STASIS_FSIMPL_GOFER_DIGEST_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -16,8 +17,9 @@ namespace stasis::gofer {
 using Sha256 = std::array<uint8_t, 32>;
 
 // Of all that is in the file of `fd`, which is to be as it was `found`. Errors: ESTALE if it is
-// another one or was changed, those of reading.
-Result<Sha256> DigestOf(HostOps& ops, int fd, const HostStat& found);
+// another one or was changed, those of reading, ECANCELED once `cancel` (may be null) is true.
+Result<Sha256> DigestOf(HostOps& ops, int fd, const HostStat& found,
+                        const std::atomic<bool>* cancel = nullptr);
 
 std::string ToHex(const Sha256& digest);
 

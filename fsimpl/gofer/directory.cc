@@ -3,6 +3,7 @@
 // directory.cc: host directories: lookups, listings, and changes of names.
 
 #include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 
@@ -37,9 +38,45 @@ Result<vfs::XattrMap> XattrsOfDetached(const HostInode& file) {
 
 // The host passes a default ACL on by itself, if it is given the mode as it was asked for.
 void HostDirectory::ApplyDefaultAcl(const vfs::Credentials& creds, vfs::NewFile& file) const {
+  if (detached()) return Inode::ApplyDefaultAcl(creds, file);
   if (S_ISLNK(file.mode)) return;
-  if (HasDefaultAcl()) return;
-  file.mode &= ~(creds.umask & 0777);
+  const_cast<HostDirectory*>(this)->AskDefaultAcl();
+  if (!has_default_acl()) file.mode &= ~(creds.umask & 0777);
+}
+
+void HostDirectory::AskDefaultAcl() {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  if (fs().exclusive() && default_acl_.load(kRelaxed) != DefaultAcl::kUnknown) return;
+  absl::MutexLock lock(&mu());
+  const auto stored = ReadAcl(vfs::kAclDefaultXattr);
+  default_acl_.store(!stored           ? DefaultAcl::kUnknown
+                     : stored->empty() ? DefaultAcl::kNone
+                                       : DefaultAcl::kSome,
+                     kRelaxed);
+}
+
+void HostDirectory::ForgetAcls() {
+  absl::MutexLock lock(&mu());
+  ForgetAcl();
+  default_acl_.store(DefaultAcl::kUnknown, std::memory_order_relaxed);
+}
+
+absl::Status HostDirectory::PrepareSave() {
+  absl::MutexLock lock(&mu());
+  if (detached() || !deleted()) return absl::OkStatus();
+  const FdCache::Pin pin = fs().fds_->Find(control_);
+  if (!pin) return absl::OkStatus();  // nobody can find it any more
+  if (auto captured = CaptureXattrs(pin.fd()); !captured)
+    return absl::ErrnoToStatus(
+        captured.error().value(),
+        absl::StrCat("cannot read the attributes of a deleted directory of the host directory ",
+                     fs().root_name(), " (inode ", ino(), ")"));
+  return absl::OkStatus();
+}
+
+void HostDirectory::BeforeResume() {
+  absl::MutexLock lock(&mu());
+  if (!detached() && deleted()) ForgetAcl();
 }
 
 Result<RefPtr<vfs::Inode>> HostDirectory::LookupChild(std::string_view name) {
@@ -60,16 +97,25 @@ void HostDirectory::ReadLinkOf(HostInode& child, int dir, const std::string& nam
 Result<bool> HostDirectory::CheckChild(vfs::Dentry& dentry) {
   HostInode& child = Host(dentry.inode());
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
-  auto found = fs().ops().Statx(dir.fd(), std::string(dentry.name()));
-  if (!found && found.error() != Errno(ENOENT)) return Err(found.error());
-  if (!found && child.detached()) return true;
-  if (!found || !child.Is(*found)) {
-    complete_.store(false, std::memory_order_release);
-    return false;
+  const std::string name(dentry.name());
+  const bool first = !child.loaded();
+  {
+    // So that what was asked for first is taken first.
+    absl::MutexLock lock(&child.mu());
+    child.NoteAsked();
+    auto found = fs().ops().Statx(dir.fd(), name);
+    const bool is = found && child.Is(*found);
+    if (is) {
+      child.AdoptLocked(*found);
+    } else {
+      child.set_stale();
+      if (!found && found.error() != Errno(ENOENT)) return Err(found.error());
+      if (!found && child.detached()) return true;
+      complete_.store(false, std::memory_order_release);
+      return false;
+    }
   }
-  if (child.is_symlink() && !child.loaded())
-    ReadLinkOf(child, dir.fd(), std::string(dentry.name()));
-  child.Adopt(*found);
+  if (child.is_symlink() && first) ReadLinkOf(child, dir.fd(), name);
   if (fs().exclusive()) dentry.set_unchecked(false);
   return true;
 }
@@ -141,6 +187,7 @@ Result<void> HostDirectory::MakeOnHost(int dir, const std::string& name, const v
     }
     case S_IFIFO:
     case S_IFSOCK:
+      if (!fs().MayMake(file.mode & S_IFMT)) return Err(EPERM);
       return ops.Mknod(dir, name, file.mode, 0);
     default:
       // Nodes of real devices are not for sandboxes to make on a host; a whiteout opens nothing.
@@ -181,7 +228,7 @@ Result<RefPtr<HostInode>> HostDirectory::Finish(int dir, const std::string& name
   // The process's own umask must not count; what a default ACL made of the permissions stays.
   uint32_t bits = file.mode & vfs::kPermissionBits;
   const uint32_t made_bits = found.stat.mode & vfs::kPermissionBits;
-  if (made_bits != bits && HasDefaultAcl()) bits = (bits & 07000) | (made_bits & 0777);
+  if (made_bits != bits && has_default_acl()) bits = (bits & 07000) | (made_bits & 0777);
   const bool other_mode = !S_ISLNK(file.mode) && made_bits != bits;
   if (other_owner || other_mode) {
     if (!fd.valid()) {

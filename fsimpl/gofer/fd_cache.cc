@@ -8,14 +8,16 @@ namespace stasis::gofer {
 
 struct FdCache::Entry {
   UniqueFd fd;
-  Slot* slot;  // null once dropped
+  Slot* slot = nullptr;  // null once dropped
   uint32_t pins = 0;
   bool kept = false;
+  bool readable = false;
   bool idle = false;  // listed, at `place`
-  std::list<Entry*>::iterator place;
+  std::list<Entry*>::iterator place = {};
 };
 
 int FdCache::Pin::fd() const { return entry_->fd.get(); }
+bool FdCache::Pin::readable() const { return entry_->readable; }
 
 FdCache::~FdCache() {
   absl::MutexLock lock(&mu_);
@@ -33,14 +35,42 @@ FdCache::Pin FdCache::Find(Slot& slot) {
 FdCache::Pin FdCache::Put(Slot& slot, UniqueFd fd) {
   UniqueFd closed;  // outside of the lock
   absl::MutexLock lock(&mu_);
-  if (slot == nullptr) {
-    slot = new Entry{std::move(fd), &slot, 0, false, false, {}};
-    ++size_;
-    if (idle_.size() + 1 > limit_ && !idle_.empty()) closed = Remove(*idle_.front());
+  if (slot == nullptr) closed = Fill(slot, std::move(fd));
+  ++slot->pins;
+  Settle(*slot);
+  return {*this, *slot};
+}
+
+UniqueFd FdCache::Fill(Slot& slot, UniqueFd fd) {
+  slot = new Entry{.fd = std::move(fd), .slot = &slot};
+  ++size_;
+  return idle_.size() + 1 > limit_ && !idle_.empty() ? Remove(*idle_.front()) : UniqueFd();
+}
+
+FdCache::Pin FdCache::PutReader(Slot& slot, UniqueFd fd, bool again) {
+  UniqueFd replaced;
+  UniqueFd closed;
+  absl::MutexLock lock(&mu_);
+  if (slot == nullptr || !slot->readable) {
+    const bool kept = slot != nullptr && slot->kept;
+    if (slot != nullptr && slot->pins == 0) {
+      replaced = Remove(*slot);
+    } else if (slot != nullptr) {
+      slot->slot = nullptr;  // closed when it is unpinned
+      slot = nullptr;
+    }
+    closed = Fill(slot, std::move(fd));
+    slot->kept = kept;
+    slot->readable = again;
   }
   ++slot->pins;
   Settle(*slot);
   return {*this, *slot};
+}
+
+void FdCache::NoReader(Slot& slot) {
+  absl::MutexLock lock(&mu_);
+  if (slot != nullptr) slot->readable = false;
 }
 
 void FdCache::Keep(Slot& slot, bool on) {

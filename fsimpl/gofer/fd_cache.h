@@ -45,6 +45,8 @@ class FdCache {
     }
     explicit operator bool() const { return entry_ != nullptr; }
     int fd() const;
+    // Whether the file's data may be read through it.
+    bool readable() const;
 
    private:
     friend class FdCache;
@@ -65,6 +67,11 @@ class FdCache {
   Pin Find(Slot& slot) ABSL_LOCKS_EXCLUDED(mu_);
   // Fills the slot, unless somebody was faster: then with his. Closes what is too many.
   Pin Put(Slot& slot, UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);
+  // Puts a descriptor opened for reading in place of the slot's, unless that is one already: then
+  // it is taken. `again`: the next reader may have it, too.
+  Pin PutReader(Slot& slot, UniqueFd fd, bool again) ABSL_LOCKS_EXCLUDED(mu_);
+  // The slot's descriptor, if it has one, is not for readers to come.
+  void NoReader(Slot& slot) ABSL_LOCKS_EXCLUDED(mu_);
   // Keeps the slot's descriptor, if it has one, or lets it be closed again.
   void Keep(Slot& slot, bool on) ABSL_LOCKS_EXCLUDED(mu_);
   // Closes the slot's descriptor; a pinned one when it is unpinned.
@@ -75,6 +82,8 @@ class FdCache {
 
  private:
   void Unpin(Entry& entry) ABSL_LOCKS_EXCLUDED(mu_);
+  // Fills an empty slot, and returns what is too many, to be closed without the lock.
+  UniqueFd Fill(Slot& slot, UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes a descriptor out of the cache. Returns it, to be closed without the lock.
   UniqueFd Remove(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Puts it among those that may be closed, if it may.

@@ -50,10 +50,23 @@ bool MayBeARace(Errno error) {
 
 }  // namespace
 
+std::string_view NameOf(Interop interop) {
+  switch (interop) {
+    case Interop::kExclusive:
+      return "exclusive";
+    case Interop::kWritethrough:
+      return "writethrough";
+    default:
+      return "shared";
+  }
+}
+
 GoferFilesystem::GoferFilesystem(vfs::VirtualFilesystem& vfs, const GoferOptions& options)
     : TreeFilesystem(vfs),
       root_name_(options.root),
+      directory_(options.directory),
       interop_(options.interop),
+      specials_(options.specials),
       ops_(options.ops != nullptr ? options.ops : MakeHostOps()),
       owners_(options.owners),
       fds_(std::make_unique<FdCache>(options.fd_limit)) {}
@@ -132,7 +145,9 @@ RefPtr<HostInode> GoferFilesystem::InodeFor(const HostStat& found, bool loaded) 
       return inode;
     }
   }
-  if (loaded) known->Adopt(found);
+  if (!loaded) return known;
+  // Of a file with several names somebody may have asked since.
+  if (exclusive() || !known->Refresh()) known->Adopt(found);
   return known;
 }
 
@@ -231,6 +246,8 @@ absl::Status GoferFilesystem::PrepareSave() {
   for (const RefPtr<HostInode>& inode : Inodes()) {
     // What cannot be found any more is saved as it was seen last: a restore will report it.
     if (inode->loaded() && inode->stale()) (void)inode->Refresh();
+    // It is the host's, and asked for again.
+    if (inode->has_acl() && !inode->detached()) inode->ForgetAcls();
     if (absl::Status status = inode->PrepareSave(); !status.ok()) return status;
   }
   return absl::OkStatus();

@@ -54,6 +54,10 @@ class HostInode;
 class RestoreRun;
 
 enum class Interop : uint8_t { kExclusive = 0, kWritethrough = 1, kShared = 2 };
+std::string_view NameOf(Interop interop);  // "exclusive"
+
+// Which FIFOs and sockets may be made on the host: other programs there may open them.
+enum class Specials : uint8_t { kAll = 0, kNone = 1, kFifo = 2, kSocket = 3 };
 
 // Of which files a checkpoint saves the digest of their content.
 enum class DigestScope : uint8_t { kNone, kOpen, kAll };
@@ -73,6 +77,7 @@ struct GoferOptions {
   std::string root;       // by which a restore asks for the directory
   std::string directory;  // its path on the host
   Interop interop = Interop::kExclusive;
+  Specials specials = Specials::kAll;
   uint32_t fd_limit = kDefaultFdLimit;  // control descriptors at once, at most
   OwnerMap owners;
   std::shared_ptr<HostOps> ops;  // null: the host's
@@ -102,9 +107,18 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
 
   const std::string& root_name() const { return root_name_; }
   Interop interop() const { return interop_; }
+  // Its path on the host, the last one that is known; empty in images of before this was saved.
+  const std::string& directory() const { return directory_; }
   FdCache& fds() { return *fds_; }
   // False after a load, until a restore has found the directory.
   bool attached() const { return root_fd_.valid(); }
+
+  Specials specials() const { return specials_; }
+  // Whether a FIFO or a socket (S_IFIFO, S_IFSOCK) may be made on the host.
+  bool MayMake(uint32_t type) const {
+    return specials_ == Specials::kAll ||
+           specials_ == (type == S_IFIFO ? Specials::kFifo : Specials::kSocket);
+  }
 
   // For the next checkpoint.
   void set_digest_scope(DigestScope scope) { digest_scope_ = scope; }
@@ -179,7 +193,9 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
 
   // Immutable; those that are not saved are set again by AfterLoad and Reopen.
   std::string root_name_;
+  std::string directory_;
   Interop interop_ = Interop::kExclusive;
+  Specials specials_ = Specials::kAll;
   std::shared_ptr<HostOps> ops_ STATE(nosave);
   OwnerMap owners_ STATE(nosave);
   std::unique_ptr<FdCache> fds_ STATE(nosave);

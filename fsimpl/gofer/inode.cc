@@ -28,6 +28,17 @@ vfs::NewFile NewFileLike(const HostStat& found) {
 
 }  // namespace
 
+namespace {
+
+// The file of which this thread has asked the host last, and in which operation.
+struct Asked {
+  const HostInode* inode = nullptr;
+  uint64_t section = 0;
+};
+thread_local Asked last_asked;
+
+}  // namespace
+
 timespec ToTimespec(TimeNs time) {
   TimeNs ns = time % kSecond;
   if (ns < 0) ns += kSecond;
@@ -43,6 +54,7 @@ HostInode::HostInode(GoferFilesystem& fs, uint64_t ino, const HostStat& found)
       blksize_(found.stat.blksize),
       ours_(true) {
   SetAttributesFrom(found.stat);
+  ForgetAcl();
 }
 
 HostInode::HostInode(GoferFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now)
@@ -87,8 +99,19 @@ void HostInode::OnDisconnected(vfs::Dentry& dentry) {
 }
 
 bool HostInode::stale() const {
-  return !detached() && fs().attached() &&
-         (!fs().exclusive() || stale_.load(std::memory_order_relaxed));
+  if (detached() || !fs().attached()) return false;
+  const bool unseen = !fs().exclusive() || passthrough_.load(std::memory_order_relaxed) != 0;
+  return stale_.load(std::memory_order_relaxed) || (unseen && !AskedInThisOperation());
+}
+
+void HostInode::NoteAsked() {
+  stale_.store(false, std::memory_order_relaxed);
+  last_asked = {this, rcu::SectionNumber()};
+}
+
+bool HostInode::AskedInThisOperation() const {
+  return last_asked.inode == this && last_asked.section == rcu::SectionNumber() &&
+         rcu::InReadSection();
 }
 
 Result<HostStat> HostInode::StatHost() {
@@ -129,8 +152,7 @@ void HostInode::Adopt(const HostStat& found) {
 }
 
 Result<void> HostInode::RefreshLocked() {
-  // Before the look: a change after it makes the attributes stale again.
-  stale_.store(false, std::memory_order_relaxed);
+  NoteAsked();
   auto found = StatHost();
   if (!found) {
     set_stale();
@@ -157,6 +179,9 @@ void HostInode::FillStat(vfs::Stat& stat) const {
 
 Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::SetStat& set,
                                       TimeNs now) {
+  // Writers may set times.
+  if ((set.atime || set.mtime) && acl_unknown() && AclMayDecide(creds, vfs::kWrite))
+    STASIS_RETURN_IF_ERROR(LearnAcl());
   absl::MutexLock lock(&mu());
   STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
   if (set.size) {
@@ -171,6 +196,7 @@ Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::
   ApplyAttributes(creds, set, now);
   if (detached()) return {};
   const Result<void> pushed = Push(set, before.mode);
+  if (has_acl()) ForgetAcl();
   // Also after an error: some of it may have been done.
   const Result<void> refreshed = RefreshLocked();
   if (!pushed && !refreshed) SetAttributesFrom(before);  // until the host says it
@@ -182,20 +208,25 @@ Result<void> HostInode::Push(const vfs::SetStat& set, uint32_t old_mode) {
   // What changes nothing, as chown(2) to nobody, is a change nevertheless: its time is noted.
   const bool owner = set.uid || set.gid || (!attributes && !set.size);
   if (!owner && !attributes) return {};
-  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  FdCache::Pin pin;
+  int fd = OpenFd();
+  if (fd < 0) {
+    STASIS_ASSIGN_OR_RETURN(pin, fs().Control(*this));
+    fd = pin.fd();
+  }
   HostOps& ops = fs().ops();
   if (owner) {
     const OwnerMap& owners = fs().owners_;
     STASIS_RETURN_IF_ERROR(
-        ops.Chown(pin.fd(), set.uid ? owners.ToHost(uid(), owners.host_uid) : uint32_t(-1),
+        ops.Chown(fd, set.uid ? owners.ToHost(uid(), owners.host_uid) : uint32_t(-1),
                   set.gid ? owners.ToHost(gid(), owners.host_gid) : uint32_t(-1)));
   }
   // A change of owner may have taken bits away on the host.
   const bool privileged = (mode() & (S_ISUID | S_ISGID)) != 0;
   if (!is_symlink() && (set.mode || mode() != old_mode || (owner && privileged)))
-    STASIS_RETURN_IF_ERROR(ops.Chmod(pin.fd(), mode() & vfs::kPermissionBits));
+    STASIS_RETURN_IF_ERROR(ops.Chmod(fd, mode() & vfs::kPermissionBits));
   if (set.atime || set.mtime)
-    STASIS_RETURN_IF_ERROR(ops.SetTimes(pin.fd(), ToSetTime(set.atime), ToSetTime(set.mtime)));
+    STASIS_RETURN_IF_ERROR(ops.SetTimes(fd, ToSetTime(set.atime), ToSetTime(set.mtime)));
   return {};
 }
 
@@ -221,6 +252,8 @@ Result<bool> HostInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
 
 Result<std::string> HostInode::GetXattr(std::string_view name) const {
   if (detached()) return Inode::GetXattr(name);
+  absl::ReaderMutexLock lock(&mu());
+  if (const int fd = OpenFd(); fd >= 0) return fs().ops().GetXattr(fd, std::string(name));
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(const_cast<HostInode&>(*this)));
   return fs().ops().GetXattr(pin.fd(), std::string(name));
 }
@@ -229,9 +262,10 @@ Result<void> HostInode::SetXattr(std::string_view name, std::string_view value, 
                                  TimeNs now) {
   if (detached()) return Inode::SetXattr(name, value, flags, now);
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
-  STASIS_RETURN_IF_ERROR(fs().ops().SetXattr(pin.fd(), std::string(name), value, flags));
+  const auto set = fs().ops().SetXattr(pin.fd(), std::string(name), value, flags);
+  if (vfs::IsAclXattr(name)) ForgetAcls();
   set_stale();
-  return {};
+  return set;
 }
 
 Result<std::vector<std::string>> HostInode::ListXattr() const {
@@ -243,9 +277,10 @@ Result<std::vector<std::string>> HostInode::ListXattr() const {
 Result<void> HostInode::RemoveXattr(std::string_view name, TimeNs now) {
   if (detached()) return Inode::RemoveXattr(name, now);
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
-  STASIS_RETURN_IF_ERROR(fs().ops().RemoveXattr(pin.fd(), std::string(name)));
+  const auto removed = fs().ops().RemoveXattr(pin.fd(), std::string(name));
+  if (vfs::IsAclXattr(name)) ForgetAcls();
   set_stale();
-  return {};
+  return removed;
 }
 
 Result<void> HostInode::SetAcl(const vfs::Credentials& creds, std::string_view name, vfs::Acl acl,
@@ -263,6 +298,51 @@ Result<void> HostInode::SetAcl(const vfs::Credentials& creds, std::string_view n
   STASIS_RETURN_IF_ERROR(Refresh());
   return Drop({.set_gid = !creds.InGroup(gid()) && !creds.Has(vfs::Capability::kFsetid)}, now)
       .transform([](bool) {});
+}
+
+Result<std::string> HostInode::ReadAcl(std::string_view name) {
+  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+  auto stored = fs().ops().GetXattr(pin.fd(), std::string(name));
+  if (!stored && (stored.error() == Errno(ENODATA) || stored.error() == Errno(EOPNOTSUPP)))
+    return std::string();
+  return stored;
+}
+
+// Kept only where nobody else can change it.
+Result<void> HostInode::LearnAcl() {
+  absl::MutexLock lock(&mu());
+  if (detached() || !acl_unknown()) return {};
+  STASIS_ASSIGN_OR_RETURN(std::string stored, ReadAcl(vfs::kAclAccessXattr));
+  const Result<vfs::Acl> acl = stored.empty() ? vfs::Acl() : vfs::Acl::Parse(stored);
+  if (!acl || (!stored.empty() && !acl->IsValid())) return Err(EIO);
+  SetLearntAcl(acl->extended() ? std::move(stored) : std::string(), fs().exclusive());
+  return {};
+}
+
+void HostInode::ForgetAcls() {
+  absl::MutexLock lock(&mu());
+  ForgetAcl();
+}
+
+Result<void> HostInode::CaptureXattrs(int fd) {
+  vfs::XattrMap xattrs;
+  auto names = fs().ops().ListXattr(fd);
+  if (!names && names.error() == Errno(EOPNOTSUPP)) return {};
+  STASIS_RETURN_IF_ERROR(names);
+  for (const std::string& name : *names) {
+    auto value = fs().ops().GetXattr(fd, name);
+    if (!value && value.error() == Errno(ENODATA)) continue;
+    STASIS_RETURN_IF_ERROR(value);
+    if (vfs::IsAclXattr(name)) {
+      // A load would refuse what does not fit.
+      const auto acl = vfs::Acl::Parse(*value);
+      if (!acl || !acl->IsValid()) continue;
+      if (name == vfs::kAclAccessXattr && acl->Mode() != (mode() & 0777)) continue;
+    }
+    xattrs[name] = *std::move(value);
+  }
+  SetXattrsLocked(std::move(xattrs));
+  return {};
 }
 
 void HostInode::KeepControl() {
@@ -291,7 +371,8 @@ absl::Status HostInode::LoadDetached(bool detached, state::LoadContext&) {
   return absl::OkStatus();
 }
 
-absl::Status HostInode::AfterLoad(state::LoadContext& context) {
+// Nobody else knows it yet.
+absl::Status HostInode::AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (dynamic_cast<GoferFilesystem*>(&filesystem()) == nullptr)
     return context.Invalid(*this, "filesystem", "is no host directory");
   ours_ = fs().fds_ != nullptr;
@@ -301,6 +382,7 @@ absl::Status HostInode::AfterLoad(state::LoadContext& context) {
   if (nlink() == 0 && !detached())
     return context.Invalid(*this, "nlink", "is 0, but the file is said to be on the host");
   deleted_.store(nlink() == 0);
+  if (!detached()) ForgetAcl();
   return absl::OkStatus();
 }
 

@@ -77,8 +77,12 @@ class HostInode : public vfs::Inode {
   ~HostInode() override;
 
   void set_stale() { stale_.store(true, std::memory_order_relaxed); }
+  // That the attributes were asked of the host in this operation. Before the host is asked: a
+  // change after it makes them stale again.
+  void NoteAsked();
+  bool AskedInThisOperation() const;
   // Whether the attributes may be others by now.
-  virtual bool stale() const;
+  bool stale() const;
   void AdoptLocked(const HostStat& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> RefreshLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // Errors: ESTALE.
@@ -87,6 +91,13 @@ class HostInode : public vfs::Inode {
   virtual Result<void> TruncateHost(uint64_t) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu()) {
     return Err(EINVAL);
   }
+  // A descriptor of the file that is open anyway, or -1.
+  virtual int OpenFd() const ABSL_SHARED_LOCKS_REQUIRED(mu()) { return -1; }
+  Result<void> LearnAcl() override ABSL_LOCKS_EXCLUDED(mu());
+  // An ACL has changed.
+  virtual void ForgetAcls() ABSL_LOCKS_EXCLUDED(mu());
+  // For a checkpoint: all extended attributes of a deleted file. Errors: those of the host.
+  Result<void> CaptureXattrs(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // What a checkpoint needs besides fresh attributes.
   virtual absl::Status PrepareSave() { return absl::OkStatus(); }
   virtual void BeforeResume() {}
@@ -106,6 +117,8 @@ class HostInode : public vfs::Inode {
   void KeepControl();
   // It has lost a name.
   void DropLink() ABSL_LOCKS_EXCLUDED(mu());
+  // Of the host; empty if there is none. Errors: EIO and others.
+  Result<std::string> ReadAcl(std::string_view name);
   // Makes owner, mode and times on the host what they are here, as far as `set` asks for it.
   Result<void> Push(const vfs::SetStat& set, uint32_t old_mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
 
@@ -173,7 +186,18 @@ class HostDirectory final : public HostInode {
   STATE_SAVABLE(HostDirectory);
   HostDirectory() = default;
 
-  bool HasDefaultAcl() const { return !detached() && GetXattr(vfs::kAclDefaultXattr).has_value(); }
+  // Whether the host passes an ACL on to what is made here.
+  enum class DefaultAcl : uint8_t { kUnknown, kNone, kSome };
+
+  void ForgetAcls() override ABSL_LOCKS_EXCLUDED(mu());
+  absl::Status PrepareSave() override ABSL_LOCKS_EXCLUDED(mu());
+  void BeforeResume() override ABSL_LOCKS_EXCLUDED(mu());
+  // Before a file is made here, unless the answer is known.
+  void AskDefaultAcl() ABSL_LOCKS_EXCLUDED(mu());
+  // As it was when ApplyDefaultAcl was called for the file that is made.
+  bool has_default_acl() const {
+    return default_acl_.load(std::memory_order_relaxed) == DefaultAcl::kSome;
+  }
   void ReadLinkOf(HostInode& child, int dir, const std::string& name);
   // A file that was just made under that name: gives it owner and mode, and takes it away again if
   // that fails. `fd` is a descriptor of it, if there is one.
@@ -196,6 +220,8 @@ class HostDirectory final : public HostInode {
   void ForgetUnseen(vfs::Dentry& self, const NameSet& seen) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   std::atomic<bool> complete_{false};  // written with the Directory locked
+  // Written under mu().
+  std::atomic<DefaultAcl> default_acl_ STATE(nosave){DefaultAcl::kUnknown};
 };
 
 // What a checkpoint knows of a file's content.
@@ -256,17 +282,23 @@ class HostRegular final : public HostInode {
   // Shared by all who have the file open. Opened when somebody needs it, closed when nobody has the
   // file open; never replaced in between.
   struct Handles {
-    UniqueFd read;
+    FdCache::Pin read;  // of the control descriptor, made one that reads
     UniqueFd write;
     bool write_reads = false;  // `write` may be read from: then it is, it sees what was written
     uint32_t readers = 0;
     uint32_t writers = 0;
 
-    int reader() const { return write_reads ? write.get() : read.get(); }
+    int reader() const {
+      if (write_reads) return write.get();
+      return read ? read.fd() : -1;
+    }
+    int any() const { return write.valid() ? write.get() : reader(); }
     bool unused() const { return readers == 0 && writers == 0; }
   };
 
-  bool stale() const override;
+  int OpenFd() const override ABSL_SHARED_LOCKS_REQUIRED(mu()) {
+    return handles_ == nullptr ? -1 : handles_->any();
+  }
   Result<HostStat> StatHost() override ABSL_SHARED_LOCKS_REQUIRED(mu());
   Result<void> TruncateHost(uint64_t size) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   void ReleaseUnlinked() override ABSL_LOCKS_EXCLUDED(mu());
@@ -279,6 +311,10 @@ class HostRegular final : public HostInode {
   // Errors: those of open(2).
   Result<void> OpenHandles(bool read, bool write, bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<UniqueFd> OpenHandle(int flags, bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  Result<FdCache::Pin> OpenReader(bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  // Makes a control descriptor that reads, if there is none of any kind, in one call instead of
+  // three.
+  void OpenByName(const vfs::Dentry& dentry) ABSL_LOCKS_EXCLUDED(mu());
   // A descriptor of a new file, for who opens it next.
   void TakeHandle(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu());
   // Errors: EBADF.
@@ -302,7 +338,6 @@ class HostRegular final : public HostInode {
   vfs::FileData& MakeData() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // Reads all that is data of a deleted file into chunks.
   Result<void> Capture() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
-  Result<vfs::XattrMap> CaptureXattrs(int fd);
   // Errors: ESTALE if the file changes all the time, those of open(2) and read(2).
   Result<void> ComputeDigest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
 
@@ -313,13 +348,21 @@ class HostRegular final : public HostInode {
   absl::Status LoadWritten(const vfs::PageMap& written,
                            state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
-  // Names the other saved form of data_: the pages that are holes within chunks.
+  vfs::PageRangeMap SaveReserved() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  absl::Status LoadReserved(const vfs::PageRangeMap& reserved,
+                            state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
+  // Name other saved forms of data_: the pages that are holes within chunks, and those that are
+  // reserved.
   struct Written {};
+  struct Reserved {};
 
   std::unique_ptr<Handles> handles_ STATE(nosave) ABSL_GUARDED_BY(mu());
   // Of a detached file; of a deleted one from PrepareSave to BeforeResume.
   std::unique_ptr<vfs::FileData> data_ STATE(manual) ABSL_GUARDED_BY(mu());
-  [[no_unique_address, maybe_unused]] Written written_ STATE(manual);  // loaded after data_
+  // Loaded after data_, in this order.
+  [[no_unique_address, maybe_unused]] Written written_ STATE(manual);
+  [[no_unique_address, maybe_unused]] Reserved reserved_ STATE(manual);
   std::unique_ptr<ContentDigest> digest_ ABSL_GUARDED_BY(mu());
 };
 

@@ -15,6 +15,7 @@
 
 #include "fsimpl/gofer/digest.h"
 #include "fsimpl/gofer/inode.h"
+#include "state/base/rcu.h"
 #include "state/load_context.h"
 
 namespace stasis::gofer {
@@ -22,16 +23,27 @@ namespace {
 
 constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
 constexpr size_t kCopySize = size_t{256} << 10;
+constexpr uint64_t kPageSize = 4096;  // of FileData
+
+// Reserves so many bytes of the holes, and past the end of the file what is left.
+void ReserveHoles(vfs::FileData& data, uint64_t size, uint64_t bytes) {
+  bytes -= bytes % kPageSize;
+  for (uint64_t at = 0; at < size && bytes != 0;) {
+    const uint64_t hole = data.SeekHole(at, size).value_or(size);
+    if (hole >= size) break;
+    at = data.SeekData(hole, size).value_or(size);
+    const uint64_t length = std::min(bytes, (at - hole + kPageSize - 1) / kPageSize * kPageSize);
+    data.Reserve(hole, length);
+    bytes -= length;
+  }
+  const uint64_t end = (size + kPageSize - 1) / kPageSize * kPageSize;
+  if (bytes != 0 && end < kMaxFileSize && bytes <= kMaxFileSize - end) data.Reserve(end, bytes);
+}
 
 }  // namespace
 
 HostRegular::HostRegular(GoferFilesystem& fs, const vfs::NewFile& file, TimeNs now)
     : HostInode(fs, file, 1, now) {}
-
-bool HostRegular::stale() const {
-  return HostInode::stale() ||
-         (passthrough_.load(std::memory_order_relaxed) != 0 && !detached() && fs().attached());
-}
 
 HostRegular::Handles& HostRegular::MakeHandles() {
   if (handles_ == nullptr) handles_ = std::make_unique<Handles>();
@@ -41,6 +53,8 @@ HostRegular::Handles& HostRegular::MakeHandles() {
 Result<UniqueFd> HostRegular::OpenHandle(int flags, bool force) {
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
   HostOps& ops = fs().ops();
+  // On an overlay, which is about to copy the file up, it would go on showing the file before.
+  if ((flags & O_ACCMODE) != O_RDONLY) fs().fds_->NoReader(control_);
   // Non-blocking: what is opened is a regular file, but a lease of somebody's must not hold us up.
   flags |= O_NONBLOCK | O_LARGEFILE;
   auto fd = fs().interop() == Interop::kExclusive ? fs().OpenQuietly(pin.fd(), flags)
@@ -55,6 +69,13 @@ Result<UniqueFd> HostRegular::OpenHandle(int flags, bool force) {
   return fd;
 }
 
+// Where nobody else changes files the descriptor is there for the next one, too.
+Result<FdCache::Pin> HostRegular::OpenReader(bool force) {
+  if (FdCache::Pin pin = fs().fds_->Find(control_); pin && pin.readable()) return pin;
+  STASIS_ASSIGN_OR_RETURN(UniqueFd fd, OpenHandle(O_RDONLY, force));
+  return fs().fds_->PutReader(control_, std::move(fd), /*again=*/fs().exclusive());
+}
+
 Result<void> HostRegular::OpenHandles(bool read, bool write, bool force) {
   if (detached()) return {};
   Handles& handles = MakeHandles();
@@ -66,9 +87,29 @@ Result<void> HostRegular::OpenHandles(bool read, bool write, bool force) {
     handles.write = *std::move(fd);
   }
   if (read && handles.reader() < 0) {
-    STASIS_ASSIGN_OR_RETURN(handles.read, OpenHandle(O_RDONLY, force));
+    STASIS_ASSIGN_OR_RETURN(handles.read, OpenReader(force));
   }
   return {};
+}
+
+// Only where nobody but us could put a device in the file's place: its directory is locked. What
+// does not work is done the long way.
+void HostRegular::OpenByName(const vfs::Dentry& dentry) {
+  if (!fs().exclusive() || detached() || fs().fds_->Find(control_)) return;
+  const rcu::ReadLock rcu;
+  vfs::Dentry* parent = dentry.parent();
+  if (parent == nullptr) return;
+  absl::ReaderMutexLock directory_lock(&parent->directory().mu);
+  if (dentry.disconnected() || dentry.parent() != parent) return;
+  absl::MutexLock lock(&mu());
+  auto dir = fs().Control(static_cast<HostInode&>(parent->inode()));
+  if (!dir) return;
+  constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_LARGEFILE;
+  auto fd = fs().ops().OpenBeneath(dir->fd(), std::string(dentry.name()),
+                                   kFlags | fs().new_file_flags(), 0);
+  if (!fd) return;
+  const auto found = fs().ops().Statx(fd->get(), "");
+  if (found && Is(*found)) fs().fds_->PutReader(control_, *std::move(fd), /*again=*/true);
 }
 
 void HostRegular::TakeHandle(UniqueFd fd) {
@@ -88,6 +129,7 @@ Result<RefPtr<vfs::FileDescription>> HostRegular::Open(const vfs::VirtualDentry&
     if (counted) options.execute ? EndExecuting() : EndWriting();
   };
   const bool read = options.readable() || options.execute;
+  if (!options.writable()) OpenByName(at.dentry());
   {
     absl::MutexLock lock(&mu());
     STASIS_RETURN_IF_ERROR(OpenHandles(read, options.writable(), /*force=*/false));
@@ -133,8 +175,7 @@ Result<int> HostRegular::Writer() const {
 
 Result<HostStat> HostRegular::StatHost() {
   if (handles_ != nullptr) {
-    const int fd = handles_->write.valid() ? handles_->write.get() : handles_->read.get();
-    if (fd >= 0) return fs().ops().Statx(fd, "");
+    if (const int fd = handles_->any(); fd >= 0) return fs().ops().Statx(fd, "");
   }
   return HostInode::StatHost();
 }
@@ -289,9 +330,8 @@ Result<uint64_t> HostRegular::SeekExtent(uint64_t offset, int whence) const {
     const vfs::FileData& data = data_ == nullptr ? none : *data_;
     return whence == SEEK_DATA ? data.SeekData(offset, size()) : data.SeekHole(offset, size());
   }
-  const int fd = handles_ == nullptr       ? -1
-                 : handles_->reader() >= 0 ? handles_->reader()
-                                           : handles_->write.get();
+  int fd = handles_ == nullptr ? -1 : handles_->reader();
+  if (fd < 0 && handles_ != nullptr) fd = handles_->write.get();
   if (fd < 0) return Err(EBADF);
   return fs().ops().Seek(fd, offset, whence);
 }
@@ -304,9 +344,12 @@ void HostRegular::FillStat(vfs::Stat& stat) const {
 }
 
 Result<void> HostRegular::Sync() {
-  absl::ReaderMutexLock lock(&mu());
-  if (detached() || handles_ == nullptr) return {};
-  const int fd = handles_->write.valid() ? handles_->write.get() : handles_->read.get();
+  int fd = -1;
+  {
+    absl::ReaderMutexLock lock(&mu());
+    // There as long as the file is open, which it is.
+    if (!detached() && handles_ != nullptr) fd = handles_->any();
+  }
   return fd < 0 ? Result<void>() : fs().ops().Sync(fd);
 }
 
@@ -335,6 +378,7 @@ Result<void> HostRegular::Capture() {
     STASIS_ASSIGN_OR_RETURN(opened, OpenHandle(O_RDONLY, /*force=*/true));
     fd = opened.get();
   }
+  std::ignore = RefreshLocked();
   auto data = std::make_unique<vfs::FileData>();
   std::vector<std::byte> buffer(kCopySize);
   uint64_t at = 0;
@@ -353,25 +397,12 @@ Result<void> HostRegular::Capture() {
       at += *done;
     }
   }
-  STASIS_ASSIGN_OR_RETURN(vfs::XattrMap xattrs, CaptureXattrs(fd));
+  // What the host has given it besides, as by fallocate(2): it does not say where.
+  const uint64_t allocated = blocks_.load(std::memory_order_relaxed) * 512;
+  if (allocated > data->allocated()) ReserveHoles(*data, size(), allocated - data->allocated());
+  STASIS_RETURN_IF_ERROR(CaptureXattrs(fd));
   data_ = std::move(data);
-  SetXattrsLocked(std::move(xattrs));
   return {};
-}
-
-Result<vfs::XattrMap> HostRegular::CaptureXattrs(int fd) {
-  vfs::XattrMap xattrs;
-  auto names = fs().ops().ListXattr(fd);
-  if (!names && names.error() == Errno(EOPNOTSUPP)) return xattrs;
-  STASIS_RETURN_IF_ERROR(names);
-  for (const std::string& name : *names) {
-    if (vfs::IsAclXattr(name)) continue;
-    auto value = fs().ops().GetXattr(fd, name);
-    if (!value && value.error() == Errno(ENODATA)) continue;
-    STASIS_RETURN_IF_ERROR(value);
-    xattrs[name] = *std::move(value);
-  }
-  return xattrs;
 }
 
 Result<void> HostRegular::WriteTo(int fd, const vfs::XattrMap& xattrs) {
@@ -409,7 +440,7 @@ Result<void> HostRegular::Attach(int dir, const std::string& name, const vfs::Xa
   STASIS_RETURN_IF_ERROR(ops.Link(fd.get(), dir, name));
   fs().Rebind(*this, found.key);
   data_.reset();
-  SetXattrsLocked({});
+  ForgetAcl();
   if (handles_ != nullptr) {
     handles_->write = std::move(fd);
     handles_->write_reads = true;
@@ -469,9 +500,9 @@ absl::Status HostRegular::PrepareSave() {
 
 void HostRegular::BeforeResume() {
   absl::MutexLock lock(&mu());
-  if (detached()) return;
+  if (detached() || !deleted()) return;
   data_.reset();
-  SetXattrsLocked({});
+  ForgetAcl();
 }
 
 vfs::ChunkMap HostRegular::SaveData() const {
@@ -493,6 +524,18 @@ absl::Status HostRegular::LoadWritten(const vfs::PageMap& written, state::LoadCo
   if (written.empty()) return absl::OkStatus();
   if (!MakeData().FromWritten(written))
     return context.Invalid(*this, "written", "contradicts the chunks");
+  return absl::OkStatus();
+}
+
+vfs::PageRangeMap HostRegular::SaveReserved() const {
+  return data_ == nullptr ? vfs::PageRangeMap() : data_->ToReserved();
+}
+
+absl::Status HostRegular::LoadReserved(const vfs::PageRangeMap& reserved,
+                                       state::LoadContext& context) {
+  if (reserved.empty()) return absl::OkStatus();
+  if (!MakeData().FromReserved(reserved))
+    return context.Invalid(*this, "reserved", "has a range that is none, or not one of its own");
   return absl::OkStatus();
 }
 

@@ -70,6 +70,7 @@ absl::Status RestoreRun::OpenRoot() {
         root.error().value(),
         absl::StrCat("cannot open ", directory, " as the host directory '", fs_.root_name_, "'"));
   fs_.root_fd_ = *std::move(root);
+  fs_.directory_ = directory;
   auto found = fs_.ops().Statx(fs_.root_fd_.get(), "");
   if (!found)
     return absl::ErrnoToStatus(found.error().value(), absl::StrCat("cannot look at ", directory));
@@ -87,6 +88,7 @@ absl::Status RestoreRun::Reopen() {
   for (int i = 1; i < context_.threads; ++i) threads.emplace_back([this] { Run(); });
   Run();
   for (std::thread& thread : threads) thread.join();
+  if (context_.cancelled()) return absl::CancelledError("the restore was cancelled");
   absl::MutexLock lock(&mu_);
   return status_;
 }
@@ -102,7 +104,7 @@ bool RestoreRun::Next(Work& work) {
     return !queue_.empty() || running_ == 0 || !status_.ok();
   };
   mu_.Await(absl::Condition(&ready));
-  if (queue_.empty() || !status_.ok()) return false;
+  if (queue_.empty() || !status_.ok() || context_.cancelled()) return false;
   // The deepest first: descriptors of directories above are still there.
   work = std::move(queue_.back());
   queue_.pop_back();
@@ -141,10 +143,14 @@ Result<void> RestoreRun::CompareChildren(const Work& work) {
   }
   if (children.empty() && !dir.complete()) return {};
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin control, fs_.Control(dir));
+  std::string path = work.path + "/";  // of the child
+  const size_t above = path.size();
   for (vfs::Dentry* child : children) {
-    auto compared = CompareChild(work, control.fd(), *child);
+    if (context_.cancelled()) return {};
+    path.replace(above, path.npos, child->name());
+    auto compared = CompareChild(path, control.fd(), *child);
     if (compared) continue;
-    Fail(compared.error(), PathOf(work.path, child->name()));
+    Fail(compared.error(), path);
     return {};
   }
   return dir.complete() ? FindNew(work, dir, control.fd()) : Result<void>();
@@ -159,13 +165,12 @@ Result<void> RestoreRun::FindNew(const Work& work, HostDirectory&, int control) 
   });
 }
 
-Result<void> RestoreRun::CompareChild(const Work& work, int dir, vfs::Dentry& child) {
+Result<void> RestoreRun::CompareChild(const std::string& path, int dir, vfs::Dentry& child) {
   HostInode& inode = Host(child);
   if (inode.detached()) {
-    if (child.is_dir()) Push({&child, PathOf(work.path, child.name())});
+    if (child.is_dir()) Push({&child, path});
     return {};
   }
-  const std::string path = PathOf(work.path, child.name());
   auto looked = fs_.ops().Statx(dir, std::string(child.name()));
   if (!looked && looked.error() != Errno(ENOENT)) return Err(looked.error());
   if (!looked) {
@@ -331,7 +336,7 @@ Result<void> RestoreRun::CompareContent(vfs::Dentry& dentry, const std::string& 
   // Not blocking: by now somebody may have put a FIFO there.
   STASIS_ASSIGN_OR_RETURN(const UniqueFd fd,
                           fs_.ops().OpenBeneath(dir, name, O_RDONLY | O_NONBLOCK, 0));
-  auto digest = DigestOf(fs_.ops(), fd.get(), found);
+  auto digest = DigestOf(fs_.ops(), fd.get(), found, context_.cancel);
   const bool changing = !digest && digest.error() == Errno(ESTALE);
   if (!digest && !changing) return Err(digest.error());
   if (changing || *digest != *saved)

@@ -31,7 +31,7 @@ class RestoreRun {
   RestoreRun(GoferFilesystem& fs, vfs::RestoreContext& context) : fs_(fs), context_(context) {}
 
   // Errors: InvalidArgument if nobody said where the directory is, NotFound and others if it cannot
-  // be opened, those of the host but ENOENT.
+  // be opened, those of the host but ENOENT, Cancelled.
   absl::Status Reopen();
   // Errors: those of the host, with the file's path.
   absl::Status Complete();
@@ -51,7 +51,7 @@ class RestoreRun {
   void Fail(const Errno& error, const std::string& path) ABSL_LOCKS_EXCLUDED(mu_);
   // Errors: those of the host.
   Result<void> CompareChildren(const Work& work);
-  Result<void> CompareChild(const Work& work, int dir, vfs::Dentry& child);
+  Result<void> CompareChild(const std::string& path, int dir, vfs::Dentry& child);
   Result<void> FindNew(const Work& work, HostDirectory& dir, int control);
   // Reports what is not as it was saved, and takes what is. `saved_key` is of the file as saved.
   void CompareAttributes(vfs::Dentry& dentry, const std::string& path, const HostKey& saved_key,

@@ -21,6 +21,7 @@ namespace stasis::rcu {
 namespace internal {
 
 constinit thread_local bool thread_registered = false;
+constinit thread_local uint64_t sections = 0;
 
 namespace {
 

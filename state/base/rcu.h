@@ -14,6 +14,8 @@
 #endif
 #include <urcu/urcu-memb.h>
 
+#include <cstdint>
+
 #if defined(__SANITIZE_THREAD__)
 #define STASIS_TSAN 1
 #elif defined(__has_feature)
@@ -26,6 +28,7 @@ namespace stasis::rcu {
 
 namespace internal {
 extern constinit thread_local bool thread_registered;
+extern constinit thread_local uint64_t sections;
 void RegisterThread();
 #ifdef STASIS_TSAN
 void TsanReaderLeft();
@@ -36,6 +39,7 @@ void TsanReaderLeft();
 inline void Lock() {
   if (!internal::thread_registered) [[unlikely]]
     internal::RegisterThread();
+  if (urcu_memb_read_ongoing() == 0) ++internal::sections;
   urcu_memb_read_lock();
 }
 inline void Unlock() {
@@ -46,6 +50,8 @@ inline void Unlock() {
 }
 // True if this thread is inside a read-side section.
 inline bool InReadSection() { return urcu_memb_read_ongoing() != 0; }
+// Of this thread's outermost read-side section, or the last one: another number for each.
+inline uint64_t SectionNumber() { return internal::sections; }
 
 // A read-side section. Must not be held across rcu::Synchronize().
 class [[nodiscard]] ReadLock {

@@ -240,6 +240,33 @@ void BM_HostOpenClose_kernel(benchmark::State& state) {
 }
 BENCHMARK(BM_HostOpenClose_kernel);
 
+// The first open of each file, after its first stat.
+void BM_HostOpenFirst_vfs(benchmark::State& state) {
+  const std::vector<std::string> names = NamesOfFirst();
+  while (state.KeepRunningBatch(kFilesPerDirectory)) {
+    state.PauseTiming();
+    {
+      Tree tree(SharedHost());
+      tree.StatAll();
+      state.ResumeTiming();
+      for (const std::string& name : names) (void)tree.Open(name, O_RDONLY);
+      state.PauseTiming();
+    }
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(BM_HostOpenFirst_vfs);
+
+void BM_HostOpenFirst_kernel(benchmark::State& state) {
+  const std::vector<std::string> names = NamesOfFirst();
+  const int root = ::open(SharedHost().path().c_str(), O_PATH | O_DIRECTORY);
+  while (state.KeepRunningBatch(kFilesPerDirectory))
+    for (const std::string& name : names)
+      ::close(::openat(root, name.c_str() + 1, O_RDONLY | O_CLOEXEC));
+  ::close(root);
+}
+BENCHMARK(BM_HostOpenFirst_kernel);
+
 constexpr size_t kBlock = 4096;
 constexpr size_t kBlocks = 256;
 

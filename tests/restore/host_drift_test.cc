@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <optional>
 
 #include "restore/drift.h"
@@ -28,6 +29,7 @@ struct Script {
   std::vector<std::string> roots = {"src"};  // that are asked for, one in each call
   std::vector<vfs::Drift> drifts;
   absl::Status reopened, completed;
+  std::function<void()> on_reopen;
 
   std::vector<std::string> log;
   std::vector<vfs::DriftPolicy> policies;
@@ -69,6 +71,7 @@ class HostFilesystem final : public vfs::TreeFilesystem {
     script_->log.emplace_back("reopen");
     script_->checks = context.checks;
     script_->threads = context.threads;
+    if (script_->on_reopen) script_->on_reopen();
     const absl::StatusOr<std::string> directory =
         context.FindRoot(script_->roots[calls % script_->roots.size()]);
     if (!directory.ok()) return directory.status();
@@ -293,6 +296,23 @@ TEST_F(HostDriftTest, ErrorsOfEitherStepLeaveNothing) {
   script_.reopened = absl::OkStatus();
   script_.completed = absl::InternalError("disk on fire");
   EXPECT_EQ(Restore(request_).status().code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(HostDriftTest, ARestoreThatIsCancelledLeavesNothing) {
+  Differs(DriftKind::kMtime, "/a");
+  std::atomic<bool> cancel{true};
+  request_.cancel = &cancel;
+  EXPECT_EQ(Restore(request_).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(script_.log, IsEmpty()) << "no filesystem has looked at the host";
+  cancel = false;
+  // While the host is looked at.
+  script_.on_reopen = [&] { cancel = true; };
+  const absl::Status cancelled = Restore(request_).status();
+  EXPECT_EQ(cancelled.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(ExitCodeOf(cancelled), ExitCode::kInterrupted);
+  EXPECT_THAT(script_.log, ElementsAre("reopen"));
+  cancel = false;
+  EXPECT_EQ(DriftOf(request_).status().code(), absl::StatusCode::kCancelled);
 }
 
 TEST_F(HostDriftTest, RootThatIsNotGivenIsNamed) {

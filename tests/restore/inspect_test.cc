@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fsimpl/gofer/filesystem.h"
 #include "tests/testing/test_vfs.h"
 
 namespace stasis::restore {
@@ -68,6 +69,31 @@ TEST_F(InspectTest, JsonAndTextSayTheSame) {
   EXPECT_THAT(text, HasSubstr(summary->digest));
   EXPECT_THAT(text, HasSubstr("1 files open, 1 deleted but in use"));
   EXPECT_THAT(text, HasSubstr("vfs.Dentry"));
+}
+
+TEST_F(InspectTest, NamesHostDirectories) {
+  stasis::testing::WriteHostFile(scratch_ / "f", "x");
+  TestVfs t([this](vfs::VirtualFilesystem& vfs) {
+    return RefPtr<vfs::Filesystem>(*gofer::GoferFilesystem::Create(
+        vfs, {.root = "src\n", .directory = scratch_ / "", .interop = gofer::Interop::kShared}));
+  });
+  t.Stat("/f");
+  ASSERT_TRUE(Checkpoint(t.RequestTo(scratch_ / "snaps", "v2")).ok());
+  const auto summary = Inspect(TestVfs::RequestFrom(scratch_ / "snaps", "v2"));
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  ASSERT_EQ(summary->host_directories.size(), 1u);
+  const HostDirectorySummary& host = summary->host_directories[0];
+  EXPECT_EQ(host.name, "src\\x0a");
+  EXPECT_EQ(host.directory, scratch_ / "");
+  EXPECT_EQ(host.interop, "shared");
+  EXPECT_EQ(host.files, 2u);
+  EXPECT_THAT(summary->ToText(), HasSubstr("host       src\\x0a: 2 files of " + host.directory +
+                                           " (gofer shared, filesystem "));
+  const auto json = nlohmann::json::parse(summary->ToJson());
+  EXPECT_EQ(json["host_directories"][0]["directory"], host.directory);
+  EXPECT_EQ(json["host_directories"][0]["interop"], "shared");
+  EXPECT_EQ(json["host_directories"][0]["type"], "gofer");
+  EXPECT_EQ(json["host_directories"][0]["files"], 2);
 }
 
 TEST_F(InspectTest, TreeListsParentsFirstInReaddirOrder) {

@@ -12,11 +12,14 @@ struct GoferFilesystemRow {
   rootName @0 :UInt32;  # bytes of its column
   interop @1 :UInt8;  # enum<gofer.Interop:u8>
   nextIno @2 :UInt64;  # u64
+  directory @3 :UInt32;  # bytes of its column
+  specials @4 :UInt8;  # enum<gofer.Specials:u8>
 }
 struct GoferFilesystemColumns {
   rows @0 :List(GoferFilesystemRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
   rootNameColumn @2 :Data;  # string
+  directoryColumn @3 :Data;  # string
 }
 
 # gofer.HostDirectory
@@ -57,6 +60,7 @@ struct HostRegularRow {
   data @0 :UInt32;  # bytes of its column
   digest @1 :UInt32;  # bytes of its column
   written @2 :UInt32;  # bytes of its column
+  reserved @3 :UInt32;  # bytes of its column
 }
 struct HostRegularColumns {
   rows @0 :List(HostRegularRow);
@@ -64,6 +68,7 @@ struct HostRegularColumns {
   dataColumn @2 :Data;  # map<u64,chunk>
   digestColumn @3 :Data;  # optional<struct<gofer.ContentDigest>>
   writtenColumn @4 :Data;  # map<u64,u8>
+  reservedColumn @5 :Data;  # map<u64,u64>
 }
 
 # gofer.HostSpecial

@@ -66,27 +66,33 @@ void Access::Type<::stasis::gofer::ContentDigest>::ClearReferences(::stasis::gof
 
 void Access::Type<::stasis::gofer::GoferFilesystem>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::gofer::schema::GoferFilesystemColumns>();
-  columns.setFieldCount(3);
+  columns.setFieldCount(5);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
+  Encoder& c3 = batch.Column(1);
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::gofer::GoferFilesystem&>(batch[i]);
     auto row = rows[i];
     row.setRootName(SaveSlice(c0, o.root_name_));
     row.setInterop(ScalarOf(o.interop_));
     row.setNextIno(ScalarOf(o.next_ino_));
+    row.setDirectory(SaveSlice(c3, o.directory_));
+    row.setSpecials(ScalarOf(o.specials_));
   }
   columns.setRootNameColumn(batch.Content(c0));
+  columns.setDirectoryColumn(batch.Content(c3));
 }
 
 absl::Status Access::Type<::stasis::gofer::GoferFilesystem>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::gofer::schema::GoferFilesystemColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getRootNameColumn());
   Decoder d1 = batch.Column({});
+  Decoder d3 = batch.Column(columns.getDirectoryColumn());
+  Decoder d4 = batch.Column({});
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::gofer::GoferFilesystem&>(batch[i]);
     auto row = rows[i];
@@ -95,8 +101,13 @@ absl::Status Access::Type<::stasis::gofer::GoferFilesystem>::Load(LoadBatch& bat
     if (batch.Has(1) && !SetEnum(d1, o.interop_, row.getInterop()))
       return batch.FieldError(i, "interop", d1);
     if (batch.Has(2)) SetScalar(o.next_ino_, row.getNextIno());
+    if (batch.Has(3) && !LoadSlice(d3, row.getDirectory(), o.directory_))
+      return batch.FieldError(i, "directory", d3);
+    if (batch.Has(4) && !SetEnum(d4, o.specials_, row.getSpecials()))
+      return batch.FieldError(i, "specials", d4);
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("root_name", d0);
+  if (!d3.ColumnUsedUp()) return batch.ColumnError("directory", d3);
   return absl::OkStatus();
 }
 
@@ -378,28 +389,31 @@ constinit const TypeDescriptor Access::Type<::stasis::gofer::HostInode>::kType =
 
 void Access::Type<::stasis::gofer::HostRegular>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::gofer::schema::HostRegularColumns>();
-  columns.setFieldCount(3);
+  columns.setFieldCount(4);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
   Encoder& c1 = batch.Column(1);
   Encoder& c2 = batch.Column(2);
+  Encoder& c3 = batch.Column(3);
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::gofer::HostRegular&>(batch[i]);
     auto row = rows[i];
     row.setData(SaveSlice(c0, o.SaveData()));
     row.setDigest(SaveSlice(c1, o.digest_));
     row.setWritten(SaveSlice(c2, o.SaveWritten()));
+    row.setReserved(SaveSlice(c3, o.SaveReserved()));
   }
   columns.setDataColumn(batch.Content(c0));
   columns.setDigestColumn(batch.Content(c1));
   columns.setWrittenColumn(batch.Content(c2));
+  columns.setReservedColumn(batch.Content(c3));
 }
 
 absl::Status Access::Type<::stasis::gofer::HostRegular>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::gofer::schema::HostRegularColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
   if (!shape.ok()) return shape;
   Decoder d1 = batch.Column(columns.getDigestColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -415,10 +429,11 @@ absl::Status Access::Type<::stasis::gofer::HostRegular>::Load(LoadBatch& batch, 
 absl::Status Access::Type<::stasis::gofer::HostRegular>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::gofer::schema::HostRegularColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getDataColumn());
   Decoder d2 = batch.Column(columns.getWrittenColumn());
+  Decoder d3 = batch.Column(columns.getReservedColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::gofer::HostRegular&>(batch[i]);
     auto row = rows[i];
@@ -436,9 +451,17 @@ absl::Status Access::Type<::stasis::gofer::HostRegular>::LoadManual(LoadBatch& b
       absl::Status s = o.LoadWritten(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
+    if (batch.Has(3)) {
+      std::remove_cvref_t<decltype(o.SaveReserved())> value{};
+      if (!LoadSlice(d3, row.getReserved(), value))
+        return batch.FieldError(i, "reserved", d3);
+      absl::Status s = o.LoadReserved(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("data", d0);
   if (!d2.ColumnUsedUp()) return batch.ColumnError("written", d2);
+  if (!d3.ColumnUsedUp()) return batch.ColumnError("reserved", d3);
   return absl::OkStatus();
 }
 

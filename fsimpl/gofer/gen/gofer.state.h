@@ -33,6 +33,21 @@ struct Access::Enum<::stasis::gofer::Interop> {
 };
 
 template <>
+struct Access::Enum<::stasis::gofer::Specials> {
+  static constexpr bool Valid(uint8_t number) {
+    switch (number) {
+      case 0u:  // kAll
+      case 1u:  // kNone
+      case 2u:  // kFifo
+      case 3u:  // kSocket
+        return true;
+      default:
+        return false;
+    }
+  }
+};
+
+template <>
 struct Access::Type<::stasis::gofer::ContentDigest> {
   static constexpr const char* kName = "gofer.ContentDigest";
   static constexpr uint32_t kFieldCount = 3;

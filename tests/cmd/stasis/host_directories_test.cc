@@ -97,6 +97,63 @@ TEST_F(HostDirectoriesTest, ADigestFindsBytesThatTimesDoNotTell) {
   EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--digest", "some"}), ExitsWith(2));
 }
 
+TEST_F(HostDirectoriesTest, AnInterruptedRestoreLeavesNothing) {
+  StartBox("box", {"--root", "data=data", "--mount", "data:/data"});
+  ASSERT_THAT(In("box", "cat /data/one; ls -lR /data >/dev/null"), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--digest", "all", "--stop"}), Succeeded());
+  // To read that takes minutes.
+  ASSERT_THAT(Shell("chmod 600 data/sub/two; truncate -s 4T data/one; mkdir dir"), Succeeded());
+  const std::string looked_at = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q " + Path("data/one");
+  for (const Strings& command :
+       {Strings{"drift", "snaps:v1"}, Strings{"export", "snaps:v1", "out", "--on-drift", "heal"},
+        Strings{"mount", "snaps:v1", "dir", "--on-drift", "heal"},
+        Strings{"mount", "snaps:v1", "dir", "--on-drift", "heal", "--background"},
+        Strings{"restore", "snaps:v1", "--on-drift", "heal", "--name", "box2", "--detach"}}) {
+    for (const int signal : {SIGINT, SIGTERM}) {
+      Strings arguments = command;
+      arguments.insert(arguments.end(), {"--root", "data=data", "--validate", "content,mode"});
+      const pid_t pid = Start(arguments);
+      ASSERT_TRUE(Eventually([&] { return Shell(looked_at).exit_code == 0; })) << command[0];
+      kill(pid, signal);
+      EXPECT_THAT(Wait(pid), ExitsWith(130)) << command[0] << " " << command.back();
+      EXPECT_TRUE(Eventually([&] { return Shell(looked_at).exit_code != 0; })) << command[0];
+    }
+  }
+  EXPECT_EQ(Shell("ls dir; stat -c %a data/sub/two; ls out 2>/dev/null || echo none").out,
+            "600\nnone\n");
+  EXPECT_EQ(Shell("ls " + runtime_dir()).out, "");
+}
+
+TEST_F(HostDirectoriesTest, WhatMayBeMadeOnTheHostIsSaid) {
+  StartBox("box", {"--root", "data=data", "--mount", "data:/data:specials=socket"});
+  EXPECT_THAT(In("box", "mkfifo /data/fifo"), FailsWith(1, "Operation not permitted"));
+  EXPECT_THAT(In("box", "mkfifo /fifo"), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  EXPECT_THAT(Stasis({"restore", "snaps:v1", "--root", "data=data", "--", "mkfifo", "/data/fifo"}),
+              FailsWith(1, "Operation not permitted"));
+  ASSERT_THAT(Shell("mkdir root root/tmp"), Succeeded());
+  const auto run = [this](const std::string& options) {
+    return Stasis({"run", "--rootfs", "root", "--rootfs-options", options, "--", "mkfifo", "/f"});
+  };
+  EXPECT_THAT(run("specials=none:interop=shared"), FailsWith(1, "Operation not permitted"));
+  EXPECT_THAT(run("specials=fifo"), Succeeded());
+  EXPECT_EQ(Shell("stat -c %F root/f").out, "fifo\n");
+  EXPECT_THAT(run("ro"), FailsWith(2, "--rootfs-options ro: 'ro' is none; there are interop="));
+  EXPECT_THAT(Stasis({"run", "--rootfs-options", "specials=all", "--", "true"}),
+              FailsWith(2, "--rootfs-options is for a --rootfs"));
+}
+
+TEST_F(HostDirectoriesTest, InspectNamesThem) {
+  Save();
+  const Outcome text = Stasis({"inspect", "snaps:v1"});
+  EXPECT_THAT(text.out, HasSubstr(" files of " + Path("data") + " (gofer exclusive, filesystem "));
+  const auto json = Stasis({"inspect", "snaps:v1", "--json"}).Json();
+  ASSERT_THAT(json["host_directories"], SizeIs(1));
+  EXPECT_EQ(json["host_directories"][0]["name"], "data");
+  EXPECT_EQ(json["host_directories"][0]["directory"], Path("data"));
+  EXPECT_EQ(json["host_directories"][0]["interop"], "exclusive");
+}
+
 TEST_F(HostDirectoriesTest, WhatDoesNotFitTogetherIsRefused) {
   const auto run = [this](Strings options) {
     options.insert(options.begin(), "run");
@@ -114,6 +171,11 @@ TEST_F(HostDirectoriesTest, WhatDoesNotFitTogetherIsRefused) {
   EXPECT_THAT(
       run({"--root", "data=data", "--mount", "data:/a", "--mount", "data:/b:interop=shared"}),
       FailsWith(2, "different interop modes"));
+  EXPECT_THAT(run({"--root", "data=data", "--mount", "data:/d:specials=some"}),
+              FailsWith(2, "'specials=some' is no option of a mount"));
+  EXPECT_THAT(
+      run({"--root", "data=data", "--mount", "data:/a", "--mount", "data:/b:specials=none"}),
+      FailsWith(2, "different interop modes or specials"));
   EXPECT_THAT(run({"--root", "data=data/one", "--mount", "data:/data"}),
               FailsWith(2, "not a directory"));
   EXPECT_THAT(run({"--rootfs", "nowhere"}), FailsWith(10, "no such directory"));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -19,6 +20,8 @@
 #include <set>
 
 #include "restore/exit_code.h"
+#include "state/base/rcu.h"
+#include "tests/fsimpl/gofer/faulty_host_ops.h"
 #include "tests/fsimpl/gofer/host_tree.h"
 #include "tests/testing/errno_matchers.h"
 
@@ -301,6 +304,44 @@ TEST_F(DriftTest, AFileWhoseModeForbidsItIsOpenedAgain) {
   EXPECT_EQ(Get("made"), "written");
   EXPECT_EQ(HostStatOf("made").st_mode & 07777, 0444u);
 }
+
+// Ends a restore at its n-th look at the host.
+class CancelledRestoreTest : public DriftTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(CancelledRestoreTest, ChangesNothingAndCanBeDoneAgain) {
+  ServeAndSave();
+  ASSERT_EQ(::chmod(Path("file").c_str(), 0600), 0);
+  fs::remove(Path("link"));
+  const auto ops = std::make_shared<FaultyHostOps>();
+  const GoferServices services{.ops = ops};
+  std::atomic<bool> cancel{false};
+  std::atomic<int> looks{0};
+  ops->before_statx = [&] {
+    if (++looks == 3) cancel = true;
+  };
+  tree().prepare_restore = [&](restore::RestoreRequest& request) {
+    request.rules = restore::DriftRules(DriftPolicy::kHeal);
+    request.services.Provide(&services);
+    request.threads = GetParam();
+    request.cancel = &cancel;
+  };
+  policy_ = DriftPolicy::kHeal;
+  const size_t descriptors = OpenDescriptors();
+  const absl::Status cancelled = tree().Restore();
+  EXPECT_EQ(cancelled.code(), absl::StatusCode::kCancelled) << cancelled;
+  EXPECT_EQ(restore::ExitCodeOf(cancelled), restore::ExitCode::kInterrupted);
+  EXPECT_LE(looks, 3 + GetParam()) << "each thread ends with the file it is at";
+  EXPECT_EQ(HostStatOf("file").st_mode & 0777, 0600u);
+  EXPECT_FALSE(OnHost("link"));
+  rcu::Barrier();
+  EXPECT_LE(OpenDescriptors(), descriptors);
+  cancel = false;
+  ops->before_statx = nullptr;
+  ASSERT_TRUE(tree().Restore().ok());
+  EXPECT_EQ(HostStatOf("file").st_mode & 0777, 0644u);
+  EXPECT_TRUE(OnHost("link"));
+}
+INSTANTIATE_TEST_SUITE_P(, CancelledRestoreTest, ::testing::Values(1, 3));
 
 TEST_F(DriftTest, APolicyForEachPath) {
   ServeAndSave();

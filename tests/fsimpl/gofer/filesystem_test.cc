@@ -2,12 +2,17 @@
 
 #include "fsimpl/gofer/filesystem.h"
 
+#include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
+#include <linux/falloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <thread>
 
+#include "tests/fsimpl/gofer/faulty_host_ops.h"
 #include "tests/fsimpl/gofer/host_tree.h"
 #include "tests/testing/errno_matchers.h"
 
@@ -317,6 +322,161 @@ TEST_F(GoferTest, ARestoreNeedsTheRoot) {
   Put("file", "x");
   t.roots()["data"] = Path("file");
   EXPECT_THAT(std::string(t.Restore().message()), ::testing::HasSubstr("Not a directory"));
+}
+
+class GoferInMemoryTest : public HostTree {
+ protected:
+  GoferInMemoryTest() : HostTree(testing::ScratchDir::Where::kInMemory) {}
+};
+
+TEST_F(GoferInMemoryTest, ADeletedFileKeepsItsBlocks) {
+  Put("f", "x");
+  TestVfs& t = Serve();
+  auto file = t.Open("/f", O_RDWR);
+  ASSERT_THAT(file->PWrite(40960, testing::AsBytes("tail")), IsOk());
+  ASSERT_THAT(file->Allocate(0, 8192, 4096), IsOk());
+  ASSERT_THAT(file->Allocate(FALLOC_FL_KEEP_SIZE, 1 << 20, 65536), IsOk());
+  t.Unlink("/f");
+  const uint64_t blocks = file->GetStat()->blocks;
+  EXPECT_EQ(blocks, 19u * 8);
+  t.Hold("file", std::move(file));
+  for (int i = 0; i < 2; ++i) {
+    t.SaveAndRestore();
+    file = t.Held<vfs::FileDescription>("file");
+    EXPECT_EQ(file->GetStat()->blocks, blocks);
+    EXPECT_EQ(file->GetStat()->size, 40964u);
+    EXPECT_EQ(file->Seek(4096, SEEK_DATA).value_or(0), 40960u);
+  }
+}
+
+// What the host was asked for since the last FailAt.
+size_t CallsOf(const FaultyHostOps& ops, HostCall which) {
+  const std::vector<HostCall> calls = ops.calls();
+  return static_cast<size_t>(std::count(calls.begin(), calls.end(), which));
+}
+
+TEST_F(GoferTest, ASharedFileIsLookedAtOnceForItsAttributes) {
+  MakeDir("d");
+  Put("d/f", "x");
+  const auto ops = std::make_shared<FaultyHostOps>();
+  TestVfs& t = Serve({.interop = Interop::kShared, .ops = ops});
+  t.Stat("/d/f");
+  ops->FailAt(0, 0);
+  EXPECT_EQ(t.Stat("/d/f").size, 1u);
+  EXPECT_EQ(CallsOf(*ops, HostCall::kStatx), 2u) << "of the directory and of the file";
+  Put("d/f", "longer");
+  EXPECT_EQ(t.Stat("/d/f").size, 6u);
+  const vfs::VirtualDentry f = *t.vfs().GetDentryAt(t.creds(), t.At("/d/f"));
+  Put("d/f", "longer still");
+  EXPECT_EQ(t.vfs().StatAt(t.creds(), {t.root(), f, ""})->size, 12u);
+  auto file = t.Open("/d/f", O_RDONLY);
+  Put("d/f", "x");
+  EXPECT_EQ(file->GetStat()->size, 1u);
+}
+
+TEST_F(GoferTest, WhatIsChangedInTheSameOperationIsLookedAtAgain) {
+  Put("f", "x");
+  TestVfs& t = Serve({.interop = Interop::kShared});
+  const vfs::Operation operation(t.vfs().gate());
+  EXPECT_EQ(t.Stat("/f").nlink, 1u);
+  t.Link("/f", "/g");
+  EXPECT_EQ(t.Stat("/f").nlink, 2u);
+  t.Write("/f", "longer");
+  EXPECT_EQ(t.Stat("/g").size, 6u);
+}
+
+TEST_F(GoferTest, AFileThatIsReadAgainIsNotOpenedAgain) {
+  Put("f", "content");
+  const auto ops = std::make_shared<FaultyHostOps>();
+  TestVfs& t = Serve({.ops = ops});
+  EXPECT_EQ(t.Read("/f"), "content");
+  ops->FailAt(0, 0);
+  EXPECT_EQ(t.Read("/f"), "content");
+  EXPECT_EQ(CallsOf(*ops, HostCall::kReopen), 0u);
+  EXPECT_EQ(CallsOf(*ops, HostCall::kOpenBeneath), 0u);
+  // Not through a descriptor of before a writer came.
+  t.Write("/f", "CONTENT");
+  ops->FailAt(0, 0);
+  EXPECT_EQ(t.Read("/f"), "CONTENT");
+  EXPECT_EQ(CallsOf(*ops, HostCall::kReopen), 1u);
+}
+
+TEST_F(GoferTest, ADeletedFileIsReadAgainWithoutAName) {
+  Put("f", "content");
+  TestVfs& t = Serve();
+  auto path = t.Open("/f", O_PATH);
+  EXPECT_EQ(t.Read("/f"), "content");
+  t.Unlink("/f");
+  for (int i = 0; i < 2; ++i) {
+    auto file = t.vfs().OpenAt(t.creds(), {t.root(), path->at(), ""}, {.flags = O_RDWR});
+    ASSERT_THAT(file, IsOk());
+    EXPECT_EQ(ReadAll(**file), "content");
+    file = t.vfs().OpenAt(t.creds(), {t.root(), path->at(), ""}, {.flags = O_RDONLY});
+    ASSERT_THAT(file, IsOk());
+    EXPECT_EQ(ReadAll(**file), "content");
+  }
+}
+
+TEST_F(GoferTest, DescriptorsOfReadersAreAmongThoseThatAreClosed) {
+  constexpr int kFiles = 50;
+  for (int i = 0; i < kFiles; ++i) Put("f" + std::to_string(i), "x");
+  TestVfs& t = Serve({.fd_limit = 10});
+  const size_t before = OpenDescriptors();
+  std::vector<RefPtr<vfs::FileDescription>> files;
+  for (int i = 0; i < kFiles; ++i) files.push_back(t.Open("/f" + std::to_string(i), O_RDONLY));
+  for (auto& file : files) EXPECT_EQ(ReadAll(*file), "x");
+  EXPECT_GE(OpenDescriptors(), before + kFiles);
+  files.clear();
+  EXPECT_LE(OpenDescriptors(), before + 11);
+  for (int i = 0; i < kFiles; ++i) EXPECT_EQ(t.Read("/f" + std::to_string(i)), "x");
+  EXPECT_LE(OpenDescriptors(), before + 11);
+}
+
+TEST_F(GoferTest, AFileThatIsSyncedKeepsTheGateOpen) {
+  class SlowDisk final : public FaultyHostOps {
+   public:
+    Result<void> Sync(int fd) override {
+      began.Notify();
+      go_on.WaitForNotification();
+      return FaultyHostOps::Sync(fd);
+    }
+    absl::Notification began, go_on;
+  };
+  Put("f", "x");
+  const auto ops = std::make_shared<SlowDisk>();
+  TestVfs& t = Serve({.ops = ops});
+  auto file = t.Open("/f", O_RDWR);
+  std::thread syncing([&] { EXPECT_THAT(file->Sync(), IsOk()); });
+  ops->began.WaitForNotification();
+  ASSERT_TRUE(t.Save().ok());
+  t.Write("/f", "meanwhile");
+  ops->go_on.Notify();
+  syncing.join();
+}
+
+TEST_F(GoferTest, SpecialFilesAreMadeOnTheHostAsFarAsTheyMayBe) {
+  const auto may = [this](Specials specials, const std::string& name, uint32_t type) {
+    TestVfs& t = Serve({.specials = specials});
+    for (int i = 0; i < 2; ++i) {
+      const std::string path = "/" + name + std::to_string(i);
+      const auto made = t.vfs().MknodAt(t.creds(), t.At(path), {type | 0644, 0});
+      EXPECT_EQ(OnHost(path.substr(1)), made.has_value());
+      if (!made) {
+        EXPECT_THAT(made, IsErrno(EPERM));
+        return false;
+      }
+      t.SaveAndRestore();  // the policy, too
+    }
+    return true;
+  };
+  EXPECT_TRUE(may(Specials::kAll, "a", S_IFIFO));
+  EXPECT_TRUE(may(Specials::kAll, "b", S_IFSOCK));
+  EXPECT_FALSE(may(Specials::kNone, "c", S_IFIFO));
+  EXPECT_FALSE(may(Specials::kNone, "d", S_IFSOCK));
+  EXPECT_TRUE(may(Specials::kFifo, "e", S_IFIFO));
+  EXPECT_FALSE(may(Specials::kFifo, "f", S_IFSOCK));
+  EXPECT_FALSE(may(Specials::kSocket, "g", S_IFIFO));
+  EXPECT_TRUE(may(Specials::kSocket, "h", S_IFSOCK));
 }
 
 }  // namespace
