@@ -28,6 +28,7 @@ void AddPs(CLI::App& app, Invocation& invocation);
 void AddStop(CLI::App& app, Invocation& invocation);
 void AddCheckpoint(CLI::App& app, Invocation& invocation);
 void AddRestore(CLI::App& app, Invocation& invocation);
+void AddDiff(CLI::App& app, Invocation& invocation);
 void AddDrift(CLI::App& app, Invocation& invocation);
 void AddImport(CLI::App& app, Invocation& invocation);
 void AddExport(CLI::App& app, Invocation& invocation);

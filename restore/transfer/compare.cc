@@ -11,36 +11,15 @@
 #include <utility>
 
 #include "restore/internal/format.h"
+#include "restore/transfer/internal/content.h"
 
 namespace stasis::restore {
 namespace {
 
-constexpr size_t kBufferSize = size_t{1} << 18;
 // Data is looked at in units of the coarsest side.
 constexpr uint64_t kHoleUnit = 16 * 1024;
 
 std::string Quoted(std::string_view bytes) { return "\"" + PrintablePath(bytes) + "\""; }
-
-std::string TypeName(uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG:
-      return "regular file";
-    case S_IFDIR:
-      return "directory";
-    case S_IFLNK:
-      return "symbolic link";
-    case S_IFIFO:
-      return "FIFO";
-    case S_IFSOCK:
-      return "socket";
-    case S_IFCHR:
-      return "character device";
-    case S_IFBLK:
-      return "block device";
-    default:
-      return fmt::format("type {:o}", mode & S_IFMT);
-  }
-}
 
 // Where data is, in whole units, neighbours joined.
 Result<std::vector<Extent>> DataUnits(FileReader& reader, uint64_t size) {
@@ -71,7 +50,7 @@ std::string ShowUnits(const std::vector<Extent>& units) {
 class Comparer {
  public:
   Comparer(TreeSource& left, TreeSource& right, const CompareOptions& options)
-      : left_(left), right_(right), options_(options), buffers_(2 * kBufferSize) {}
+      : left_(left), right_(right), options_(options) {}
 
   absl::StatusOr<CompareReport> Run();
 
@@ -103,17 +82,12 @@ class Comparer {
   TreeSource& left_;
   TreeSource& right_;
   const CompareOptions& options_;
-  std::vector<std::byte> buffers_;
+  ContentComparer contents_;
   std::vector<Level> levels_;
   absl::flat_hash_map<FileKey, std::string> left_first_;  // name under which it was seen first
   absl::flat_hash_map<FileKey, std::string> right_first_;
   CompareReport report_;
 };
-
-absl::Status Unreadable(const char* side, const std::string& path, Errno error) {
-  const std::string shown = path.empty() ? "." : PrintablePath(path);
-  return ErrnoStatus(error.value(), fmt::format("cannot read {} on the {}", shown, side));
-}
 
 absl::StatusOr<CompareReport> Comparer::Run() {
   absl::StatusOr<bool> directories = CompareOne("", ".");
@@ -275,39 +249,14 @@ absl::Status Comparer::CompareFiles(const std::string& name, const std::string& 
   return status;
 }
 
-// Skips what is a hole on both sides.
 absl::Status Comparer::CompareContent(const std::string& path, FileReader& left,
                                       FileReader& right) {
-  const std::span<std::byte> l(buffers_.data(), kBufferSize);
-  const std::span<std::byte> r(buffers_.data() + kBufferSize, kBufferSize);
-  for (uint64_t at = 0;;) {
-    const auto left_data = left.NextData(at, UINT64_MAX / 4);
-    const auto right_data = right.NextData(at, UINT64_MAX / 4);
-    if (!left_data) return Unreadable("left", path, left_data.error());
-    if (!right_data) return Unreadable("right", path, right_data.error());
-    const bool none = left_data->length == 0 && right_data->length == 0;
-    if (none) return absl::OkStatus();
-    at = std::min(left_data->length == 0 ? UINT64_MAX : left_data->offset,
-                  right_data->length == 0 ? UINT64_MAX : right_data->offset);
-    const Result<size_t> n = left.Read(at, l);
-    if (!n) return Unreadable("left", path, n.error());
-    const Result<size_t> m = right.Read(at, r);
-    if (!m) return Unreadable("right", path, m.error());
-    const size_t common = std::min(*n, *m);
-    report_.bytes += common;
-    const auto [a, b] =
-        std::mismatch(l.begin(), l.begin() + static_cast<ptrdiff_t>(common), r.begin());
-    const auto same = static_cast<size_t>(a - l.begin());
-    if (same < std::max(*n, *m)) {
-      Differ(path, "content", fmt::format("differs from byte {} on", at + same),
-             same < common ? fmt::format("{:#04x} against {:#04x}", static_cast<int>(*a),
-                                         static_cast<int>(*b))
-                           : "the end of one");
-      return absl::OkStatus();
-    }
-    if (common < kBufferSize) return absl::OkStatus();
-    at += common;
-  }
+  absl::StatusOr<ContentDifference> found = contents_.Compare(path, left, right);
+  if (!found.ok()) return found.status();
+  report_.bytes += found->compared;
+  if (!found->equal)
+    Differ(path, "content", fmt::format("differs from byte {} on", found->offset), found->bytes);
+  return absl::OkStatus();
 }
 
 absl::Status Comparer::CompareHoles(const std::string& path, FileReader& left, FileReader& right,

@@ -3,36 +3,15 @@
 #include "restore/transfer/internal/host_sink.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
-
-#include "restore/internal/format.h"
-#include "restore/transfer/internal/host_xattr.h"
-#include "vfs/stat.h"
+#include <utility>
 
 namespace stasis::restore {
 namespace {
-
-struct timespec ToTimespec(TimeNs time) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  int64_t seconds = time / kSecond;
-  int64_t rest = time % kSecond;
-  if (rest < 0) {
-    --seconds;
-    rest += kSecond;
-  }
-  return {static_cast<time_t>(seconds), static_cast<long>(rest)};  // NOLINT(google-runtime-int)
-}
-
-std::array<struct timespec, 2> TimesOf(const TreeNode& node) {
-  return {ToTimespec(node.attributes.stat.atime), ToTimespec(node.attributes.stat.mtime)};
-}
 
 Result<void> Check(int result) {
   if (result != 0) return Err(errno);
@@ -42,7 +21,7 @@ Result<void> Check(int result) {
 }  // namespace
 
 HostSink::HostSink(UniqueFd root, TransferReport& report)
-    : report_(report), dirs_(std::move(root)), is_root_(::geteuid() == 0) {}
+    : dirs_(std::move(root)), attributes_(report) {}
 
 Result<void> HostSink::EnterDirectory(const TreeNode& node) {
   if (node.name.empty()) return {};
@@ -55,7 +34,7 @@ Result<void> HostSink::LeaveDirectory(const TreeNode& node) {
   if (!dir.valid()) return Err(errno);
   // Up first: the final mode may keep us out of "..".
   if (!node.name.empty()) STASIS_RETURN_IF_ERROR(dirs_.Leave());
-  return SetAttributes(node, dir.get());
+  return attributes_.Set(node, dir.get());
 }
 
 Result<void> HostSink::BeginFile(const TreeNode& node) {
@@ -84,14 +63,14 @@ Result<void> HostSink::EndFile(const TreeNode& node, bool complete) {
   const uint64_t size = node.attributes.stat.size;
   if (written_end_ != size)
     STASIS_RETURN_IF_ERROR(Check(::ftruncate(file.get(), static_cast<off_t>(size))));
-  return SetAttributes(node, file.get());
+  return attributes_.Set(node, file.get());
 }
 
 Result<bool> HostSink::MakeNode(const TreeNode& node) {
   if (!S_ISLNK(node.mode())) return MakeSpecial(node);
   STASIS_RETURN_IF_ERROR(
       Check(::symlinkat(node.symlink_target.c_str(), dirs_.fd(), node.name.c_str())));
-  STASIS_RETURN_IF_ERROR(SetAttributesAt(node));
+  STASIS_RETURN_IF_ERROR(attributes_.SetAt(node, dirs_.fd()));
   return true;
 }
 
@@ -101,10 +80,10 @@ Result<bool> HostSink::MakeSpecial(const TreeNode& node) {
   const mode_t mode = (node.mode() & S_IFMT) | 0600;
   if (::mknodat(dirs_.fd(), node.name.c_str(), mode, rdev) != 0) {
     if (errno != EPERM || !device) return Err(errno);
-    Warn(node, "a device node was left out: making one needs root");
+    attributes_.Warn(node, "a device node was left out: making one needs root");
     return false;
   }
-  STASIS_RETURN_IF_ERROR(SetAttributesAt(node));
+  STASIS_RETURN_IF_ERROR(attributes_.SetAt(node, dirs_.fd()));
   return true;
 }
 
@@ -112,56 +91,6 @@ Result<void> HostSink::MakeLink(const TreeNode& node, const std::string& existin
   STASIS_ASSIGN_OR_RETURN(const UniqueFd parent, dirs_.OpenParentOf(existing));
   return Check(
       ::linkat(parent.get(), LastComponent(existing).c_str(), dirs_.fd(), node.name.c_str(), 0));
-}
-
-Result<void> HostSink::SetAttributes(const TreeNode& node, int fd) {
-  const vfs::Stat& stat = node.attributes.stat;
-  STASIS_RETURN_IF_ERROR(CheckOwner(node, ::fchown(fd, stat.uid, stat.gid)));
-  for (const auto& [key, value] : node.xattrs) CheckXattr(node, key, SetHostXattr(fd, key, value));
-  STASIS_RETURN_IF_ERROR(Check(::fchmod(fd, stat.mode & vfs::kPermissionBits)));
-  return Check(::futimens(fd, TimesOf(node).data()));
-}
-
-// For files that are not to be opened. The mode is set through a descriptor that is only a place,
-// so that nothing put in the file's way is followed.
-Result<void> HostSink::SetAttributesAt(const TreeNode& node) {
-  const vfs::Stat& stat = node.attributes.stat;
-  const UniqueFd place(::openat(dirs_.fd(), node.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!place.valid()) return Err(errno);
-  STASIS_RETURN_IF_ERROR(
-      CheckOwner(node, ::fchownat(place.get(), "", stat.uid, stat.gid, AT_EMPTY_PATH)));
-  for (const auto& [key, value] : node.xattrs)
-    CheckXattr(node, key, SetHostXattrAt(dirs_.fd(), node.name, key, value));
-  if (!S_ISLNK(stat.mode)) {
-    const std::string path = fmt::format("/proc/self/fd/{}", place.get());
-    STASIS_RETURN_IF_ERROR(Check(::chmod(path.c_str(), stat.mode & vfs::kPermissionBits)));
-  }
-  return Check(
-      ::utimensat(dirs_.fd(), node.name.c_str(), TimesOf(node).data(), AT_SYMLINK_NOFOLLOW));
-}
-
-Result<void> HostSink::CheckOwner(const TreeNode& node, int result) {
-  if (result == 0) return {};
-  if (errno != EPERM && errno != EINVAL) return Err(errno);
-  if (is_root_) {
-    Warn(node, fmt::format("owner {}:{} is not kept: {}", node.attributes.stat.uid,
-                           node.attributes.stat.gid, std::strerror(errno)));
-  } else if (!std::exchange(warned_owner_, true)) {
-    Warn(node, "its owner and those of other files are not kept: that needs root");
-  }
-  return {};
-}
-
-void HostSink::CheckXattr(const TreeNode& node, const std::string& key,
-                          const Result<void>& result) {
-  if (!result)
-    Warn(node, fmt::format("extended attribute {} is not kept: {}", PrintablePath(key),
-                           std::strerror(result.error().value())));
-}
-
-void HostSink::Warn(const TreeNode& node, std::string message) {
-  report_.warnings.push_back(
-      {node.path.empty() ? "." : PrintablePath(node.path), std::move(message)});
 }
 
 }  // namespace stasis::restore

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "restore/transfer/internal/host_attributes.h"
 #include "restore/transfer/internal/host_dir_stack.h"
 #include "restore/transfer/internal/tree_copy.h"
 #include "state/base/unique_fd.h"
@@ -31,18 +32,9 @@ class HostSink final : public TreeSink {
 
  private:
   Result<bool> MakeSpecial(const TreeNode& node);
-  // Owner, extended attributes, mode and times of what `fd` is, in the order in which they do not
-  // undo each other.
-  Result<void> SetAttributes(const TreeNode& node, int fd);
-  Result<void> SetAttributesAt(const TreeNode& node);
-  Result<void> CheckOwner(const TreeNode& node, int result);
-  void CheckXattr(const TreeNode& node, const std::string& key, const Result<void>& result);
-  void Warn(const TreeNode& node, std::string message);
 
-  TransferReport& report_;
   HostDirStack dirs_;
-  const bool is_root_;
-  bool warned_owner_ = false;
+  HostAttributes attributes_;
   UniqueFd file_;
   uint64_t written_end_ = 0;
 };

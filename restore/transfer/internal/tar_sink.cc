@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <clocale>
 #include <cstdlib>
 #include <new>
 #include <utility>
 
 #include "restore/internal/format.h"
+#include "restore/transfer/internal/locale_scope.h"
 
 namespace stasis::restore {
 namespace {
@@ -32,27 +32,6 @@ long Nanoseconds(TimeNs time) {  // NOLINT(google-runtime-int)
   return static_cast<long>(std::abs(time % kSecond));  // NOLINT(google-runtime-int)
 }
 
-// libarchive looks at the locale when it stores a name: in one without UTF-8 every name that is not
-// ASCII would be marked as binary. This thread's, for the time of a call.
-class LocaleScope {
- public:
-  LocaleScope() : old_(Utf8() == nullptr ? nullptr : ::uselocale(Utf8())) {}
-  ~LocaleScope() {
-    if (old_ != nullptr) ::uselocale(old_);
-  }
-  LocaleScope(const LocaleScope&) = delete;
-  LocaleScope& operator=(const LocaleScope&) = delete;
-
- private:
-  // Made once, and never freed: libarchive keeps converters that were made for it.
-  static locale_t Utf8() {
-    static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-    return locale;
-  }
-
-  locale_t old_;
-};
-
 }  // namespace
 
 ZeroPages::ZeroPages() : size_(size_t{1} << 30) {
@@ -67,13 +46,28 @@ std::span<const std::byte> ZeroPages::First(uint64_t length) const {
   return {static_cast<const std::byte*>(memory_), std::min<uint64_t>(length, size_)};
 }
 
-TarSink::TarSink(int fd, TransferReport& report)
-    : report_(report), archive_(archive_write_new()), entry_(archive_entry_new()) {
+TarSink::TarSink(Output output, TransferReport& report)
+    : report_(report),
+      output_(std::move(output)),
+      archive_(archive_write_new()),
+      entry_(archive_entry_new()) {
   archive_write_set_format_pax(archive_);
   archive_write_set_format_option(archive_, "pax", "xattrheader", "SCHILY");
   // What is written is what was asked for: no padding of the last block for tape drives.
   archive_write_set_bytes_in_last_block(archive_, 1);
+  if (output_) archive_write_open(archive_, this, nullptr, &OnWrite, nullptr);
+}
+
+TarSink::TarSink(int fd, TransferReport& report) : TarSink(Output(), report) {
   archive_write_open_fd(archive_, fd);
+}
+
+ssize_t TarSink::OnWrite(struct archive* a, void* self, const void* data, size_t size) {
+  const auto* bytes = static_cast<const std::byte*>(data);
+  const Result<void> written = static_cast<TarSink*>(self)->output_({bytes, size});
+  if (written) return static_cast<ssize_t>(size);
+  archive_set_error(a, written.error().value(), "cannot write");
+  return -1;
 }
 
 TarSink::~TarSink() {
@@ -142,9 +136,11 @@ void TarSink::Describe(const TreeNode& node) {
   archive_entry_set_mode(entry_, stat.mode);
   archive_entry_set_uid(entry_, stat.uid);
   archive_entry_set_gid(entry_, stat.gid);
-  archive_entry_set_atime(entry_, Seconds(stat.atime), Nanoseconds(stat.atime));
   archive_entry_set_mtime(entry_, Seconds(stat.mtime), Nanoseconds(stat.mtime));
-  archive_entry_set_ctime(entry_, Seconds(stat.ctime), Nanoseconds(stat.ctime));
+  if (!output_) {
+    archive_entry_set_atime(entry_, Seconds(stat.atime), Nanoseconds(stat.atime));
+    archive_entry_set_ctime(entry_, Seconds(stat.ctime), Nanoseconds(stat.ctime));
+  }
   if (S_ISCHR(stat.mode) || S_ISBLK(stat.mode))
     archive_entry_set_rdev(entry_, static_cast<dev_t>(stat.rdev));
   if (S_ISLNK(stat.mode)) archive_entry_copy_symlink(entry_, node.symlink_target.c_str());

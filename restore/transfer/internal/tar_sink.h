@@ -5,6 +5,9 @@
 #ifndef STASIS_RESTORE_TRANSFER_INTERNAL_TAR_SINK_H_
 #define STASIS_RESTORE_TRANSFER_INTERNAL_TAR_SINK_H_
 
+#include <sys/types.h>
+
+#include <functional>
 #include <string>
 
 #include "restore/transfer/internal/tree_copy.h"
@@ -31,8 +34,14 @@ class ZeroPages {
 
 class TarSink final : public TreeSink {
  public:
+  // Takes the next bytes of the archive.
+  using Output = std::function<Result<void>(std::span<const std::byte>)>;
+
   // Writes to `fd`, which is borrowed. Borrows `report`.
   TarSink(int fd, TransferReport& report);
+  // Writes to `output`, and of times only the one of modification, so that the same tree gives the
+  // same archive. An error of `output` is the error of the call that wrote.
+  TarSink(Output output, TransferReport& report);
   ~TarSink() override;
   TarSink(const TarSink&) = delete;
   TarSink& operator=(const TarSink&) = delete;
@@ -56,7 +65,10 @@ class TarSink final : public TreeSink {
   Result<void> WriteBytes(std::span<const std::byte> data);
   Result<void> Failed() const;
 
+  static ssize_t OnWrite(struct archive* a, void* self, const void* data, size_t size);
+
   TransferReport& report_;
+  const Output output_;  // null: a descriptor
   struct archive* archive_;
   struct archive_entry* entry_;
   ZeroPages zeros_;
