@@ -52,6 +52,8 @@ absl::Status SaveBehindGate(vfs::VirtualFilesystem& vfs, const state::Registry& 
     return Annotate(s, "cannot prepare the filesystems");
   rows.times.prepare_ns = watch.Lap();
   state::GraphWriter writer(registry, gate);
+  // So all that has a place in a tree has its row before a mount leads to it.
+  writer.VisitLast(typeid(vfs::MountNamespace));
   writer.AddRoot(kVfsRoot, &vfs);
   for (const ExtraRoot& root : roots) writer.AddRoot(root.name, root.object);
   absl::StatusOr<state::SavedGraph> graph = writer.Finish();

@@ -81,6 +81,11 @@ void GraphWriter::CheckQuiesced() const {
   Require(quiescence_.Quiesced(), "state is saved only while nothing can change it");
 }
 
+void GraphWriter::VisitLast(const std::type_info& type) {
+  const uint32_t table = FindTable(&type);
+  if (table != kUnknownTable) tables_[table].visit_last = true;
+}
+
 void GraphWriter::AddRoot(std::string_view name, const Object* root) {
   CheckQuiesced();
   Require(root != nullptr, "a root is an object");
@@ -117,7 +122,7 @@ void GraphWriter::Number(const Object* object) {
   object->save_epoch_ = epoch_;
   object->save_row_ = static_cast<uint32_t>(tables_[table].objects.size());
   tables_[table].objects.push_back(mutable_object);
-  queue_.push_back({mutable_object, table});
+  (tables_[table].visit_last ? last_ : queue_).push_back({mutable_object, table});
 }
 
 void GraphWriter::NumberChunk(const Chunk* chunk) {
@@ -127,11 +132,15 @@ void GraphWriter::NumberChunk(const Chunk* chunk) {
 }
 
 void GraphWriter::Walk() {
-  for (size_t head = 0; head < queue_.size(); ++head) {
-    const Pending pending = queue_[head];
-    tables_[pending.table].type->visit(*this, *pending.object);
-  }
-  queue_.clear();
+  do {
+    queue_.insert(queue_.end(), last_.begin(), last_.end());
+    last_.clear();
+    for (size_t head = 0; head < queue_.size(); ++head) {
+      const Pending pending = queue_[head];
+      tables_[pending.table].type->visit(*this, *pending.object);
+    }
+    queue_.clear();
+  } while (!last_.empty());
 }
 
 std::vector<uint32_t> GraphWriter::OrderTables() {

@@ -48,6 +48,10 @@ class GraphWriter {
   GraphWriter(const GraphWriter&) = delete;
   GraphWriter& operator=(const GraphWriter&) = delete;
 
+  // Objects of this class are visited after all else that a root leads to: what only they lead to
+  // gets higher rows. Requires: before the first root.
+  void VisitLast(const std::type_info& type);
+
   // Requires: `name` not used before; `root` not null.
   void AddRoot(std::string_view name, const Object* root);
 
@@ -94,6 +98,7 @@ class GraphWriter {
     const TypeDescriptor* type;
     std::vector<Object*> objects;
     uint32_t image_index = 0;  // among the saved tables, sorted by name
+    bool visit_last = false;
   };
   struct Pending {
     Object* object;
@@ -133,6 +138,7 @@ class GraphWriter {
   const uint32_t epoch_;
   std::vector<Table> tables_;  // one for each registered type
   std::vector<Pending> queue_;
+  std::vector<Pending> last_;  // what is to be visited when queue_ is empty
   SavedGraph saved_;
   mutable std::array<CachedType, 64> type_cache_;
   mutable absl::Status status_;  // the first thing that went wrong

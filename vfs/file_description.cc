@@ -50,7 +50,9 @@ FileDescription::FileDescription(VirtualDentry at, const OpenOptions& options, b
       executing_(options.execute),
       counted_(counted),
       unreported_(options.unreported),
-      flags_(options.flags & ~kCreationFlags) {}
+      flags_(options.flags & ~kCreationFlags) {
+  if (counted_ && writable_) at_.mount().AddWritableFile();
+}
 
 FileDescription::~FileDescription() {
   // Not of a load that failed: that one has let go of its file.
@@ -59,6 +61,7 @@ FileDescription::~FileDescription() {
   if ((status_flags() & O_PATH) == 0 && !unreported_ && filesystem.watches()->active())
     filesystem.watches()->OnClose(at_.dentry(), writable_);
   if (counted_) executing_ ? inode().EndExecuting() : inode().EndWriting();
+  if (counted_ && writable_) at_.mount().DropWritableFile();
   if (locks_.load(std::memory_order_relaxed)) filesystem.file_locks()->Release(inode(), *this);
 }
 
@@ -302,6 +305,7 @@ absl::Status FileDescription::AfterLoad(state::LoadContext& context) {
     if (!(executing_ ? inode().BeginExecuting() : inode().BeginWriting()))
       return context.Invalid(*this, "executing", "is of a file that is written and executed");
     counted_ = true;
+    if (writable_) at_.mount().AddWritableFile();
   }
   return absl::OkStatus();
 }

@@ -60,6 +60,7 @@ class Filesystem : public state::Object {
   WatchTable* watches() const { return watches_.get(); }
   // The same while a load is not finished; null if the image names no vfs.
   FileLockTable* FileLocksInLoad() const;
+  VirtualFilesystem* VfsInLoad() const { return vfs_; }
 
   // The tree's root.
   virtual Dentry& root() const = 0;

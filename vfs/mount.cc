@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "state/base/rcu.h"
-#include "state/load_context.h"
 #include "vfs/inode.h"
+#include "vfs/virtual_filesystem.h"
 
 namespace stasis::vfs {
 namespace {
@@ -21,40 +21,49 @@ Mount::Mount(RefPtr<Filesystem> filesystem, RefPtr<Dentry> root, MountFlags flag
     : filesystem_(std::move(filesystem)),
       root_(std::move(root)),
       id_(id),
-      no_exec_(flags.no_exec),
-      no_suid_(flags.no_suid),
-      no_dev_(flags.no_dev),
-      no_atime_(flags.no_atime && !flags.strict_atime),
-      no_dir_atime_(flags.no_dir_atime),
-      strict_atime_(flags.strict_atime),
-      writers_(flags.read_only ? kReadOnlyBit : 0) {}
+      writers_(flags.read_only ? kReadOnlyBit : 0) {
+  SetFlags(flags);
+}
 
 Mount::~Mount() {
-  Detach();
+  if (Dentry* point = point_.load(); point != nullptr) point->Unref();  // of a load that failed
   std::ignore = root_.release();  // OnZeroRefs has dropped the reference
 }
 
-// As Dentry::OnZeroRefs. The parent stays until nobody reads: a chain of mounts may be long.
+// As Dentry::OnZeroRefs. It is attached to nothing by now.
 void Mount::OnZeroRefs() {
-  if (Dentry* point = point_.exchange(nullptr); point != nullptr) point->Unref();
+  if (!kept_children_.empty()) filesystem_->vfs().ReleaseKeptMounts(*this);
   if (root_) root_->Unref();
   rcu::Retire(this);
 }
 
 MountFlags Mount::flags() const {
   return {.read_only = read_only(),
-          .no_exec = no_exec_,
-          .no_suid = no_suid_,
-          .no_dev = no_dev_,
-          .no_atime = no_atime_,
-          .no_dir_atime = no_dir_atime_,
-          .strict_atime = strict_atime_};
+          .no_exec = no_exec(),
+          .no_suid = no_suid_.load(std::memory_order_relaxed),
+          .no_dev = no_dev(),
+          .no_atime = no_atime_.load(std::memory_order_relaxed),
+          .no_dir_atime = no_dir_atime_.load(std::memory_order_relaxed),
+          .strict_atime = strict_atime_.load(std::memory_order_relaxed),
+          .no_sym_follow = no_sym_follow()};
+}
+
+void Mount::SetFlags(const MountFlags& flags) {
+  no_exec_.store(flags.no_exec, std::memory_order_relaxed);
+  no_suid_.store(flags.no_suid, std::memory_order_relaxed);
+  no_dev_.store(flags.no_dev, std::memory_order_relaxed);
+  no_atime_.store(flags.no_atime && !flags.strict_atime, std::memory_order_relaxed);
+  no_dir_atime_.store(flags.no_dir_atime, std::memory_order_relaxed);
+  strict_atime_.store(flags.strict_atime, std::memory_order_relaxed);
+  no_sym_follow_.store(flags.no_sym_follow, std::memory_order_relaxed);
 }
 
 // As atime_needs_update() of Linux.
 void Mount::TouchAtime(Inode& inode, const Clock& clock) const {
-  if (no_atime_ || read_only() || (no_dir_atime_ && inode.is_dir())) return;
-  inode.TouchAtime(clock.Now(), strict_atime_ ? AtimeRule::kStrict : AtimeRule::kRelative);
+  if (no_atime_.load(std::memory_order_relaxed) || read_only()) return;
+  if (no_dir_atime_.load(std::memory_order_relaxed) && inode.is_dir()) return;
+  const bool strict = strict_atime_.load(std::memory_order_relaxed);
+  inode.TouchAtime(clock.Now(), strict ? AtimeRule::kStrict : AtimeRule::kRelative);
 }
 
 Result<void> Mount::BeginWrite() {
@@ -73,48 +82,6 @@ Result<void> Mount::SetReadOnly(bool on) {
   int64_t expected = 0;
   if (read_only() || writers_.compare_exchange_strong(expected, kReadOnlyBit)) return {};
   return Err(EBUSY);
-}
-
-void Mount::Attach(Mount& parent, Dentry& point) {
-  parent.Ref();
-  point.Ref();
-  point_.store(&point, std::memory_order_release);
-  parent_.store(&parent, std::memory_order_release);
-}
-
-void Mount::Detach() {
-  if (Mount* parent = parent_.exchange(nullptr); parent != nullptr) parent->Unref();
-  if (Dentry* point = point_.exchange(nullptr); point != nullptr) point->Unref();
-}
-
-absl::Status Mount::LoadWriters(bool read_only, state::LoadContext&) {
-  writers_.store(read_only ? kReadOnlyBit : 0);
-  return absl::OkStatus();
-}
-
-absl::Status Mount::LoadParent(Mount* parent, state::LoadContext& context) {
-  if (parent == this) return context.Invalid(*this, "parent", "is the mount itself");
-  if (parent != nullptr) parent->Ref();
-  parent_.store(parent);
-  return absl::OkStatus();
-}
-
-absl::Status Mount::LoadPoint(Dentry* point, state::LoadContext&) {
-  if (point != nullptr) point->Ref();
-  point_.store(point);
-  return absl::OkStatus();
-}
-
-absl::Status Mount::AfterLoad(state::LoadContext& context) {
-  if (!filesystem_) return context.Invalid(*this, "filesystem", "is missing");
-  if (!root_) return context.Invalid(*this, "root", "is missing");
-  if (!root_->IsOf(*filesystem_))
-    return context.Invalid(*this, "root", "is not of the filesystem that is mounted");
-  if ((parent() == nullptr) != (point() == nullptr))
-    return context.Invalid(*this, "point", "must be there exactly if parent is");
-  if (parent() != nullptr && (!parent()->filesystem_ || !point()->IsOf(parent()->filesystem())))
-    return context.Invalid(*this, "point", "is not in the filesystem of the parent");
-  return absl::OkStatus();
 }
 
 }  // namespace stasis::vfs

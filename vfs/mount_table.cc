@@ -4,10 +4,6 @@
 
 #include <absl/hash/hash.h>
 
-#include <algorithm>
-#include <iterator>
-#include <utility>
-
 #include "state/base/rcu.h"
 
 namespace stasis::vfs {
@@ -17,73 +13,71 @@ size_t HashPoint(const Mount* parent, const Dentry* point) { return absl::HashOf
 
 }  // namespace
 
-MountTable::~MountTable() { delete snapshot_.load(); }
+MountTable::~MountTable() { delete slots_.load(); }
 
-Mount* MountTable::Lookup(const Mount& parent, const Dentry& point) const {
-  const Snapshot* snapshot = snapshot_.load(std::memory_order_acquire);
-  if (snapshot == nullptr) return nullptr;
-  const size_t mask = snapshot->slots.size() - 1;
-  for (size_t i = HashPoint(&parent, &point) & mask;; i = (i + 1) & mask) {
-    Mount* mount = snapshot->slots[i];
+MountTable::Writer::Writer(MountTable& table) : table_(table) {
+  if (table_.writers_++ != 0) return;
+  table_.seq_.store(table_.seq_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+}
+
+// The lock is still held.
+MountTable::Writer::~Writer() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (--table_.writers_ != 0) return;
+  table_.seq_.store(table_.seq_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+Mount* MountTable::Find(const Mount& parent, const Dentry& point) const {
+  const Slots* slots = slots_.load(std::memory_order_acquire);
+  if (slots == nullptr) return nullptr;
+  for (size_t i = HashPoint(&parent, &point) & slots->mask();; i = (i + 1) & slots->mask()) {
+    Mount* mount = slots->slots[i].load(std::memory_order_acquire);
     if (mount == nullptr) return nullptr;
-    if (mount->parent() == &parent && mount->point() == &point) return mount;
+    if (mount != Erased() && mount->parent() == &parent && mount->point() == &point) return mount;
   }
 }
 
-void MountTable::Publish(std::vector<Mount*> mounts) {
-  auto* fresh = new Snapshot();
-  size_t slots = 8;
-  while (slots < mounts.size() * 2) slots *= 2;
-  fresh->slots.assign(slots, nullptr);
-  for (Mount* mount : mounts) {
-    size_t i = HashPoint(mount->parent(), mount->point()) & (slots - 1);
-    while (fresh->slots[i] != nullptr) i = (i + 1) & (slots - 1);
-    fresh->slots[i] = mount;
+void MountTable::Put(Slots& slots, Mount& mount) {
+  size_t i = HashPoint(mount.parent(), mount.point()) & slots.mask();
+  while (slots.slots[i].load(std::memory_order_relaxed) != nullptr) i = (i + 1) & slots.mask();
+  slots.slots[i].store(&mount, std::memory_order_release);
+}
+
+// There are always free slots: a lookup ends at one.
+void MountTable::Grow() {
+  size_t size = 8;
+  while (size < (count_ + 1) * 3) size *= 2;
+  auto* fresh = new Slots(size);
+  for (Mount* mount : All()) Put(*fresh, *mount);
+  used_ = count_;
+  if (Slots* old = slots_.exchange(fresh); old != nullptr) rcu::Retire(old);
+}
+
+void MountTable::Insert(Mount& mount) {
+  const Slots* slots = slots_.load(std::memory_order_relaxed);
+  if (slots == nullptr || (used_ + 1) * 3 > slots->slots.size() * 2) Grow();
+  Put(*slots_.load(std::memory_order_relaxed), mount);
+  ++count_;
+  ++used_;
+}
+
+void MountTable::Erase(Mount& mount) {
+  Slots& slots = *slots_.load(std::memory_order_relaxed);
+  size_t i = HashPoint(mount.parent(), mount.point()) & slots.mask();
+  while (slots.slots[i].load(std::memory_order_relaxed) != &mount) i = (i + 1) & slots.mask();
+  slots.slots[i].store(Erased(), std::memory_order_release);
+  --count_;
+}
+
+std::vector<Mount*> MountTable::All() const {
+  std::vector<Mount*> all;
+  const Slots* slots = slots_.load(std::memory_order_relaxed);
+  if (slots == nullptr) return all;
+  for (const std::atomic<Mount*>& slot : slots->slots) {
+    Mount* mount = slot.load(std::memory_order_relaxed);
+    if (mount != nullptr && mount != Erased()) all.push_back(mount);
   }
-  mounts_ = std::move(mounts);
-  if (Snapshot* old = snapshot_.exchange(fresh); old != nullptr) rcu::Retire(old);
-}
-
-void MountTable::Connect(Mount& mount, Mount& parent, Dentry& point) {
-  mount.Attach(parent, point);
-  AddRestored(mount);
-}
-
-void MountTable::AddRestored(Mount& mount) {
-  mount.point()->set_mountpoint(true);
-  std::vector<Mount*> mounts = mounts_;
-  mounts.push_back(&mount);
-  Publish(std::move(mounts));
-}
-
-void MountTable::Disconnect(Mount& mount) {
-  std::vector<Mount*> mounts = mounts_;
-  mounts.erase(std::find(mounts.begin(), mounts.end(), &mount));
-  Dentry* point = mount.point();
-  const bool last = std::none_of(mounts.begin(), mounts.end(),
-                                 [&](Mount* other) { return other->point() == point; });
-  if (last) point->set_mountpoint(false);
-  Publish(std::move(mounts));
-  mount.Detach();
-}
-
-std::vector<Mount*> MountTable::MountsAt(const Dentry& point) const {
-  std::vector<Mount*> found;
-  std::copy_if(mounts_.begin(), mounts_.end(), std::back_inserter(found),
-               [&](Mount* mount) { return mount->point() == &point; });
-  return found;
-}
-
-std::vector<Mount*> MountTable::ChildrenOf(const Mount& parent) const {
-  std::vector<Mount*> found;
-  std::copy_if(mounts_.begin(), mounts_.end(), std::back_inserter(found),
-               [&](Mount* mount) { return mount->parent() == &parent; });
-  return found;
-}
-
-bool MountTable::HasChildren(const Mount& parent) const {
-  return std::any_of(mounts_.begin(), mounts_.end(),
-                     [&](Mount* mount) { return mount->parent() == &parent; });
+  return all;
 }
 
 }  // namespace stasis::vfs

@@ -2,14 +2,17 @@
 
 #include "vfs/resolving_path.h"
 
+#include <utility>
+
 #include "vfs/mount_table.h"
 
 namespace stasis::vfs {
 
 Result<VirtualDentry> VirtualDentry::Hold(Mount& mount, Dentry& dentry) {
-  // A mount goes away only while nobody is inside the operation gate.
+  if (!mount.TryRef()) return Err(kRetry);
+  auto held = RefPtr<Mount>::Adopt(&mount);
   if (!dentry.TryRef()) return Err(kRetry);
-  return VirtualDentry(RefPtr<Mount>(&mount), RefPtr<Dentry>::Adopt(&dentry));
+  return VirtualDentry(std::move(held), RefPtr<Dentry>::Adopt(&dentry));
 }
 
 bool VirtualDentry::IsConsistent() const {
@@ -52,16 +55,20 @@ void ResolvingPath::SetRest(std::string_view rest) {
 Result<bool> ResolvingPath::CheckRootSlow(Dentry& dentry) {
   if (mount_ == root_mount_ && &dentry == root_dentry_) return true;
   if (&dentry != &mount_->root()) return false;
-  Mount* parent = mount_->parent();
-  Dentry* point = mount_->point();
-  if (parent == nullptr || point == nullptr) return true;
-  SetStart(*parent, *point);
-  return Err(kJump);
+  for (const Mount* mount = mount_;;) {
+    const auto [parent, point] = mounts_.PointOf(*mount);
+    if (parent == nullptr || (parent == root_mount_ && point == root_dentry_)) return true;
+    mount = parent;
+    if (point == &parent->root()) continue;
+    SetStart(*parent, *point);
+    return Err(kJump);
+  }
 }
 
 Result<void> ResolvingPath::CheckMountSlow(Dentry& dentry) {
   Dentry* top = &dentry;
   while (Mount* mount = mounts_.Lookup(*mount_, *top)) {
+    if (mount->expired() && !keep_expired_) mount->set_expired(false);
     mount_ = mount;
     top = &mount->root();
   }

@@ -56,6 +56,9 @@ class ResolvingPath {
   Mount& mount() const { return *mount_; }
   Dentry& start() const { return *start_; }
 
+  // Where "/" is: tells the caller's namespace.
+  Mount& root_mount() const { return *root_mount_; }
+
   const Credentials& creds() const { return creds_; }
   const Clock& clock() const { return clock_; }
 
@@ -85,11 +88,14 @@ class ResolvingPath {
   // True if the path ended in a slash (or "/." or "/.."), so that its file must be a directory.
   bool must_be_dir() const { return must_be_dir_; }
   void set_must_be_dir() { must_be_dir_ = true; }
+  // Mounts that are marked to expire stay so when the walk comes to them.
+  void set_keep_expired() { keep_expired_ = true; }
   bool follow_final_symlink() const { return follow_final_symlink_; }
   void set_follow_final_symlink(bool follow) { follow_final_symlink_ = follow; }
 
   // Before ".." from `dentry`: true if it stays there (the root of the operation or of the
-  // namespace). Errors: kJump if `dentry` is a mount's root, and the walk goes on above it.
+  // namespace), or on what is mounted there. Errors: kJump if `dentry` is a mount's root, and the
+  // walk goes on where that mount, and those below it in one place, are attached.
   Result<bool> CheckRoot(Dentry& dentry) {
     if (&dentry != &mount_->root() && &dentry != root_dentry_) [[likely]]
       return false;
@@ -135,6 +141,7 @@ class ResolvingPath {
   std::string_view component_;  // what rest_ begins with; empty if not looked at yet
   bool must_be_dir_ = false;
   bool follow_final_symlink_;
+  bool keep_expired_ = false;
   int symlinks_ = 0;
   // What is left of the paths in which links were found, innermost last.
   absl::InlinedVector<std::string_view, 2> pending_;

@@ -107,7 +107,10 @@ Result<Dentry*> TreeFilesystem::StepUp(ResolvingPath& path, Dentry& dir) {
   STASIS_ASSIGN_OR_RETURN(const bool at_root, path.CheckRoot(dir));
   path.Advance();
   Dentry* parent = dir.parent();
-  if (at_root || parent == nullptr) return &dir;
+  if (at_root || parent == nullptr) {
+    STASIS_RETURN_IF_ERROR(path.CheckMount(dir));
+    return &dir;
+  }
   // A directory that was moved out of the part of the tree that is mounted must not lead out of it.
   const Dentry& top = path.mount().root();
   if (top.parent() != nullptr && !top.IsAncestorOf(*parent)) return Err(ENOENT);
@@ -136,6 +139,7 @@ Result<Dentry*> TreeFilesystem::Step(ResolvingPath& path, Dentry& dir) {
 }
 
 Result<void> TreeFilesystem::FollowSymlink(ResolvingPath& path, Dentry& dir, Inode& link) {
+  if (path.mount().no_sym_follow()) return Err(ELOOP);
   STASIS_ASSIGN_OR_RETURN(const std::string_view target, link.ReadLink());
   TouchAtime(path, link);
   return path.HandleSymlink(dir, target);
@@ -198,8 +202,7 @@ Result<void> TreeFilesystem::StatAt(ResolvingPath& path, Stat& stat) {
 Result<void> TreeFilesystem::AccessAt(ResolvingPath& path, Access want) {
   STASIS_ASSIGN_OR_RETURN(Dentry * dentry, Walk(path));
   const Inode& inode = dentry->inode();
-  if ((want & kExecute) != 0 && inode.is_regular() && path.mount().flags().no_exec)
-    return Err(EACCES);
+  if ((want & kExecute) != 0 && inode.is_regular() && path.mount().no_exec()) return Err(EACCES);
   STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));
   const bool data = inode.is_regular() || inode.is_dir() || inode.is_symlink();
   if ((want & kWrite) != 0 && data && path.mount().read_only()) return Err(EROFS);
@@ -239,9 +242,8 @@ Result<void> TreeFilesystem::CheckOpen(ResolvingPath& path, const Inode& inode,
   const bool write = options.writable() || (flags & O_TRUNC) != 0;
   if (inode.is_dir() && (write || (flags & O_CREAT) != 0)) return Err(EISDIR);
   if (inode.is_regular() && (flags & O_TRUNC) != 0 && path.mount().read_only()) return Err(EROFS);
-  if ((S_ISCHR(inode.mode()) || S_ISBLK(inode.mode())) && path.mount().flags().no_dev)
-    return Err(EACCES);
-  if (options.execute && (!inode.is_regular() || path.mount().flags().no_exec)) return Err(EACCES);
+  if ((S_ISCHR(inode.mode()) || S_ISBLK(inode.mode())) && path.mount().no_dev()) return Err(EACCES);
+  if (options.execute && (!inode.is_regular() || path.mount().no_exec())) return Err(EACCES);
   const Access want =
       options.execute ? kExecute : (options.readable() ? kRead : 0) | (write ? kWrite : 0);
   STASIS_RETURN_IF_ERROR(inode.CheckAccess(path.creds(), want));

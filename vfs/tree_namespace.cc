@@ -175,6 +175,7 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   const std::string_view name = path.component();
   if (path.done() || IsDots(name)) return Err(EISDIR);
   Directory& directory = parent->directory();
+  MountChange unmounted;   // ends after the lock
   RefPtr<Dentry> removed;  // released after the lock
   absl::MutexLock lock(&directory.mu);
   MountWriter writer(path.mount());
@@ -184,9 +185,10 @@ Result<void> TreeFilesystem::UnlinkAt(ResolvingPath& path) {
   if (path.must_be_dir()) return child->is_dir() ? Err(EISDIR) : Err(ENOTDIR);
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (child->is_dir()) return Err(EISDIR);
-  if (child->is_mountpoint()) return Err(EBUSY);
+  if (vfs().IsBusyMountpoint(path.root_mount(), *child)) return Err(EBUSY);
   STASIS_RETURN_IF_ERROR(parent->inode().UnlinkChild(name, child->inode(), path.clock().Now()));
   removed = directory.Remove(*child);
+  vfs().UnmountRemoved(*child, unmounted);
   watches()->OnInode(child->inode(), IN_ATTRIB);
   ReportRemoved(*parent, name, removed);
   return {};
@@ -215,18 +217,20 @@ Result<void> TreeFilesystem::RmdirAt(ResolvingPath& path) {
   STASIS_RETURN_IF_ERROR(writer.status());
   if (name.size() > kNameMax) return Err(ENAMETOOLONG);
   Directory& directory = parent->directory();
+  MountChange unmounted;   // ends after the locks
   RefPtr<Dentry> removed;  // released after the locks
   absl::MutexLock lock(&directory.mu);
   STASIS_ASSIGN_OR_RETURN(Dentry * child, LookupChildLocked(*parent, directory, name));
   STASIS_RETURN_IF_ERROR(CheckRemovable(path.creds(), *parent, *child));
   if (!child->is_dir()) return Err(ENOTDIR);
-  if (child->is_mountpoint()) return Err(EBUSY);
+  if (vfs().IsBusyMountpoint(path.root_mount(), *child)) return Err(EBUSY);
   Directory& victim = child->directory();
   const InnerDirectoryLock victim_lock(victim);
   if (!victim.empty()) return Err(ENOTEMPTY);
   STASIS_RETURN_IF_ERROR(parent->inode().RmdirChild(name, child->inode(), path.clock().Now()));
   victim.set_dead();
   removed = directory.Remove(*child);
+  vfs().UnmountRemoved(*child, unmounted);
   ReportRemoved(*parent, name, removed);
   return {};
 }
@@ -252,8 +256,10 @@ Result<void> TreeFilesystem::CheckRename(const ResolvingPath& path, Dentry& old_
     if (exchange && replaced->is_dir())
       STASIS_RETURN_IF_ERROR(replaced->inode().CheckAccess(creds, kWrite));
   }
-  if (moved.is_mountpoint() || (replaced != nullptr && replaced->is_mountpoint()))
-    return Err(EBUSY);
+  const auto is_busy = [&](const Dentry& dentry) {
+    return vfs().IsBusyMountpoint(path.root_mount(), dentry);
+  };
+  if (is_busy(moved) || (replaced != nullptr && is_busy(*replaced))) return Err(EBUSY);
   return {};
 }
 
@@ -280,6 +286,7 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   Dentry& old_parent = source.parent;
   const std::string_view old_name = source.name;
   const std::string_view new_name = path.component();
+  MountChange unmounted;   // ends after the locks
   RefPtr<Dentry> removed;  // released after the locks
   TwoDirectories lock(old_parent, new_parent);
   Directory& from = old_parent.directory();
@@ -332,6 +339,7 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
     return renamed;
   }
   removed = Directory::Move(from, *moved, to, new_name, replaced, std::move(whiteout));
+  if (removed) vfs().UnmountRemoved(*removed, unmounted);
   ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(), replaced_inode);
   return {};
 }

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// vfs_mounts.cc: VirtualFilesystem's mount operations, and its mounts after a load.
-
-#include <absl/cleanup/cleanup.h>
-#include <absl/strings/str_cat.h>
+// vfs_mounts.cc: VirtualFilesystem's operations that mount, and its mounts after a load.
 
 #include <algorithm>
 #include <utility>
 
-#include "state/base/rcu.h"
 #include "state/load_context.h"
 #include "vfs/virtual_filesystem.h"
 
@@ -16,6 +12,7 @@ namespace stasis::vfs {
 namespace {
 
 // Keeps a dentry's name: nobody removes or renames it meanwhile, for that takes its parent's lock.
+// Requires: a read-copy-update section.
 class NameLock {
  public:
   explicit NameLock(const Dentry& dentry) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -37,83 +34,129 @@ class NameLock {
 
 }  // namespace
 
-Result<RefPtr<Mount>> VirtualFilesystem::Attach(MountNamespace& ns, const VirtualDentry& point,
-                                                RefPtr<Filesystem> filesystem, RefPtr<Dentry> root,
-                                                MountFlags flags) {
-  if (root->is_dir() != point.dentry().is_dir()) return Err(ENOTDIR);
-  absl::MutexLock lock(&locks_.mount_mu);
-  mount_table_.AssertLocked();
-  if (!ns.Contains(point.mount())) return Err(EINVAL);
-  const NameLock name_lock(point.dentry());
-  if (point.dentry().disconnected()) return Err(ENOENT);
-  if (mount_table_.Lookup(point.mount(), point.dentry()) != nullptr) return Err(EBUSY);
-  auto mount =
-      MakeRef<Mount>(std::move(filesystem), std::move(root), flags, next_mount_id_.fetch_add(1));
-  mount_table_.Connect(*mount, point.mount(), point.dentry());
-  ns.Add(mount);
-  return mount;
+// Links are followed, and what is found is held.
+Result<VirtualDentry> VirtualFilesystem::GetMountPlace(const Credentials& creds,
+                                                       const PathOperation& where) {
+  return GetDentry(creds, where, /*follow=*/true, /*keep_expired=*/false);
+}
+
+Result<VirtualDentry> VirtualFilesystem::GetMount(const Credentials& creds,
+                                                  const MountNamespace& ns,
+                                                  const PathOperation& where) {
+  STASIS_ASSIGN_OR_RETURN(VirtualDentry at, GetMountPlace(creds, where));
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  if (at.mount().ns() != &ns || &at.dentry() != &at.mount().root()) return Err(EINVAL);
+  return at;
+}
+
+Result<void> VirtualFilesystem::OnTopOf(
+    VirtualDentry place, absl::FunctionRef<Result<void>(Mount& parent, Dentry& point)> fn) {
+  for (;;) {
+    VirtualDentry over;
+    {
+      const NameLock name_lock(place.dentry());
+      absl::MutexLock lock(&locks_.mount_mu);
+      mount_tree_.AssertLocked();
+      Mount* mount = mount_tree_.Lookup(place.mount(), place.dentry());
+      if (mount == nullptr) {
+        if (place.dentry().disconnected() || place.mount().ns() == nullptr) return Err(ENOENT);
+        return fn(place.mount(), place.dentry());
+      }
+      over = VirtualDentry(RefPtr<Mount>(mount), RefPtr<Dentry>(&mount->root()));
+    }
+    place = std::move(over);
+  }
 }
 
 Result<RefPtr<Mount>> VirtualFilesystem::MountAt(const Credentials& creds, MountNamespace& ns,
                                                  const PathOperation& target,
                                                  RefPtr<Filesystem> filesystem, MountFlags flags) {
-  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
   Operation operation(gate_);
-  STASIS_ASSIGN_OR_RETURN(const VirtualDentry point, GetDentryAt(creds, target));
-  RefPtr<Dentry> root(&filesystem->root());
-  return Attach(ns, point, std::move(filesystem), std::move(root), flags);
+  MountChange change;
+  STASIS_ASSIGN_OR_RETURN(VirtualDentry place, GetMountPlace(creds, target));
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  RefPtr<Mount> mounted;
+  STASIS_RETURN_IF_ERROR(
+      OnTopOf(std::move(place), [&](Mount& parent, Dentry& point) -> Result<void> {
+        mount_tree_.AssertLocked();
+        if (parent.ns() != &ns) return Err(EINVAL);
+        if (&parent.filesystem() == filesystem.get() && &point == &parent.root()) return Err(EBUSY);
+        RefPtr<Dentry> root(&filesystem->root());
+        if (root->is_dir() != point.is_dir()) return Err(ENOTDIR);
+        Mount& mount = mount_tree_.Make(std::move(filesystem), std::move(root), flags, change);
+        mounted = RefPtr<Mount>(&mount);
+        return mount_tree_.Graft(mount, parent, point, ns, change);
+      }));
+  return mounted;
 }
 
 Result<RefPtr<Mount>> VirtualFilesystem::BindAt(const Credentials& creds, MountNamespace& ns,
                                                 const PathOperation& source,
-                                                const PathOperation& target, MountFlags flags) {
-  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+                                                const PathOperation& target,
+                                                const BindOptions& options) {
   Operation operation(gate_);
-  STASIS_ASSIGN_OR_RETURN(const VirtualDentry what, GetDentryAt(creds, source));
-  STASIS_ASSIGN_OR_RETURN(const VirtualDentry point, GetDentryAt(creds, target));
-  return Attach(ns, point, RefPtr<Filesystem>(&what.mount().filesystem()),
-                RefPtr<Dentry>(&what.dentry()), flags);
+  MountChange change;
+  STASIS_ASSIGN_OR_RETURN(VirtualDentry place, GetMountPlace(creds, target));
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry what, GetMountPlace(creds, source));
+  RefPtr<Mount> bound;
+  const auto bind = [&](Mount& parent, Dentry& point) -> Result<void> {
+    mount_tree_.AssertLocked();
+    Mount& from = what.mount();
+    if (parent.ns() != &ns || from.ns() != &ns || from.unbindable()) return Err(EINVAL);
+    if (!options.recursive && MountTree::HasLockedChildren(from, what.dentry())) return Err(EINVAL);
+    Mount* copy = nullptr;
+    if (options.recursive) {
+      STASIS_ASSIGN_OR_RETURN(copy,
+                              mount_tree_.CopyTree(from, what.dentry(), MountTree::kPeers, change));
+    } else {
+      copy = &mount_tree_.Clone(from, what.dentry(), MountTree::kPeers, change);
+    }
+    if (what.dentry().is_dir() != point.is_dir()) return Err(ENOTDIR);
+    if (options.flags) {
+      if (!MountTree::MayChangeFlags(*copy, *options.flags)) return Err(EPERM);
+      MountTree::SetFlags(*copy, *options.flags);
+      STASIS_RETURN_IF_ERROR(copy->SetReadOnly(options.flags->read_only));
+    }
+    bound = RefPtr<Mount>(copy);
+    return mount_tree_.Graft(*copy, parent, point, ns, change);
+  };
+  STASIS_RETURN_IF_ERROR(
+      OnTopOf(std::move(place), [&](Mount& parent, Dentry& point) -> Result<void> {
+        auto done = bind(parent, point);
+        mount_tree_.AssertLocked();
+        if (!done) mount_tree_.Discard(change);
+        return done;
+      }));
+  return bound;
 }
 
-Result<void> VirtualFilesystem::UmountAt(const Credentials& creds, MountNamespace& ns,
-                                         const PathOperation& target) {
-  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
-  STASIS_ASSIGN_OR_RETURN(VirtualDentry at, GetDentryAt(creds, target));
-  RefPtr<Mount> mount(&at.mount());
-  if (&at.dentry() != &mount->root() || mount == &ns.root_mount()) return Err(EINVAL);
-  at = VirtualDentry();
-  // With nobody inside, whoever uses the mount holds a reference on it: the namespace's and ours
-  // are the only ones if nobody does.
-  gate_.Close();
-  absl::Cleanup open = [this] { gate_.Open(); };
-  absl::MutexLock lock(&locks_.mount_mu);
-  mount_table_.AssertLocked();
-  if (mount->parent() == nullptr || !ns.Contains(*mount)) return Err(EINVAL);
-  if (mount_table_.HasChildren(*mount) || mount->RefsRacy() > 2) return Err(EBUSY);
-  mount_table_.Disconnect(*mount);
-  ns.Remove(*mount);
-  if (!IsMountedLocked(mount->filesystem())) watches_->OnUnmount(mount->filesystem());
+// In the order of Linux.
+Result<void> VirtualFilesystem::CheckMove(const MountNamespace& ns, const Mount& moved,
+                                          const Mount& parent) {
+  if (moved.ns() != &ns || moved.parent() == nullptr || moved.locked()) return Err(EINVAL);
+  if (parent.ns() != &ns || moved.parent()->peer_group() != 0) return Err(EINVAL);
+  if (parent.peer_group() != 0 && MountTree::HasUnbindable(moved)) return Err(EINVAL);
+  if (MountTree::IsAncestor(moved, parent)) return Err(ELOOP);
   return {};
 }
 
-void VirtualFilesystem::UnmountAllAt(Dentry& point) {
-  absl::MutexLock lock(&locks_.mount_mu);
-  mount_table_.AssertLocked();
-  std::vector<Mount*> doomed = mount_table_.MountsAt(point);
-  for (size_t i = 0; i < doomed.size(); ++i) {
-    const std::vector<Mount*> children = mount_table_.ChildrenOf(*doomed[i]);
-    doomed.insert(doomed.end(), children.begin(), children.end());
-  }
-  for (auto it = doomed.rbegin(); it != doomed.rend(); ++it) {
-    Mount& mount = **it;
-    // Walks that are inside may still take a reference on it.
-    mount.Ref();
-    rcu::Defer([](void* last) { static_cast<Mount*>(last)->Unref(); }, &mount);
-    mount_table_.Disconnect(mount);
-    for (const RefPtr<MountNamespace>& ns : namespaces_)
-      if (ns->Contains(mount)) ns->Remove(mount);
-    if (!IsMountedLocked(mount.filesystem())) watches_->OnUnmount(mount.filesystem());
-  }
+Result<void> VirtualFilesystem::MoveMountAt(const Credentials& creds, MountNamespace& ns,
+                                            const PathOperation& source,
+                                            const PathOperation& target) {
+  Operation operation(gate_);
+  MountChange change;
+  STASIS_ASSIGN_OR_RETURN(VirtualDentry place, GetMountPlace(creds, target));
+  if (!creds.Has(Capability::kSysAdmin)) return Err(EPERM);
+  STASIS_ASSIGN_OR_RETURN(const VirtualDentry what, GetMountPlace(creds, source));
+  if (&what.dentry() != &what.mount().root()) return Err(EINVAL);
+  if (what.dentry().is_dir() != place.dentry().is_dir()) return Err(EINVAL);
+  return OnTopOf(std::move(place), [&](Mount& parent, Dentry& point) -> Result<void> {
+    locks_.mount_mu.AssertHeld();
+    mount_tree_.AssertLocked();
+    STASIS_RETURN_IF_ERROR(CheckMove(ns, what.mount(), parent));
+    return mount_tree_.Graft(what.mount(), parent, point, ns, change);
+  });
 }
 
 bool VirtualFilesystem::exclusive() const {
@@ -123,24 +166,22 @@ bool VirtualFilesystem::exclusive() const {
 }
 
 bool VirtualFilesystem::opens_matter() const {
-  const auto is_read_only = [](const RefPtr<Mount>& mount) { return mount->read_only(); };
+  const auto is_read_only = [](const auto& mount) { return mount.second->read_only(); };
   absl::MutexLock lock(&locks_.mount_mu);
   return std::any_of(filesystems_.begin(), filesystems_.end(),
                      [](const RefPtr<Filesystem>& one) { return one->opens_matter(); }) ||
          std::any_of(namespaces_.begin(), namespaces_.end(), [&](const RefPtr<MountNamespace>& ns) {
-           return ns->root_mount().read_only() ||
-                  std::any_of(ns->mounts().begin(), ns->mounts().end(), is_read_only);
+           const auto& mounts = ns->mounts_by_id();
+           return std::any_of(mounts.begin(), mounts.end(), is_read_only);
          });
 }
 
 bool VirtualFilesystem::IsMountedLocked(const Filesystem& filesystem) const {
-  const auto of_it = [&](const RefPtr<Mount>& mount) {
-    return &mount->filesystem() == &filesystem;
-  };
-  return std::any_of(namespaces_.begin(), namespaces_.end(), [&](const RefPtr<MountNamespace>& ns) {
-    return &ns->root_mount().filesystem() == &filesystem ||
-           std::any_of(ns->mounts().begin(), ns->mounts().end(), of_it);
-  });
+  for (const RefPtr<MountNamespace>& ns : namespaces_) {
+    for (const auto& [id, mount] : ns->mounts_by_id())
+      if (&mount->filesystem() == &filesystem) return true;
+  }
+  return false;
 }
 
 bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
@@ -148,9 +189,20 @@ bool VirtualFilesystem::IsMounted(const Filesystem& filesystem) const {
   return IsMountedLocked(filesystem);
 }
 
+RefPtr<Mount> VirtualFilesystem::MakePrivateMount(Filesystem& filesystem, MountFlags flags) {
+  return MakeRef<Mount>(RefPtr<Filesystem>(&filesystem), RefPtr<Dentry>(&filesystem.root()), flags,
+                        next_mount_id_.fetch_add(1));
+}
+
 bool VirtualFilesystem::Lists(const Filesystem& filesystem) const {
   return std::any_of(filesystems_.begin(), filesystems_.end(),
                      [&](const RefPtr<Filesystem>& listed) { return listed == &filesystem; });
+}
+
+absl::Status VirtualFilesystem::RestoreMount(Mount& mount, state::LoadContext& context) {
+  absl::MutexLock lock(&locks_.mount_mu);
+  mount_tree_.AssertLocked();
+  return mount_tree_.RestoreKept(mount, context);
 }
 
 absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
@@ -158,7 +210,7 @@ absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
   if (clock_ == nullptr)
     return absl::FailedPreconditionError("loading a VirtualFilesystem needs a Clock");
   absl::MutexLock lock(&locks_.mount_mu);
-  mount_table_.AssertLocked();
+  mount_tree_.AssertLocked();
   for (const RefPtr<Filesystem>& filesystem : filesystems_) {
     if (!filesystem) return context.Invalid(*this, "filesystems", "has a missing filesystem");
     if (&filesystem->vfs() != this)
@@ -166,12 +218,11 @@ absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
   }
   for (const RefPtr<MountNamespace>& ns : namespaces_) {
     if (!ns) return context.Invalid(*this, "namespaces", "has a missing namespace");
-    for (const RefPtr<Mount>& mount : ns->mounts()) {
-      if (mount_table_.Lookup(*mount->parent(), *mount->point()) != nullptr)
-        return context.Invalid(*mount, "point", "has another mount already");
-      mount_table_.AddRestored(*mount);
-    }
+    if (absl::Status status = mount_tree_.Restore(*this, *ns, context); !status.ok()) return status;
+    if (ns->owner() >= next_owner_.load())
+      return context.Invalid(*ns, "owner", "is not given out yet");
   }
+  if (absl::Status status = mount_tree_.CheckRestored(context); !status.ok()) return status;
   // All locks are taken: fields come before hooks.
   if (const Inode* inode = file_locks_->FindConflictingFile(); inode != nullptr)
     return context.Invalid(*inode, "locks", "conflict with each other or those of open files");

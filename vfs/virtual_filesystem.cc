@@ -20,16 +20,16 @@ VirtualFilesystem::~VirtualFilesystem() = default;
 void VirtualFilesystem::Teardown() {
   watches_->Clear();
   std::vector<RefPtr<Filesystem>> doomed;
+  std::vector<RefPtr<MountNamespace>> namespaces;
   {
+    MountChange change;
     absl::MutexLock lock(&locks_.mount_mu);
-    mount_table_.AssertLocked();
-    for (const RefPtr<MountNamespace>& ns : namespaces_) {
-      for (auto it = ns->mounts().rbegin(); it != ns->mounts().rend(); ++it)
-        mount_table_.Disconnect(**it);
-    }
-    namespaces_.clear();
+    mount_tree_.AssertLocked();
+    mount_tree_.Clear(change);
+    namespaces.swap(namespaces_);
     doomed = std::move(filesystems_);
   }
+  namespaces.clear();
   for (const RefPtr<Filesystem>& filesystem : doomed) filesystem->Teardown();
   rcu::Barrier();
 }
@@ -57,28 +57,6 @@ std::vector<RefPtr<Filesystem>> VirtualFilesystem::filesystems() const {
   return filesystems_;
 }
 
-std::vector<RefPtr<MountNamespace>> VirtualFilesystem::namespaces() const {
-  absl::MutexLock lock(&locks_.mount_mu);
-  return namespaces_;
-}
-
-RefPtr<MountNamespace> VirtualFilesystem::NewMountNamespace(RefPtr<Filesystem> filesystem,
-                                                            MountFlags flags) {
-  Operation operation(gate_);
-  RefPtr<Dentry> root(&filesystem->root());
-  auto mount =
-      MakeRef<Mount>(std::move(filesystem), std::move(root), flags, next_mount_id_.fetch_add(1));
-  auto ns = MakeRef<MountNamespace>(std::move(mount));
-  absl::MutexLock lock(&locks_.mount_mu);
-  namespaces_.push_back(ns);
-  return ns;
-}
-
-RefPtr<Mount> VirtualFilesystem::NewPrivateMount(RefPtr<Filesystem> filesystem, MountFlags flags) {
-  RefPtr<Dentry> root(&filesystem->root());
-  return MakeRef<Mount>(std::move(filesystem), std::move(root), flags, next_mount_id_.fetch_add(1));
-}
-
 template <typename Op>
 auto VirtualFilesystem::Resolve(ResolvingPath& path, Op operation) {
   // Every jump uses up a component, a mount or a link of the path: this ends.
@@ -94,7 +72,7 @@ auto VirtualFilesystem::ResolveAndHold(const Credentials& creds, const PathOpera
                                        bool follow, Op operation) {
   // Each round but the last met a file that somebody removed or replaced meanwhile.
   for (;;) {
-    ResolvingPath path(mount_table_, *clock_, creds, where);
+    ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
     path.set_follow_final_symlink(follow);
     auto result = Resolve(path, [&](Filesystem& fs) { return operation(fs, path); });
     if (result || result.error() != kRetry) [[likely]]
@@ -104,9 +82,16 @@ auto VirtualFilesystem::ResolveAndHold(const Credentials& creds, const PathOpera
 
 Result<VirtualDentry> VirtualFilesystem::GetDentryAt(const Credentials& creds,
                                                      const PathOperation& where) {
+  return GetDentry(creds, where, where.follow_final_symlink, /*keep_expired=*/false);
+}
+
+Result<VirtualDentry> VirtualFilesystem::GetDentry(const Credentials& creds,
+                                                   const PathOperation& where, bool follow,
+                                                   bool keep_expired) {
   Operation operation(gate_);
-  return ResolveAndHold(creds, where, where.follow_final_symlink,
-                        [](Filesystem& fs, ResolvingPath& path) -> Result<VirtualDentry> {
+  return ResolveAndHold(creds, where, follow,
+                        [&](Filesystem& fs, ResolvingPath& path) -> Result<VirtualDentry> {
+                          if (keep_expired) path.set_keep_expired();
                           STASIS_ASSIGN_OR_RETURN(Dentry * dentry, fs.GetDentryAt(path));
                           return VirtualDentry::Hold(path.mount(), *dentry);
                         });
@@ -114,7 +99,7 @@ Result<VirtualDentry> VirtualFilesystem::GetDentryAt(const Credentials& creds,
 
 Result<Stat> VirtualFilesystem::StatAt(const Credentials& creds, const PathOperation& where) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   Result<Stat> stat;
   auto done = Resolve(path, [&](Filesystem& fs) { return fs.StatAt(path, *stat); });
   if (!done) stat = Err(done.error());
@@ -124,7 +109,7 @@ Result<Stat> VirtualFilesystem::StatAt(const Credentials& creds, const PathOpera
 Result<void> VirtualFilesystem::AccessAt(const Credentials& creds, const PathOperation& where,
                                          Access want) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.AccessAt(path, want); });
 }
 
@@ -151,20 +136,20 @@ Result<RefPtr<FileDescription>> VirtualFilesystem::OpenAt(const Credentials& cre
 Result<std::string> VirtualFilesystem::ReadLinkAt(const Credentials& creds,
                                                   const PathOperation& where) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.ReadLinkAt(path); });
 }
 
 Result<void> VirtualFilesystem::SetAttributesAt(const Credentials& creds,
                                                 const PathOperation& where, const SetStat& set) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.SetAttributesAt(path, set); });
 }
 
 Result<StatFs> VirtualFilesystem::StatFsAt(const Credentials& creds, const PathOperation& where) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.StatFsAt(path); });
 }
 
@@ -172,7 +157,7 @@ Result<void> VirtualFilesystem::MkdirAt(const Credentials& creds, const PathOper
                                         uint32_t mode, Placement placement) {
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.MkdirAt(path, mode, placement); });
 }
 
@@ -193,7 +178,7 @@ Result<void> VirtualFilesystem::MknodAt(const Credentials& creds, const PathOper
   }
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.MknodAt(path, options); });
 }
 
@@ -201,32 +186,32 @@ Result<void> VirtualFilesystem::SymlinkAt(const Credentials& creds, const PathOp
                                           std::string_view target, Placement placement) {
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.SymlinkAt(path, target, placement); });
 }
 
 Result<void> VirtualFilesystem::LinkAt(const Credentials& creds, const PathOperation& old_path,
                                        const PathOperation& new_path) {
   Operation operation(gate_);
-  ResolvingPath from(mount_table_, *clock_, creds, old_path);
+  ResolvingPath from(mount_tree_.table(), *clock_, creds, old_path);
   STASIS_ASSIGN_OR_RETURN(Dentry * old,
                           Resolve(from, [&](Filesystem& fs) { return fs.GetDentryAt(from); }));
   if (new_path.path.empty()) return Err(ENOENT);
-  ResolvingPath path(mount_table_, *clock_, creds, new_path);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, new_path);
   return Resolve(path, [&](Filesystem& fs) { return fs.LinkAt(path, from.mount(), *old); });
 }
 
 Result<void> VirtualFilesystem::UnlinkAt(const Credentials& creds, const PathOperation& where) {
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.UnlinkAt(path); });
 }
 
 Result<void> VirtualFilesystem::RmdirAt(const Credentials& creds, const PathOperation& where) {
   if (where.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.RmdirAt(path); });
 }
 
@@ -239,12 +224,12 @@ Result<void> VirtualFilesystem::RenameAt(const Credentials& creds, const PathOpe
   }
   if (old_path.path.empty()) return Err(ENOENT);
   Operation operation(gate_);
-  ResolvingPath from(mount_table_, *clock_, creds, old_path);
+  ResolvingPath from(mount_tree_.table(), *clock_, creds, old_path);
   STASIS_ASSIGN_OR_RETURN(Dentry * old_parent, Resolve(from, [&](Filesystem& fs) {
                             return fs.GetParentDentryAt(from);
                           }));
   if (new_path.path.empty()) return Err(ENOENT);
-  ResolvingPath path(mount_table_, *clock_, creds, new_path);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, new_path);
   const RenameSource source{from.mount(), *old_parent, from.component(), from.must_be_dir()};
   return Resolve(path, [&](Filesystem& fs) { return fs.RenameAt(path, source, flags); });
 }
@@ -253,7 +238,7 @@ Result<std::string> VirtualFilesystem::GetXattrAt(const Credentials& creds,
                                                   const PathOperation& where,
                                                   std::string_view name) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.GetXattrAt(path, name); });
 }
 
@@ -261,21 +246,21 @@ Result<void> VirtualFilesystem::SetXattrAt(const Credentials& creds, const PathO
                                            std::string_view name, std::string_view value,
                                            int flags) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.SetXattrAt(path, name, value, flags); });
 }
 
 Result<std::vector<std::string>> VirtualFilesystem::ListXattrAt(const Credentials& creds,
                                                                 const PathOperation& where) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.ListXattrAt(path); });
 }
 
 Result<void> VirtualFilesystem::RemoveXattrAt(const Credentials& creds, const PathOperation& where,
                                               std::string_view name) {
   Operation operation(gate_);
-  ResolvingPath path(mount_table_, *clock_, creds, where);
+  ResolvingPath path(mount_tree_.table(), *clock_, creds, where);
   return Resolve(path, [&](Filesystem& fs) { return fs.RemoveXattrAt(path, name); });
 }
 

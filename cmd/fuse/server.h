@@ -61,7 +61,7 @@ struct ServerOptions {
   // Whether the kernel may read and write files of the host without asking, where it can and the
   // server has CAP_SYS_ADMIN.
   bool passthrough = true;
-  // The root is that of a mount which stands alone (VirtualFilesystem::NewPrivateMount): nothing
+  // The root is that of a mount which stands alone (VirtualFilesystem::MakePrivateMount): nothing
   // but its filesystem is served, and what is said above of the tree is said of that.
   bool one_filesystem = false;
   // Largest READ and WRITE, in pages; MaxPages() at most.

@@ -39,8 +39,8 @@ ServedMount Describe(const vfs::Mount& mount, int number) {
 }
 
 std::vector<RefPtr<vfs::Mount>> MountsOf(const vfs::MountNamespace& ns) {
-  std::vector<RefPtr<vfs::Mount>> mounts{RefPtr<vfs::Mount>(&ns.root_mount())};
-  mounts.insert(mounts.end(), ns.mounts().begin(), ns.mounts().end());
+  std::vector<RefPtr<vfs::Mount>> mounts = ns.mounts();
+  mounts.insert(mounts.begin(), RefPtr<vfs::Mount>(&ns.root_mount()));
   return mounts;
 }
 
@@ -68,7 +68,7 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
   vfs::VirtualFilesystem& vfs = filesystem->vfs();
   vfs::MountFlags flags = mount.flags();
   flags.read_only = flags.no_exec = flags.no_suid = flags.no_dev = false;
-  const RefPtr<vfs::Mount> own = vfs.NewPrivateMount(filesystem, flags);
+  const RefPtr<vfs::Mount> own = vfs.MakePrivateMount(*filesystem, flags);
   const int number = next_++;
   absl::StatusOr<UniqueFd> device =
       init_.MakeFuse(number, absl::StrCat("stasis:", name_), staging_);

@@ -6,6 +6,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -70,7 +71,8 @@ RefPtr<vfs::Mount> MountAt(const std::string& target, const vfs::MountNamespace&
 }
 
 bool IsMounted(const std::string& root_name, const vfs::MountNamespace& ns) {
-  return std::any_of(ns.mounts().begin(), ns.mounts().end(), [&](const RefPtr<vfs::Mount>& mount) {
+  const std::vector<RefPtr<vfs::Mount>> mounts = ns.mounts();
+  return std::any_of(mounts.begin(), mounts.end(), [&](const RefPtr<vfs::Mount>& mount) {
     const auto* host = dynamic_cast<gofer::GoferFilesystem*>(&mount->filesystem());
     return host != nullptr && host->root_name() == root_name;
   });
@@ -148,7 +150,7 @@ absl::Status RemoveHostMount(const std::string& path, bool detach, sandbox::Sand
   if (absl::Status gone = sandbox.init().RemoveMount(target, detach); !gone.ok()) return gone;
   const vfs::VirtualDentry root = tree.root();
   const Result<void> done =
-      tree.vfs->UmountAt(kRoot, *tree.ns, {root, root, target, /*follow_final_symlink=*/false});
+      tree.vfs->UmountAt(kRoot, *tree.ns, {root, root, target}, detach ? MNT_DETACH : 0);
   if (!done)
     return absl::ErrnoToStatus(done.error().value(), absl::StrCat("cannot unmount ", target));
   sandbox.served().EndUnused(*tree.vfs);

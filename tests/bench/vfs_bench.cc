@@ -9,6 +9,8 @@
 #include <benchmark/benchmark.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +147,53 @@ void BM_StatAcrossMount_vfs(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(tree.vfs().StatAt(tree.user(), at));
 }
 BENCHMARK(BM_StatAcrossMount_vfs);
+
+// "/mnt/mnt/.../f": as many mounts, one for each component but the last.
+std::string PathAcross(int64_t mounts) {
+  std::string path;
+  for (int64_t i = 0; i < mounts; ++i) path += "/mnt";
+  return path + "/f";
+}
+
+void BM_StatAcrossMounts_vfs(benchmark::State& state) {
+  Tree tree;
+  std::string at;
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    at += "/mnt";
+    Must(tree.vfs().MkdirAt(tree.owner(), tree.At(at), 0755));
+    Must(tree.vfs().MountAt(tree.owner(), tree.ns(), tree.At(at),
+                            memfs::MemFilesystem::Create(tree.vfs(), {}), {}));
+  }
+  const std::string path = PathAcross(state.range(0));
+  tree.Touch(path);
+  for (auto _ : state) benchmark::DoNotOptimize(tree.vfs().StatAt(tree.user(), tree.At(path)));
+}
+BENCHMARK(BM_StatAcrossMounts_vfs)->Arg(1)->Arg(8)->Arg(64);
+
+// In a mount namespace of its own, which takes root.
+void BM_StatAcrossMounts_kernel(benchmark::State& state) {
+  if (::unshare(CLONE_NEWNS) != 0 ||
+      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    state.SkipWithError("needs root");
+    return;
+  }
+  const std::string& root = SharedKernelTree().root();
+  std::string at = root;
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    at += "/mnt";
+    std::filesystem::create_directory(at);
+    if (::mount("tmpfs", at.c_str(), "tmpfs", 0, nullptr) != 0) std::abort();
+  }
+  const std::string path = root + PathAcross(state.range(0));
+  std::ofstream{path};
+  const int dir = ::open(root.c_str(), O_PATH | O_DIRECTORY);
+  const char* relative = path.c_str() + root.size() + 1;
+  struct stat st;
+  for (auto _ : state) benchmark::DoNotOptimize(::fstatat(dir, relative, &st, 0));
+  ::close(dir);
+  ::umount2((root + "/mnt").c_str(), MNT_DETACH);
+}
+BENCHMARK(BM_StatAcrossMounts_kernel)->Arg(1)->Arg(8)->Arg(64);
 
 void BM_OpenClose_vfs(benchmark::State& state) {
   Tree& tree = SharedTree();

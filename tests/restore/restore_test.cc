@@ -293,7 +293,8 @@ TEST_F(RestoreTest, MountsComeBack) {
   t.Mkdir("/mnt/deep");
   vfs::MountFlags read_only;
   read_only.read_only = true;
-  ASSERT_TRUE(t.vfs().BindAt(t.creds(), t.ns(), t.At("/mnt/deep"), t.At("/bind"), read_only));
+  ASSERT_TRUE(
+      t.vfs().BindAt(t.creds(), t.ns(), t.At("/mnt/deep"), t.At("/bind"), {.flags = read_only}));
   ASSERT_TRUE(t.vfs().BindAt(t.creds(), t.ns(), t.At("/file"), t.At("/over"), {}));
   t.SaveAndRestore();
   EXPECT_EQ(t.Read("/mnt/inside"), "i");
@@ -305,6 +306,20 @@ TEST_F(RestoreTest, MountsComeBack) {
   EXPECT_EQ(t.vfs().RmdirAt(t.creds(), t.At("/mnt")).error(), Errno(EBUSY));
   ASSERT_TRUE(t.vfs().UmountAt(t.creds(), t.ns(), t.At("/over")));
   EXPECT_EQ(t.Read("/over"), "o");
+}
+
+TEST_F(RestoreTest, MountPointsDeepInATreeComeBack) {
+  TestVfs t;
+  std::string path;
+  for (int depth = 0; depth < 6; ++depth) t.Mkdir(path += "/d");
+  t.Mkdir("/bind");
+  ASSERT_TRUE(t.vfs().BindAt(t.creds(), t.ns(), t.At("/d/d/d/d"), t.At("/bind")));
+  ASSERT_TRUE(t.vfs().MountAt(t.creds(), t.ns(), t.At(path),
+                              memfs::MemFilesystem::Create(t.vfs(), {}), {}));
+  t.Write(path + "/f", "deep");
+  t.SaveAndRestore();
+  EXPECT_EQ(t.Read(path + "/f"), "deep");
+  EXPECT_TRUE(t.Exists("/bind/d/d"));
 }
 
 TEST_F(RestoreTest, AccessTimeFlagsOfMountsComeBack) {

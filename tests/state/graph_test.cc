@@ -262,6 +262,28 @@ TEST_F(GraphTest, UnregisteredTypeIsAnError) {
   EXPECT_THAT(writer.Finish().status().message(), HasSubstr("Stranger"));
 }
 
+TEST_F(GraphTest, ClassThatIsVisitedLastLeadsToHigherRows) {
+  auto holder = MakeRef<Holder>();
+  auto square = MakeRef<Square>();
+  const auto near = MakeRef<Circle>();
+  square->inner = near;
+  holder->shapes.push_back(square);
+  holder->tree = MakeRef<TreeNode>();
+  auto child = MakeRef<TreeNode>();
+  const auto deep = MakeRef<Circle>();
+  child->shape = deep;
+  holder->tree->children.push_back(child);
+  for (const bool last : {false, true}) {
+    GraphWriter writer(registry_, quiescence_);
+    if (last) writer.VisitLast(typeid(Square));
+    writer.AddRoot("root", holder.get());
+    writer.AddRoot("near", near.get());
+    const auto saved = writer.Finish();
+    ASSERT_TRUE(saved.ok()) << saved.status();
+    EXPECT_EQ(saved->roots[1].row, last ? 1u : 0u);
+  }
+}
+
 using GraphDeathTest = GraphTest;
 
 TEST_F(GraphDeathTest, SavingWithoutQuiescenceStopsTheProgram) {

@@ -160,9 +160,11 @@ class MemfsTree {
   }
   Result<RefPtr<vfs::Mount>> Bind(std::string_view source, std::string_view path,
                                   vfs::MountFlags flags = {}) {
-    return vfs->BindAt(creds, *ns, At(source, true), At(path, true), flags);
+    return vfs->BindAt(creds, *ns, At(source), At(path), {.flags = flags});
   }
-  Result<void> Umount(std::string_view path) { return vfs->UmountAt(creds, *ns, At(path, true)); }
+  Result<void> Umount(std::string_view path, int flags = 0) {
+    return vfs->UmountAt(creds, *ns, At(path), flags);
+  }
 
   ManualClock clock{TimeNs{1'767'225'600'000'000'000}};  // 2026-01-01
   vfs::Credentials creds = vfs::Credentials::Root();

@@ -104,16 +104,28 @@ struct MountRow {
   point @9 :UInt32;  # ref<vfs.Dentry>
   noDirAtime @10 :Bool;  # bool
   strictAtime @11 :Bool;  # bool
+  noSymFollow @12 :Bool;  # bool
+  expired @13 :Bool;  # bool
+  locks @14 :UInt8;  # u8
+  keptChildren @15 :UInt32;  # bytes of its column
+  unbindable @16 :Bool;  # bool
+  peerGroup @17 :UInt32;  # u32
+  nextPeer @18 :UInt32;  # ref<vfs.Mount>
+  master @19 :UInt32;  # ref<vfs.Mount>
+  slaves @20 :UInt32;  # bytes of its column
 }
 struct MountColumns {
   rows @0 :List(MountRow);
   fieldCount @1 :UInt32;  # the writer's, retired ones included
+  keptChildrenColumn @2 :Data;  # list<ref<vfs.Mount>>
+  slavesColumn @3 :Data;  # list<ref<vfs.Mount>>
 }
 
 # vfs.MountNamespace
 struct MountNamespaceRow {
   root @0 :UInt32;  # ref<vfs.Mount>
   mounts @1 :UInt32;  # bytes of its column
+  owner @2 :UInt64;  # u64
 }
 struct MountNamespaceColumns {
   rows @0 :List(MountNamespaceRow);
@@ -137,6 +149,8 @@ struct VirtualFilesystemRow {
   nextMountId @2 :UInt64;  # u64
   nextDev @3 :UInt32;  # u32
   lastCookie @4 :UInt32;  # u32
+  nextPeerGroup @5 :UInt32;  # u32
+  nextOwner @6 :UInt64;  # u64
 }
 struct VirtualFilesystemColumns {
   rows @0 :List(VirtualFilesystemRow);

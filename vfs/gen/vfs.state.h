@@ -248,6 +248,8 @@ struct Access::Type<::stasis::vfs::MountNamespace> {
       ABSL_NO_THREAD_SAFETY_ANALYSIS;
   static void VisitOwn(GraphWriter& w, ::stasis::vfs::MountNamespace& o) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   static void ClearOwn(::stasis::vfs::MountNamespace& o) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  static absl::Status LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS;
   static absl::Status AfterLoadOwn(::stasis::vfs::MountNamespace& o, LoadContext& context)
       ABSL_NO_THREAD_SAFETY_ANALYSIS;
   static const TypeDescriptor kType;

@@ -152,9 +152,11 @@ void Access::Type<::stasis::vfs::InotifyLimits>::ClearReferences(::stasis::vfs::
 
 void Access::Type<::stasis::vfs::Mount>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::MountColumns>();
-  columns.setFieldCount(12);
+  columns.setFieldCount(21);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c15 = batch.Column(0);
+  Encoder& c20 = batch.Column(1);
   const GraphWriter& graph = batch.graph();
   for (uint32_t i = 0; i < n; ++i) {
     const auto& o = static_cast<const ::stasis::vfs::Mount&>(batch[i]);
@@ -171,16 +173,29 @@ void Access::Type<::stasis::vfs::Mount>::Save(SaveBatch& batch, capnp::AnyPointe
     row.setPoint(graph.ExactId(TargetOf(o.SavePoint())));
     row.setNoDirAtime(ScalarOf(o.no_dir_atime_));
     row.setStrictAtime(ScalarOf(o.strict_atime_));
+    row.setNoSymFollow(ScalarOf(o.no_sym_follow_));
+    row.setExpired(ScalarOf(o.expired_));
+    row.setLocks(ScalarOf(o.locks_));
+    row.setKeptChildren(SaveSlice(c15, o.kept_children_));
+    row.setUnbindable(ScalarOf(o.unbindable_));
+    row.setPeerGroup(ScalarOf(o.peer_group_));
+    row.setNextPeer(graph.ExactId(TargetOf(o.SaveNextPeer())));
+    row.setMaster(graph.ExactId(TargetOf(o.master_)));
+    row.setSlaves(SaveSlice(c20, o.SaveSlaves()));
   }
+  columns.setKeptChildrenColumn(batch.Content(c15));
+  columns.setSlavesColumn(batch.Content(c20));
 }
 
 absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 21);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column({});
   Decoder d1 = batch.Column({});
+  Decoder d15 = batch.Column(columns.getKeptChildrenColumn());
+  Decoder d19 = batch.Column({});
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::vfs::Mount&>(batch[i]);
     auto row = rows[i];
@@ -195,17 +210,29 @@ absl::Status Access::Type<::stasis::vfs::Mount>::Load(LoadBatch& batch, capnp::A
     if (batch.Has(6)) SetScalar(o.no_atime_, row.getNoAtime());
     if (batch.Has(10)) SetScalar(o.no_dir_atime_, row.getNoDirAtime());
     if (batch.Has(11)) SetScalar(o.strict_atime_, row.getStrictAtime());
+    if (batch.Has(12)) SetScalar(o.no_sym_follow_, row.getNoSymFollow());
+    if (batch.Has(13)) SetScalar(o.expired_, row.getExpired());
+    if (batch.Has(14)) SetScalar(o.locks_, row.getLocks());
+    if (batch.Has(15) && !LoadSlice(d15, row.getKeptChildren(), o.kept_children_))
+      return batch.FieldError(i, "kept_children", d15);
+    if (batch.Has(16)) SetScalar(o.unbindable_, row.getUnbindable());
+    if (batch.Has(17)) SetScalar(o.peer_group_, row.getPeerGroup());
+    if (batch.Has(19) && !SetExact(d19, o.master_, row.getMaster()))
+      return batch.FieldError(i, "master", d19);
   }
+  if (!d15.ColumnUsedUp()) return batch.ColumnError("kept_children", d15);
   return absl::OkStatus();
 }
 
 absl::Status Access::Type<::stasis::vfs::Mount>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::MountColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 12);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 21);
   if (!shape.ok()) return shape;
   Decoder d8 = batch.Column({});
   Decoder d9 = batch.Column({});
+  Decoder d18 = batch.Column({});
+  Decoder d20 = batch.Column(columns.getSlavesColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::vfs::Mount&>(batch[i]);
     auto row = rows[i];
@@ -229,7 +256,22 @@ absl::Status Access::Type<::stasis::vfs::Mount>::LoadManual(LoadBatch& batch, ca
       absl::Status s = o.LoadPoint(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
+    if (batch.Has(18)) {
+      std::remove_cvref_t<decltype(o.SaveNextPeer())> value{};
+      if (!SetExact(d18, value, row.getNextPeer()))
+        return batch.FieldError(i, "next_peer", d18);
+      absl::Status s = o.LoadNextPeer(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(20)) {
+      std::remove_cvref_t<decltype(o.SaveSlaves())> value{};
+      if (!LoadSlice(d20, row.getSlaves(), value))
+        return batch.FieldError(i, "slaves", d20);
+      absl::Status s = o.LoadSlaves(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
   }
+  if (!d20.ColumnUsedUp()) return batch.ColumnError("slaves", d20);
   return absl::OkStatus();
 }
 
@@ -238,11 +280,18 @@ void Access::Type<::stasis::vfs::Mount>::VisitOwn(GraphWriter& w, ::stasis::vfs:
   VisitField(w, o.root_);
   VisitField(w, o.SaveParent());
   VisitField(w, o.SavePoint());
+  VisitField(w, o.kept_children_);
+  VisitField(w, o.SaveNextPeer());
+  VisitField(w, o.master_);
+  VisitField(w, o.SaveSlaves());
 }
 
 void Access::Type<::stasis::vfs::Mount>::ClearOwn(::stasis::vfs::Mount& o) {
+  o.::stasis::vfs::Mount::LoadFailed();
   ClearField(o.filesystem_);
   ClearField(o.root_);
+  ClearField(o.kept_children_);
+  ClearField(o.master_);
 }
 
 absl::Status Access::Type<::stasis::vfs::Mount>::AfterLoadOwn(::stasis::vfs::Mount& o, LoadContext& context) {
@@ -282,7 +331,7 @@ constinit const TypeDescriptor Access::Type<::stasis::vfs::Mount>::kType = {
 
 void Access::Type<::stasis::vfs::MountNamespace>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::MountNamespaceColumns>();
-  columns.setFieldCount(2);
+  columns.setFieldCount(3);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c1 = batch.Column(0);
@@ -291,7 +340,8 @@ void Access::Type<::stasis::vfs::MountNamespace>::Save(SaveBatch& batch, capnp::
     const auto& o = static_cast<const ::stasis::vfs::MountNamespace&>(batch[i]);
     auto row = rows[i];
     row.setRoot(graph.ExactId(TargetOf(o.root_)));
-    row.setMounts(SaveSlice(c1, o.mounts_));
+    row.setMounts(SaveSlice(c1, o.SaveMounts()));
+    row.setOwner(ScalarOf(o.owner_));
   }
   columns.setMountsColumn(batch.Content(c1));
 }
@@ -299,17 +349,35 @@ void Access::Type<::stasis::vfs::MountNamespace>::Save(SaveBatch& batch, capnp::
 absl::Status Access::Type<::stasis::vfs::MountNamespace>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::MountNamespaceColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 2);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column({});
-  Decoder d1 = batch.Column(columns.getMountsColumn());
   for (uint32_t i = 0; i < batch.size(); ++i) {
     auto& o = static_cast<::stasis::vfs::MountNamespace&>(batch[i]);
     auto row = rows[i];
     if (batch.Has(0) && !SetExact(d0, o.root_, row.getRoot()))
       return batch.FieldError(i, "root", d0);
-    if (batch.Has(1) && !LoadSlice(d1, row.getMounts(), o.mounts_))
-      return batch.FieldError(i, "mounts", d1);
+    if (batch.Has(2)) SetScalar(o.owner_, row.getOwner());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Access::Type<::stasis::vfs::MountNamespace>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::vfs::schema::MountNamespaceColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 3);
+  if (!shape.ok()) return shape;
+  Decoder d1 = batch.Column(columns.getMountsColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::vfs::MountNamespace&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(1)) {
+      std::remove_cvref_t<decltype(o.SaveMounts())> value{};
+      if (!LoadSlice(d1, row.getMounts(), value))
+        return batch.FieldError(i, "mounts", d1);
+      absl::Status s = o.LoadMounts(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
   }
   if (!d1.ColumnUsedUp()) return batch.ColumnError("mounts", d1);
   return absl::OkStatus();
@@ -317,12 +385,11 @@ absl::Status Access::Type<::stasis::vfs::MountNamespace>::Load(LoadBatch& batch,
 
 void Access::Type<::stasis::vfs::MountNamespace>::VisitOwn(GraphWriter& w, ::stasis::vfs::MountNamespace& o) {
   VisitField(w, o.root_);
-  VisitField(w, o.mounts_);
+  VisitField(w, o.SaveMounts());
 }
 
 void Access::Type<::stasis::vfs::MountNamespace>::ClearOwn(::stasis::vfs::MountNamespace& o) {
   ClearField(o.root_);
-  ClearField(o.mounts_);
 }
 
 absl::Status Access::Type<::stasis::vfs::MountNamespace>::AfterLoadOwn(::stasis::vfs::MountNamespace& o, LoadContext& context) {
@@ -347,7 +414,7 @@ absl::Status Access::Type<::stasis::vfs::MountNamespace>::AfterLoad(Object& obje
   return absl::OkStatus();
 }
 
-constinit const LevelDescriptor Access::Type<::stasis::vfs::MountNamespace>::kLevel = {kName, &Save, &Load, nullptr};
+constinit const LevelDescriptor Access::Type<::stasis::vfs::MountNamespace>::kLevel = {kName, &Save, &Load, &LoadManual};
 constinit const LevelDescriptor* const Access::Type<::stasis::vfs::MountNamespace>::kLevels[] = {
     &Access::Type<::stasis::vfs::MountNamespace>::kLevel,
 };
@@ -441,119 +508,4 @@ void Access::Type<::stasis::vfs::VirtualDentry>::ClearReferences(::stasis::vfs::
   ClearField(o.dentry_);
 }
 
-// vfs.VirtualFilesystem
-
-void Access::Type<::stasis::vfs::VirtualFilesystem>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
-  auto columns = part.initAs<::stasis::vfs::schema::VirtualFilesystemColumns>();
-  columns.setFieldCount(5);
-  const uint32_t n = batch.size();
-  [[maybe_unused]] auto rows = columns.initRows(n);
-  Encoder& c0 = batch.Column(0);
-  Encoder& c1 = batch.Column(1);
-  for (uint32_t i = 0; i < n; ++i) {
-    const auto& o = static_cast<const ::stasis::vfs::VirtualFilesystem&>(batch[i]);
-    auto row = rows[i];
-    row.setFilesystems(SaveSlice(c0, o.filesystems_));
-    row.setNamespaces(SaveSlice(c1, o.namespaces_));
-    row.setNextMountId(ScalarOf(o.next_mount_id_));
-    row.setNextDev(ScalarOf(o.next_dev_));
-    row.setLastCookie(ScalarOf(o.last_cookie_));
-  }
-  columns.setFilesystemsColumn(batch.Content(c0));
-  columns.setNamespacesColumn(batch.Content(c1));
-}
-
-absl::Status Access::Type<::stasis::vfs::VirtualFilesystem>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
-  auto columns = part.getAs<::stasis::vfs::schema::VirtualFilesystemColumns>();
-  auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
-  if (!shape.ok()) return shape;
-  Decoder d0 = batch.Column(columns.getFilesystemsColumn());
-  Decoder d1 = batch.Column(columns.getNamespacesColumn());
-  for (uint32_t i = 0; i < batch.size(); ++i) {
-    auto& o = static_cast<::stasis::vfs::VirtualFilesystem&>(batch[i]);
-    auto row = rows[i];
-    if (batch.Has(0) && !LoadSlice(d0, row.getFilesystems(), o.filesystems_))
-      return batch.FieldError(i, "filesystems", d0);
-    if (batch.Has(1) && !LoadSlice(d1, row.getNamespaces(), o.namespaces_))
-      return batch.FieldError(i, "namespaces", d1);
-    if (batch.Has(2)) SetScalar(o.next_mount_id_, row.getNextMountId());
-    if (batch.Has(3)) SetScalar(o.next_dev_, row.getNextDev());
-    if (batch.Has(4)) SetScalar(o.last_cookie_, row.getLastCookie());
-  }
-  if (!d0.ColumnUsedUp()) return batch.ColumnError("filesystems", d0);
-  if (!d1.ColumnUsedUp()) return batch.ColumnError("namespaces", d1);
-  return absl::OkStatus();
-}
-
-void Access::Type<::stasis::vfs::VirtualFilesystem>::VisitOwn(GraphWriter& w, ::stasis::vfs::VirtualFilesystem& o) {
-  VisitField(w, o.filesystems_);
-  VisitField(w, o.namespaces_);
-}
-
-void Access::Type<::stasis::vfs::VirtualFilesystem>::ClearOwn(::stasis::vfs::VirtualFilesystem& o) {
-  ClearField(o.filesystems_);
-  ClearField(o.namespaces_);
-}
-
-absl::Status Access::Type<::stasis::vfs::VirtualFilesystem>::AfterLoadOwn(::stasis::vfs::VirtualFilesystem& o, LoadContext& context) {
-  return o.::stasis::vfs::VirtualFilesystem::AfterLoad(context);
-}
-
-Object* Access::Type<::stasis::vfs::VirtualFilesystem>::Create() { return new ::stasis::vfs::VirtualFilesystem(); }
-
-void Access::Type<::stasis::vfs::VirtualFilesystem>::Visit(GraphWriter& w, Object& object) {
-  auto& o = static_cast<::stasis::vfs::VirtualFilesystem&>(object);
-  Access::Type<::stasis::vfs::VirtualFilesystem>::VisitOwn(w, o);
-}
-
-void Access::Type<::stasis::vfs::VirtualFilesystem>::ClearReferences(Object& object) {
-  auto& o = static_cast<::stasis::vfs::VirtualFilesystem&>(object);
-  Access::Type<::stasis::vfs::VirtualFilesystem>::ClearOwn(o);
-}
-
-absl::Status Access::Type<::stasis::vfs::VirtualFilesystem>::AfterLoad(Object& object, LoadContext& context) {
-  auto& o = static_cast<::stasis::vfs::VirtualFilesystem&>(object);
-  if (absl::Status s = Access::Type<::stasis::vfs::VirtualFilesystem>::AfterLoadOwn(o, context); !s.ok()) return s;
-  return absl::OkStatus();
-}
-
-constinit const LevelDescriptor Access::Type<::stasis::vfs::VirtualFilesystem>::kLevel = {kName, &Save, &Load, nullptr};
-constinit const LevelDescriptor* const Access::Type<::stasis::vfs::VirtualFilesystem>::kLevels[] = {
-    &Access::Type<::stasis::vfs::VirtualFilesystem>::kLevel,
-};
-constinit const LevelDescriptor* const Access::Type<::stasis::vfs::VirtualFilesystem>::kWaits[] = {
-    &Access::Type<::stasis::vfs::Filesystem>::kLevel,
-    &Access::Type<::stasis::vfs::MountNamespace>::kLevel,
-};
-constinit const TypeDescriptor Access::Type<::stasis::vfs::VirtualFilesystem>::kType = {
-    kName, &typeid(::stasis::vfs::VirtualFilesystem), kLevels, &Create, &Visit, &ClearReferences,
-    &AfterLoad, nullptr, kWaits};
-
 }  // namespace stasis::state
-
-namespace stasis::vfs::gen {
-struct Layer;
-}
-
-template <>
-struct stasis::state::Access::Type<stasis::vfs::gen::Layer> {
-  static void Register(Registry& registry) {
-    (void)registry;
-    registry.Add(Type<::stasis::vfs::Dentry>::kType);
-    registry.Add(Type<::stasis::vfs::FileDescription>::kType);
-    registry.Add(Type<::stasis::vfs::Inode>::kType);
-    registry.Add(Type<::stasis::vfs::Inotify>::kType);
-    registry.Add(Type<::stasis::vfs::Mount>::kType);
-    registry.Add(Type<::stasis::vfs::MountNamespace>::kType);
-    registry.Add(Type<::stasis::vfs::VirtualFilesystem>::kType);
-  }
-};
-
-namespace stasis::vfs::gen {
-
-void RegisterTypes(state::Registry& registry) {
-  state::Access::Type<Layer>::Register(registry);
-}
-
-}  // namespace stasis::vfs::gen

@@ -5,9 +5,9 @@
 //
 // Lock order of the whole layer, outermost first:
 //   OperationGate (entering it is no lock, but whoever is inside must not close it)
-//     VfsLocks::mount_mu
-//       TreeFilesystem::rename_mu_
-//         Directory::mu, a parent's before its child's
+//     TreeFilesystem::rename_mu_
+//       Directory::mu, a parent's before its child's
+//         VfsLocks::mount_mu (whoever holds it neither waits nor drops a last reference)
 //           WatchTable::mu_
 //             Inotify::mu_
 //             Inode::mu()

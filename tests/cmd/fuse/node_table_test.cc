@@ -81,7 +81,8 @@ TEST_F(NodeTableTest, TwoMountsOfATreeAreTwoNodes) {
   tree_.MakeFile("d/f");
   const vfs::VirtualDentry root = tree_.root();
   ASSERT_TRUE(tree_.vfs()->BindAt(tree_.creds(), tree_.mounts(), {root, root, "d"},
-                                  {root, root, "m"}, {.read_only = true}));
+                                  {root, root, "m"},
+                                  {.flags = vfs::MountFlags{.read_only = true}}));
   for (const auto& [one, other] : {std::pair("d", "m"), std::pair("d/f", "m/f")}) {
     const RefPtr<Node> here = nodes_->Remember(tree_.Find(one));
     const RefPtr<Node> there = nodes_->Remember(tree_.Find(other));

@@ -42,7 +42,8 @@ TEST_F(ServedFilesystemsTest, AReadOnlyMountMakesOpensMatter) {
   tree_.MakeDirectory("ro");
   const vfs::VirtualDentry root = tree_.root();
   ASSERT_TRUE(tree_.vfs()->BindAt(tree_.creds(), tree_.mounts(), {root, root, "/"},
-                                  {root, root, "ro"}, {.read_only = true}));
+                                  {root, root, "ro"},
+                                  {.flags = vfs::MountFlags{.read_only = true}}));
   EXPECT_FALSE(ServedAs().opens_unasked());
 }
 
@@ -66,7 +67,7 @@ TEST_F(ServedFilesystemsTest, OneAloneIsServedByItsOwnRules) {
   Mount(/*exclusive=*/false);
   tree_.MakeFile("host/a");
   const RefPtr<vfs::Mount> own =
-      tree_.vfs()->NewPrivateMount(RefPtr<vfs::Filesystem>(&tree_.root().mount().filesystem()), {});
+      tree_.vfs()->MakePrivateMount(tree_.root().mount().filesystem(), {});
   kernel_.emplace(tree_.vfs(),
                   MakeRef<FuseState>(vfs::VirtualDentry(own, RefPtr<vfs::Dentry>(&own->root()))),
                   ServerOptions{.one_filesystem = true});
