@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "fsimpl/overlay/filesystem.h"
 #include "restore/internal/format.h"
 #include "restore/internal/stopwatch.h"
 #include "state/graph_writer.h"
@@ -52,7 +53,8 @@ absl::Status SaveBehindGate(vfs::VirtualFilesystem& vfs, const state::Registry& 
     return Annotate(s, "cannot prepare the filesystems");
   rows.times.prepare_ns = watch.Lap();
   state::GraphWriter writer(registry, gate);
-  // So all that has a place in a tree has its row before a mount leads to it.
+  // So all that has a place in a tree has its row before an overlay or a mount leads to it.
+  writer.VisitLast(typeid(overlay::OverlayFilesystem));
   writer.VisitLast(typeid(vfs::MountNamespace));
   writer.AddRoot(kVfsRoot, &vfs);
   for (const ExtraRoot& root : roots) writer.AddRoot(root.name, root.object);

@@ -7,6 +7,7 @@
 
 #include "fsimpl/gofer/gen/types.h"
 #include "fsimpl/memfs/gen/types.h"
+#include "fsimpl/overlay/gen/types.h"
 #include "vfs/gen/types.h"
 
 namespace stasis::restore {
@@ -32,6 +33,7 @@ void RegisterTypes(state::Registry& registry) {
   vfs::gen::RegisterTypes(registry);
   memfs::gen::RegisterTypes(registry);
   gofer::gen::RegisterTypes(registry);
+  overlay::gen::RegisterTypes(registry);
 }
 
 std::vector<std::string> RequiredFeatures(const state::SavedGraph& graph,

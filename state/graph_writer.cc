@@ -122,7 +122,11 @@ void GraphWriter::Number(const Object* object) {
   object->save_epoch_ = epoch_;
   object->save_row_ = static_cast<uint32_t>(tables_[table].objects.size());
   tables_[table].objects.push_back(mutable_object);
-  (tables_[table].visit_last ? last_ : queue_).push_back({mutable_object, table});
+  const Pending pending{mutable_object, table};
+  if (tables_[table].visit_last) [[unlikely]]
+    last_.push_back(pending);
+  else
+    queue_.push_back(pending);
 }
 
 void GraphWriter::NumberChunk(const Chunk* chunk) {
@@ -132,15 +136,16 @@ void GraphWriter::NumberChunk(const Chunk* chunk) {
 }
 
 void GraphWriter::Walk() {
-  do {
-    queue_.insert(queue_.end(), last_.begin(), last_.end());
-    last_.clear();
+  for (;;) {
     for (size_t head = 0; head < queue_.size(); ++head) {
       const Pending pending = queue_[head];
       tables_[pending.table].type->visit(*this, *pending.object);
     }
     queue_.clear();
-  } while (!last_.empty());
+    if (last_.empty()) return;
+    queue_.push_back(last_.front());
+    last_.pop_front();
+  }
 }
 
 std::vector<uint32_t> GraphWriter::OrderTables() {

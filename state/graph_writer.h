@@ -20,6 +20,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,8 +49,9 @@ class GraphWriter {
   GraphWriter(const GraphWriter&) = delete;
   GraphWriter& operator=(const GraphWriter&) = delete;
 
-  // Objects of this class are visited after all else that a root leads to: what only they lead to
-  // gets higher rows. Requires: before the first root.
+  // Objects of this class are visited after all else that a root leads to, one by one in the order
+  // in which they are found, each with what it leads to: what only they lead to gets higher rows.
+  // Requires: before the first root.
   void VisitLast(const std::type_info& type);
 
   // Requires: `name` not used before; `root` not null.
@@ -138,7 +140,7 @@ class GraphWriter {
   const uint32_t epoch_;
   std::vector<Table> tables_;  // one for each registered type
   std::vector<Pending> queue_;
-  std::vector<Pending> last_;  // what is to be visited when queue_ is empty
+  std::deque<Pending> last_;  // what is to be visited when queue_ is empty
   SavedGraph saved_;
   mutable std::array<CachedType, 64> type_cache_;
   mutable absl::Status status_;  // the first thing that went wrong

@@ -251,6 +251,21 @@ void Inode::SetXattrsLocked(XattrMap xattrs) {
   xattrs_ = xattrs.empty() ? nullptr : std::make_unique<XattrMap>(std::move(xattrs));
 }
 
+// One that says something else than the mode, changed meanwhile, is left out.
+void Inode::CopyAclsFrom(const Inode& other) {
+  XattrMap acls;
+  for (const auto& [name, flag] :
+       {std::pair(kAclAccessXattr, kHasAcl), std::pair(kAclDefaultXattr, kHasDefaultAcl)}) {
+    auto value = other.HasModeFlag(flag) ? other.GetXattr(name) : Err(ENODATA);
+    const auto acl = value ? Acl::Parse(*value) : Err(ENODATA);
+    const bool fits =
+        acl && acl->IsValid() && (flag == kHasDefaultAcl || acl->Mode() == (mode() & 0777));
+    if (fits) acls.emplace(name, *std::move(value));
+    SetModeFlag(flag, fits);
+  }
+  if (!acls.empty() || xattrs_ != nullptr) SetXattrsLocked(std::move(acls));
+}
+
 void Inode::SetAttributesFrom(const Stat& stat) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   StoreMode((mode() & S_IFMT) | (stat.mode & kPermissionBits));

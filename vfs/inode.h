@@ -291,6 +291,8 @@ class Inode : public state::Object {
 
   // Replaces all extended attributes, unchecked.
   void SetXattrsLocked(XattrMap xattrs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The ACLs that the inode of another filesystem knows of, for a file that stands for it.
+  void CopyAclsFrom(const Inode& other) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // All that `stat` says of a file that is kept elsewhere. Not its type and number.
   void SetAttributesFrom(const Stat& stat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -278,10 +278,6 @@ class VirtualFilesystem final : public state::Object {
   void ReleaseKeptMounts(Mount& mount) ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   absl::Status RestoreMount(Mount& mount, state::LoadContext& context)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
-  // A mount of all of `filesystem` that is in no namespace: nothing is mounted in it, and walks
-  // from its root stay in it.
-  RefPtr<Mount> MakePrivateMount(Filesystem& filesystem, MountFlags flags);
-
   // Tells those that watch files of filesystems that are mounted nowhere any more.
   void ReportUnmounted(const MountChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(locks_.mount_mu);
   bool IsMountedLocked(const Filesystem& filesystem) const

@@ -76,6 +76,10 @@ enum Capability : unsigned {
   // What is open and has no name takes space, and keeps its time of birth when it gets a name. Of a
   // host directory it is in the image after a save, and is made anew on the host with its name.
   kNamelessFilesStay = 1 << 8,
+  // A rename may leave a whiteout that is seen. In an overlay one hides a name.
+  kWhiteouts = 1 << 9,
+  // A directory's links tell how many directories are in it. An overlay does not count them.
+  kDirectoryLinks = 1 << 10,
 };
 
 struct Implementation {
@@ -103,6 +107,13 @@ class PosixTest : public ::testing::TestWithParam<Implementation> {
  protected:
   explicit PosixTest(uint64_t size_limit = 0, uint64_t inode_limit = 0)
       : posix_(GetParam().make(size_limit, inode_limit)), sys(*posix_) {}
+
+  bool Has(unsigned capabilities) const {
+    return (GetParam().capabilities & capabilities) == capabilities;
+  }
+
+  // What is shown of the root's links if they are this many.
+  uint32_t RootLinks(uint32_t links) const { return Has(kDirectoryLinks) ? links : 1; }
 
   // Acts as a user without capabilities, or as root again.
   void Become(uint32_t uid, std::vector<uint32_t> groups = {}) {

@@ -5,6 +5,7 @@
 #include "tests/posix/fuse_posix.h"
 #include "tests/posix/gofer_posix.h"
 #include "tests/posix/kernel_posix.h"
+#include "tests/posix/overlay_posix.h"
 #include "tests/posix/posix_test.h"
 #include "tests/posix/vfs_posix.h"
 
@@ -31,10 +32,25 @@ std::unique_ptr<Posix> MakeGofer(uint64_t size_limit, uint64_t inode_limit) {
   return std::make_unique<GoferPosix>(interop, size_limit, inode_limit, saves);
 }
 
-constexpr unsigned kOfMemfs = kDevices | kAclChecks | kNamelessFilesStay;
+template <Saves saves>
+std::unique_ptr<Posix> MakeMemOverlay(uint64_t size_limit, uint64_t inode_limit) {
+  return std::make_unique<MemOverlayPosix>(size_limit, inode_limit, saves);
+}
+
+template <Upper upper, Saves saves>
+std::unique_ptr<Posix> MakeHostOverlay(uint64_t size_limit, uint64_t inode_limit) {
+  return std::make_unique<HostOverlayPosix>(upper, size_limit, inode_limit, saves);
+}
+
+constexpr unsigned kPlainDirectories = kWhiteouts | kDirectoryLinks;
+constexpr unsigned kOfMemfs = kDevices | kAclChecks | kNamelessFilesStay | kPlainDirectories;
 constexpr unsigned kOfTheVfs =
     kOfMemfs | kAccessTimes | kOwnAccessTimes | kDirectoryOffsets | kCallersGroups;
-constexpr unsigned kOfGofers = kAccessTimes | kDirectoryOffsets | kCallersGroups | kTmpfsAccounting;
+constexpr unsigned kOfGofers =
+    kAccessTimes | kDirectoryOffsets | kCallersGroups | kTmpfsAccounting | kPlainDirectories;
+constexpr unsigned kOfMemOverlays = kOfTheVfs & ~kPlainDirectories;
+constexpr unsigned kOfHostOverlays =
+    (kOfGofers & ~kPlainDirectories & ~kTmpfsAccounting) | kOwnAccessTimes;
 
 constexpr Implementation kImplementations[] = {
     {"tmpfs", kOfTheVfs | kSpecialFiles | kTmpfsAccounting, MakeTmpfs},
@@ -48,6 +64,15 @@ constexpr Implementation kImplementations[] = {
      MakeGofer<gofer::Interop::kShared, Saves::kNever>},
     {"gofer_saved_at_random", kOfGofers | kOwnAccessTimes,
      MakeGofer<gofer::Interop::kExclusive, Saves::kAtRandom>},
+    {"overlay_mem_on_mem", kOfMemOverlays, MakeMemOverlay<Saves::kNever>},
+    {"overlay_mem_on_mem_saved_at_random", kOfMemOverlays, MakeMemOverlay<Saves::kAtRandom>},
+    {"overlay_mem_on_host", kOfMemOverlays, MakeHostOverlay<Upper::kMemfs, Saves::kNever>},
+    {"overlay_mem_on_host_saved_at_random", kOfMemOverlays,
+     MakeHostOverlay<Upper::kMemfs, Saves::kAtRandom>},
+    {"overlay_host_on_host", kOfHostOverlays | kNamelessFilesStay,
+     MakeHostOverlay<Upper::kHost, Saves::kNever>},
+    {"overlay_host_on_host_saved_at_random", kOfHostOverlays,
+     MakeHostOverlay<Upper::kHost, Saves::kAtRandom>},
 };
 
 }  // namespace

@@ -16,8 +16,12 @@ TEST_P(UnlinkTest, RemovesEveryKindButDirectories) {
   ASSERT_THAT(sys.Symlink("file", "/link"), IsOk());
   ASSERT_THAT(sys.Mknod("/fifo", S_IFIFO | 0644), IsOk());
   ASSERT_THAT(sys.Mknod("/socket", S_IFSOCK | 0644), IsOk());
-  ASSERT_THAT(sys.Mknod("/device", S_IFCHR | 0644, 0), IsOk());
-  for (const char* path : {"/link", "/file", "/fifo", "/socket", "/device"}) {
+  std::vector<std::string> paths = {"/link", "/file", "/fifo", "/socket"};
+  if (Has(kWhiteouts)) {
+    ASSERT_THAT(sys.Mknod("/device", S_IFCHR | 0644, 0), IsOk());
+    paths.emplace_back("/device");
+  }
+  for (const std::string& path : paths) {
     EXPECT_THAT(sys.Unlink(path), IsOk()) << path;
     EXPECT_THAT(sys.LStat(path), IsErrno(ENOENT)) << path;
   }
@@ -91,7 +95,7 @@ TEST_P(UnlinkTest, LinksAndSizes) {
   EXPECT_EQ(StatOf("/").size, 80u);
   ASSERT_THAT(sys.Unlink("/a"), IsOk());
   EXPECT_EQ(StatOf("/").size, 60u);
-  EXPECT_EQ(StatOf("/").nlink, 2u);
+  EXPECT_EQ(StatOf("/").nlink, RootLinks(2));
   EXPECT_EQ(StatOf("/b").nlink, 1u);
 }
 

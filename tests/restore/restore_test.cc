@@ -322,6 +322,17 @@ TEST_F(RestoreTest, MountPointsDeepInATreeComeBack) {
   EXPECT_TRUE(t.Exists("/bind/d/d"));
 }
 
+// Something else than its parent leads to the dentry that is mounted, and sooner.
+TEST_F(RestoreTest, BindOfADeepDirectoryComesBack) {
+  TestVfs t;
+  for (const char* dir : {"/a", "/a/b", "/a/b/c", "/a/b/c/d", "/m"}) t.Mkdir(dir);
+  t.Write("/a/b/c/d/f", "deep");
+  ASSERT_TRUE(t.vfs().BindAt(t.creds(), t.ns(), t.At("/a/b/c/d"), t.At("/m")));
+  t.SaveAndRestore();
+  EXPECT_EQ(t.Read("/m/f"), "deep");
+  EXPECT_EQ(t.Read("/a/b/c/d/f"), "deep");
+}
+
 TEST_F(RestoreTest, AccessTimeFlagsOfMountsComeBack) {
   TestVfs t;
   t.Mkdir("/none");

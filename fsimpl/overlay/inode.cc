@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// inode.cc: attributes of the overlay's files, and what all kinds share.
+
+#include "fsimpl/overlay/inode.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "state/base/rcu.h"
+#include "state/load_context.h"
+
+namespace stasis::overlay {
+namespace {
+
+vfs::NewFile NewFileLike(const vfs::Inode& real) {
+  vfs::Stat stat;
+  real.FillStat(stat);
+  return {.mode = stat.mode, .uid = stat.uid, .gid = stat.gid};
+}
+
+vfs::Dentry* Hold(vfs::Dentry* dentry) {
+  if (dentry != nullptr) dentry->Ref();
+  return dentry;
+}
+
+constexpr std::string_view kCapability = "security.capability";
+
+}  // namespace
+
+OverlayInode::OverlayInode(OverlayFilesystem& fs, const Found& found, bool loaded)
+    : Inode(fs, fs.NextIno(), NewFileLike(found.inode()), found.inode().nlink(), 0),
+      upper_(Hold(found.upper.get())),
+      loaded_(loaded),
+      ours_(true) {
+  if (!found.lowers.empty()) SetLower(found.lowers.front());
+  MirrorLocked();
+}
+
+OverlayInode::~OverlayInode() {
+  if (ours_ && has_filesystem()) fs().Forget(*this);
+  DropPlaces();
+}
+
+void OverlayInode::DropPlaces() {
+  if (vfs::Dentry* upper = upper_.exchange(nullptr); upper != nullptr) upper->Unref();
+  if (vfs::Dentry* lower = lower_.exchange(nullptr); lower != nullptr) lower->Unref();
+}
+
+void OverlayInode::SetUpper(RefPtr<vfs::Dentry> dentry) {
+  upper_.store(dentry.release(), std::memory_order_release);
+}
+
+void OverlayInode::SetLower(const LowerFile& file) {
+  lower_layer_ = file.layer;
+  lower_.store(Hold(file.dentry.get()), std::memory_order_release);
+}
+
+// The bytes are given back by the layer. Readers may still be at its file, which outlives them.
+void OverlayInode::ReleaseUnlinked() {
+  fs().Forget(*this);
+  if (vfs::Dentry* upper = upper_.exchange(nullptr); upper != nullptr) upper->Unref();
+}
+
+// As in Linux: how many directories are in a merged one is not known without a look.
+uint32_t OverlayInode::LinksOf(const vfs::Stat& real) const {
+  if (!is_dir() || nlink() == 0) return nlink();
+  return static_cast<const OverlayDirectory&>(*this).merged() ? 1 : real.nlink;
+}
+
+void OverlayInode::FillStat(vfs::Stat& stat) const {
+  Inode::FillStat(stat);
+  const vfs::Inode* real = released() ? nullptr : this->real();
+  if (real == nullptr) return;
+  vfs::Stat found;
+  real->FillStat(found);
+  found.ino = stat.ino;
+  found.atime = std::max(stat.atime, found.atime);
+  found.nlink = LinksOf(found);
+  stat = found;
+}
+
+void OverlayInode::MirrorLocked() {
+  vfs::Inode* real = this->real();
+  if (real == nullptr) return;
+  vfs::Stat known;
+  Inode::FillStat(known);
+  vfs::Stat found;
+  real->FillStat(found);
+  found.atime = std::max(known.atime, found.atime);
+  found.nlink = nlink();
+  SetAttributesFrom(found);
+  CopyAclsFrom(*real);
+}
+
+Result<void> OverlayInode::SetAttributes(const vfs::Credentials& creds, const vfs::SetStat& set,
+                                         TimeNs now) {
+  {
+    absl::ReaderMutexLock lock(&mu());
+    STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
+  }
+  STASIS_RETURN_IF_ERROR(fs().CopyUp(*this, set.size.value_or(OverlayFilesystem::kAllData)));
+  absl::MutexLock lock(&mu());
+  STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
+  vfs::Inode& real = *this->real();
+  if (set.size) STASIS_RETURN_IF_ERROR(BeginWriting());
+  Result<void> done = set.size ? PrepareTruncate(*set.size) : Result<void>();
+  // The rules once more: they are the same there, and say the same.
+  if (done) done = real.SetAttributes(creds, set, now);
+  if (set.size) EndWriting();
+  if (done && set.atime) {
+    vfs::Stat stat;
+    real.FillStat(stat);
+    stat.nlink = nlink();
+    SetAttributesFrom(stat);  // also to an earlier time
+  }
+  MirrorLocked();
+  return done;
+}
+
+Result<bool> OverlayInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
+  if (is_dir()) return false;
+  if (upper() == nullptr) {
+    const bool bits = (drop.set_ids && (mode() & (S_ISUID | S_ISGID)) != 0) ||
+                      (drop.set_gid && (mode() & S_ISGID) != 0);
+    if (!bits && !(drop.capabilities && real()->GetXattr(kCapability))) return false;
+  }
+  STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
+  absl::MutexLock lock(&mu());
+  STASIS_ASSIGN_OR_RETURN(const bool changed, real()->Drop(drop, now));
+  if (changed) MirrorLocked();
+  return changed;
+}
+
+Result<std::string> OverlayInode::GetXattr(std::string_view name) const {
+  if (fs().format().IsPrivate(name)) return Err(EOPNOTSUPP);
+  const vfs::Inode* real = this->real();
+  if (real == nullptr) return Err(ENODATA);
+  return real->GetXattr(name);
+}
+
+Result<void> OverlayInode::SetXattr(std::string_view name, std::string_view value, int flags,
+                                    TimeNs now) {
+  if (fs().format().IsPrivate(name)) return Err(EOPNOTSUPP);
+  STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
+  STASIS_RETURN_IF_ERROR(real()->SetXattr(name, value, flags, now));
+  TouchChanged(now);
+  return {};
+}
+
+Result<std::vector<std::string>> OverlayInode::ListXattr() const {
+  const vfs::Inode* real = this->real();
+  if (real == nullptr) return std::vector<std::string>();
+  STASIS_ASSIGN_OR_RETURN(std::vector<std::string> names, real->ListXattr());
+  std::erase_if(names, [this](const std::string& name) { return fs().format().IsPrivate(name); });
+  return names;
+}
+
+Result<void> OverlayInode::RemoveXattr(std::string_view name, TimeNs now) {
+  STASIS_RETURN_IF_ERROR(GetXattr(name));
+  STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
+  STASIS_RETURN_IF_ERROR(real()->RemoveXattr(name, now));
+  TouchChanged(now);
+  return {};
+}
+
+Result<void> OverlayInode::SetAcl(const vfs::Credentials& creds, std::string_view name,
+                                  vfs::Acl acl, TimeNs now) {
+  if (is_symlink()) return Err(EOPNOTSUPP);
+  if (name == vfs::kAclDefaultXattr && !is_dir()) return acl.empty() ? Result<void>() : Err(EACCES);
+  if (!vfs::IsOwnerOrCapable(creds, uid())) return Err(EPERM);
+  if (!acl.empty() && !acl.IsValid()) return Err(EINVAL);
+  STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
+  absl::MutexLock lock(&mu());
+  STASIS_RETURN_IF_ERROR(real()->SetAcl(creds, name, std::move(acl), now));
+  MirrorLocked();
+  return {};
+}
+
+// What is in a lower layer is not changed, so it needs none.
+Result<void> OverlayInode::Sync() {
+  vfs::Dentry* upper = this->upper();
+  return upper == nullptr ? Result<void>() : upper->inode().Sync();
+}
+
+void OverlayInode::OnConnected(vfs::Dentry& dentry) {
+  if (!ours_ || !has_filesystem()) return;
+  if (!loaded()) dentry.set_unchecked(true);
+  absl::MutexLock lock(&fs().inodes_mu_);
+  if (place_ == nullptr) {
+    place_ = &dentry;
+  } else {
+    fs().more_places_.emplace(this, &dentry);
+  }
+}
+
+void OverlayInode::OnDisconnected(vfs::Dentry& dentry) {
+  if (!ours_ || !has_filesystem()) return;
+  absl::MutexLock lock(&fs().inodes_mu_);
+  auto [first, last] = fs().more_places_.equal_range(this);
+  if (place_ == &dentry) {
+    place_ = first == last ? nullptr : first->second;
+  } else {
+    first = std::find_if(first, last, [&](const auto& more) { return more.second == &dentry; });
+  }
+  if (first != last) fs().more_places_.erase(first);
+}
+
+void OverlayInode::DropLink(TimeNs now) {
+  {
+    absl::MutexLock lock(&mu());
+    set_nlink(is_dir() || nlink() <= 1 ? 0 : nlink() - 1);
+    TouchChanged(now);
+  }
+  if (nlink() == 0) fs().Unpin(*this);
+}
+
+bool OverlayInode::Is(const Found& found) const {
+  const auto same = [&](const vfs::Dentry* mine, const vfs::Dentry* other) {
+    return mine == other ||
+           (!is_dir() && mine != nullptr && other != nullptr && &mine->inode() == &other->inode());
+  };
+  if (found.inode().is_dir() != is_dir()) return false;
+  if (found.upper) return same(upper(), found.upper.get());
+  return same(lower(), found.lowers.front().dentry.get()) && (!is_dir() || upper() == nullptr);
+}
+
+void OverlayInode::Load(const Found& found) {
+  absl::MutexLock lock(&mu());
+  if (lower() == nullptr && !found.lowers.empty()) SetLower(found.lowers.front());
+  if (!loaded()) set_nlink(found.inode().nlink());
+  MirrorLocked();
+  loaded_.store(true, std::memory_order_release);
+}
+
+absl::Status OverlayInode::LoadUpper(vfs::Dentry* dentry, state::LoadContext&) {
+  upper_.store(Hold(dentry));
+  return absl::OkStatus();
+}
+
+absl::Status OverlayInode::LoadLower(vfs::Dentry* dentry, state::LoadContext&) {
+  lower_.store(Hold(dentry));
+  return absl::OkStatus();
+}
+
+absl::Status OverlayInode::AfterLoad(state::LoadContext& context) {
+  auto* overlay = dynamic_cast<OverlayFilesystem*>(&filesystem());
+  if (overlay == nullptr) return context.Invalid(*this, "filesystem", "is no overlay");
+  if (ino() == 0 || ino() >= overlay->next_ino_.load())
+    return context.Invalid(*this, "ino", "was never given out");
+  const auto is_like_this = [&](const vfs::Dentry& dentry) {
+    return ((dentry.inode().mode() ^ mode()) & S_IFMT) == 0;
+  };
+  if (const vfs::Dentry* upper = this->upper(); upper != nullptr) {
+    if (!overlay->upper_.complete() || !overlay->upper_.mount().has_filesystem() ||
+        !upper->IsOf(overlay->upper_.mount().filesystem()))
+      return context.Invalid(*this, "upper", "is not in the upper layer");
+    if (!is_like_this(*upper)) return context.Invalid(*this, "upper", "is of another type");
+  }
+  if (const vfs::Dentry* lower = this->lower(); lower != nullptr) {
+    if (lower_layer_ >= overlay->lowers_.size())
+      return context.Invalid(*this, "lower_layer", "is none of the filesystem's");
+    const vfs::VirtualDentry& layer = overlay->lowers_[lower_layer_];
+    if (!layer.complete() || !layer.mount().has_filesystem() ||
+        !lower->IsOf(layer.mount().filesystem()))
+      return context.Invalid(*this, "lower", "is not in its layer");
+    if (!is_like_this(*lower)) return context.Invalid(*this, "lower", "is of another type");
+  }
+  if (real() == nullptr && nlink() != 0)
+    return context.Invalid(*this, "upper", "is missing, and the file is in no lower layer");
+  ours_ = true;
+  if (!overlay->Register(*this))
+    return context.Invalid(*this, "upper", "or its lower file is another inode's, too");
+  return absl::OkStatus();
+}
+
+Result<std::string_view> OverlaySymlink::ReadLink() const {
+  const vfs::Inode* real = this->real();
+  if (real == nullptr) return Err(ENOENT);
+  return real->ReadLink();
+}
+
+absl::Status OverlaySymlink::AfterLoad(state::LoadContext& context) {
+  if (!is_symlink()) return context.Invalid(*this, "mode", "is not that of a symbolic link");
+  return absl::OkStatus();
+}
+
+absl::Status OverlaySpecial::AfterLoad(state::LoadContext& context) {
+  switch (mode() & S_IFMT) {
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      return absl::OkStatus();
+    default:
+      return context.Invalid(*this, "mode", "is not that of a device, FIFO or socket");
+  }
+}
+
+}  // namespace stasis::overlay

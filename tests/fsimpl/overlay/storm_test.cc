@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many at work in an overlay at once.
+
+#include "tests/testing/storm.h"
+
+#include <random>
+#include <thread>
+
+#include "tests/fsimpl/overlay/overlay_tree.h"
+
+namespace stasis::overlay {
+namespace {
+
+using testing::AsBytes;
+using testing::IsOk;
+
+class StormTest : public OverlayTree {};
+
+TEST_F(StormTest, EveryNameIsWhatItsOwnerMadeOfIt) {
+  Mount();
+  testing::VfsCalls calls(t.vfs(), At("/merged"));
+  testing::Storm storm(calls);
+  storm.Run({.steps = 5000});
+}
+
+// Each thread writes a byte of its own into files that all of them copy up, while they are listed,
+// read, renamed and linked.
+class CopyUpStormTest : public OverlayTree, public ::testing::WithParamInterface<bool> {
+ protected:
+  static constexpr int kFiles = 60;
+  static constexpr size_t kThreads = 4;
+  static constexpr size_t kSize = 10'000;
+  static std::string NameOf(size_t i) {
+    return "/d" + std::to_string(i % 6) + "/f" + std::to_string(i);
+  }
+
+  void Work(size_t thread) {
+    std::mt19937 random(static_cast<uint32_t>(thread));
+    const auto& creds = t.creds();
+    for (size_t n = 0; n < kFiles; ++n) {
+      const std::string path = "/merged" + NameOf((n * 7 + thread * 3) % kFiles);
+      if (random() % 3 == 0) {
+        EXPECT_THAT(t.vfs().SetAttributesAt(creds, t.At(path), {.mode = 0640}), IsOk());
+      }
+      if (random() % 5 == 0) t.List(path.substr(0, path.rfind('/')));
+      if (random() % 7 == 0) {
+        const std::string link = path + "l" + std::to_string(thread);
+        EXPECT_THAT(t.vfs().LinkAt(creds, t.At(path), t.At(link)), IsOk());
+        EXPECT_THAT(t.vfs().RenameAt(creds, t.At(link), t.At("/merged" + link.substr(10))), IsOk());
+      }
+      const auto file = t.vfs().OpenAt(creds, t.At(path), {.flags = O_RDWR});
+      ASSERT_THAT(file, IsOk()) << path;
+      const char own = static_cast<char>('A' + thread);
+      EXPECT_EQ((*file)->PWrite(thread * 1000, AsBytes(std::string(1, own))).value_or(0), 1u);
+      EXPECT_EQ(testing::ReadAll(**file)[thread * 1000], own);
+    }
+  }
+};
+
+TEST_P(CopyUpStormTest, NothingIsLost) {
+  for (size_t i = 0; i < kFiles; ++i) Put("/lower" + NameOf(i), std::string(kSize, 'x'));
+  OverlayOptions options = Options();
+  options.lazy_data = GetParam();
+  Mount(options);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kThreads; ++i) threads.emplace_back([this, i] { Work(i); });
+  for (std::thread& thread : threads) thread.join();
+  std::string expected(kSize, 'x');
+  for (size_t i = 0; i < kThreads; ++i) expected[i * 1000] = static_cast<char>('A' + i);
+  EXPECT_THAT(overlay().SettleUpper(), IsOk());
+  for (size_t i = 0; i < kFiles; ++i) {
+    EXPECT_TRUE(t.Read("/merged" + NameOf(i)) == expected) << i;
+    EXPECT_TRUE(t.Read("/upper" + NameOf(i)) == expected) << i;
+    EXPECT_TRUE(t.Read("/lower" + NameOf(i)) == std::string(kSize, 'x')) << i;
+  }
+  EXPECT_THAT(t.List("/work/work"), ::testing::IsEmpty());
+}
+
+TEST_P(CopyUpStormTest, WhatIsCopiedUpCanBeRemoved) {
+  for (size_t i = 0; i < kFiles; ++i) Put("/lower" + NameOf(i), "x");
+  for (size_t i = 0; i < kFiles; ++i) t.Mkdir("/lower" + NameOf(i) + "d");
+  OverlayOptions options = Options();
+  options.lazy_data = GetParam();
+  Mount(options);
+  std::atomic<size_t> next{0};
+  std::thread changer([&] {
+    for (size_t i = 0; (i = next.load()) < kFiles;) {
+      for (const char* kind : {"", "d"}) {
+        const auto set =
+            t.vfs().SetAttributesAt(t.creds(), t.At("/merged" + NameOf(i) + kind), {.mode = 0700});
+        if (!set) {
+          EXPECT_EQ(set.error(), Errno(ENOENT));
+        }
+      }
+    }
+  });
+  for (size_t i = 0; i < kFiles; next.store(++i)) {
+    EXPECT_THAT(t.vfs().UnlinkAt(t.creds(), t.At("/merged" + NameOf(i))), IsOk()) << i;
+    EXPECT_THAT(t.vfs().RmdirAt(t.creds(), t.At("/merged" + NameOf(i) + "d")), IsOk()) << i;
+  }
+  changer.join();
+  for (size_t i = 0; i < kFiles; ++i) {
+    EXPECT_FALSE(t.Exists("/merged" + NameOf(i)));
+    EXPECT_TRUE(IsWhiteout("/upper" + NameOf(i))) << i;
+    EXPECT_TRUE(IsWhiteout("/upper" + NameOf(i) + "d")) << i;
+  }
+  EXPECT_THAT(t.List("/work/work"), ::testing::IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Overlay, CopyUpStormTest, ::testing::Bool(),
+                         [](const auto& test) { return test.param ? "Lazy" : "AtOnce"; });
+
+}  // namespace
+}  // namespace stasis::overlay
