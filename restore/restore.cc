@@ -193,6 +193,7 @@ absl::Status Restorer::TakeRoots(const state::SavedGraph& graph, const state::Lo
 absl::Status Restorer::ReopenAll() {
   Stopwatch watch;
   context_.roots = request_.roots;
+  context_.find_root = request_.find_root;
   context_.checks = request_.checks;
   context_.threads = request_.threads;
   context_.cancel = request_.cancel;
@@ -208,11 +209,9 @@ absl::Status Restorer::ReopenAll() {
 
 absl::Status Restorer::CheckRoots() const {
   std::vector<std::string> names, missing;
-  for (const std::string& name : context_.asked_roots()) {
-    names.push_back(PrintablePath(name));
-    if (!request_.roots.contains(name))
-      missing.push_back(fmt::format("--root {}=DIR", PrintablePath(name)));
-  }
+  for (const std::string& name : context_.asked_roots()) names.push_back(PrintablePath(name));
+  for (const std::string& name : context_.missing_roots())
+    missing.push_back(fmt::format("--root {}=DIR", PrintablePath(name)));
   for (const auto& [name, directory] : request_.roots) {
     if (!context_.asked_roots().contains(name))
       return absl::InvalidArgumentError(fmt::format(

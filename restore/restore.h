@@ -23,8 +23,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +56,8 @@ struct RestoreRequest {
 
   // Where the host directories are that the image names; all of them, and no others.
   std::map<std::string, std::string> roots;
+  // Asked for those that `roots` does not have; may be null.
+  std::function<std::optional<std::string>(const std::string& name)> find_root;
   vfs::DriftChecks checks;
   DriftRules rules;
   int threads = 1;  // that may compare files at once

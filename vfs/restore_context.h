@@ -10,7 +10,9 @@
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,6 +28,8 @@ class RestoreContext {
  public:
   // Set before the restore: where the directories are that the image calls by name.
   std::map<std::string, std::string> roots;
+  // Where those are that `roots` does not name; may be null.
+  std::function<std::optional<std::string>(const std::string& name)> find_root;
   DriftChecks checks;
   int threads = 1;                            // how many may compare files at once
   const std::atomic<bool>* cancel = nullptr;  // borrowed; true: Reopen is to stop, with kCancelled
@@ -35,9 +39,13 @@ class RestoreContext {
   // The directory that the image calls `root`. Filesystems ask this way only, first of all: what
   // nobody asks for is no root of the image. Errors: InvalidArgument, which names the root.
   absl::StatusOr<std::string> FindRoot(std::string_view root) ABSL_LOCKS_EXCLUDED(mu_);
-  // All that were asked for, given or not. Requires: no filesystem is asking.
+  // All that were asked for, found or not. Requires: no filesystem is asking.
   const std::set<std::string>& asked_roots() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return asked_roots_;
+  }
+  // Those of them that were not found.
+  const std::set<std::string>& missing_roots() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return missing_roots_;
   }
 
   void Report(Drift drift) ABSL_LOCKS_EXCLUDED(mu_) {
@@ -53,6 +61,7 @@ class RestoreContext {
   absl::Mutex mu_;
   std::vector<Drift> drifts_ ABSL_GUARDED_BY(mu_);
   std::set<std::string> asked_roots_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> missing_roots_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace stasis::vfs

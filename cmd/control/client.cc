@@ -138,6 +138,35 @@ absl::StatusOr<Report> Client::Checkpoint(const CheckpointParams& params,
   }
 }
 
+absl::StatusOr<Report> Client::Diff(const ProgressCallback& on_progress,
+                                    const std::atomic<bool>* cancel) {
+  try {
+    auto request = connection_->control().diffRequest();
+    request.setListener(kj::heap<Listener>(on_progress, cancel));
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<Report> Client::Commit(const CommitParams& params,
+                                      const ProgressCallback& on_progress,
+                                      const std::atomic<bool>* cancel) {
+  try {
+    auto request = connection_->control().commitRequest();
+    auto to = request.initParams();
+    to.setDirectory(params.directory);
+    to.setTag(params.tag);
+    to.setCompression(params.compression);
+    to.setAuthor(params.author);
+    to.setMessage(params.message);
+    request.setListener(kj::heap<Listener>(on_progress, cancel));
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
 absl::StatusOr<Report> Client::AddMount(const MountParams& params) {
   try {
     auto request = connection_->control().addMountRequest();

@@ -48,10 +48,18 @@ struct MountParams {
   directory @1 :Text;        # of the host, absolute, for a NAME that is new; else empty
 }
 
+struct CommitParams {
+  directory @0 :Text;        # absolute: the image layout
+  tag @1 :Text;
+  compression @2 :Text;      # of the layer: "gzip", "zstd", "none"
+  author @3 :Text;
+  message @4 :Text;
+}
+
 interface ProgressListener {
   update @0 (phase :Text, done :UInt64, total :UInt64, bytes :UInt64) -> (cancel :Bool);
-  # done and total are chunks; bytes, what was stored so far. With cancel the listener asks that the
-  # checkpoint be given up; whether that came in time is what the checkpoint answers.
+  # done and total are chunks of a checkpoint, else names; bytes, what was stored or read so far. With
+  # cancel the listener asks that the work be given up; whether that came in time is what it answers.
 }
 
 interface Control {
@@ -70,4 +78,10 @@ interface Control {
 
   getConfig @5 () -> (status :Status, report :Report);
   # The options it runs with: TOML, and JSON.
+
+  diff @6 (listener :ProgressListener) -> (status :Status, report :Report);
+  # What the upper layer of its root has changed.
+
+  commit @7 (params :CommitParams, listener :ProgressListener) -> (status :Status, report :Report);
+  # The upper layer as one of a container image.
 }

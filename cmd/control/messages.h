@@ -48,6 +48,14 @@ struct MountParams {
   std::string directory;
 };
 
+struct CommitParams {
+  std::string directory;
+  std::string tag;
+  std::string compression = "gzip";
+  std::string author;
+  std::string message;
+};
+
 struct Progress {
   std::string phase;
   uint64_t done = 0;

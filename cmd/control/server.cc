@@ -123,24 +123,31 @@ class ControlImpl final : public rpc::Control::Server {
   }
 
   kj::Promise<void> checkpoint(CheckpointContext context) override {
-    context.allowCancellation();
     const auto reader = context.getParams().getParams();
     control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
                                      reader.getStop(), ToString(reader.getDigest())};
-    auto job = std::make_shared<Job>();
-    rpc::ProgressListener::Client listener = context.getParams().getListener();
-    kj::Promise<void> reporting = ReportOf(job, kj::mv(listener)).eagerlyEvaluate(nullptr);
-    // The thread may outlive this object, which goes with its last connection.
-    const auto work = [&handler = handler_, params = std::move(params)](Job& at) {
-      const auto on_progress = [&at](const Progress& progress) {
-        const absl::MutexLock lock(&at.mu);
-        at.progress = progress;
-      };
-      return handler.Checkpoint(params, on_progress, &at.cancel);
-    };
-    return Answer(context, job, work).attach(kj::mv(reporting), kj::defer([job] {
-                                               job->cancel = true;
-                                             }));
+    return AnswerInTime(context, [&handler = handler_, params = std::move(params)](
+                                     const ProgressCallback& progress, Cancel cancel) {
+      return handler.Checkpoint(params, progress, cancel);
+    });
+  }
+
+  kj::Promise<void> diff(DiffContext context) override {
+    return AnswerInTime(context,
+                        [&handler = handler_](const ProgressCallback& progress, Cancel cancel) {
+                          return handler.Diff(progress, cancel);
+                        });
+  }
+
+  kj::Promise<void> commit(CommitContext context) override {
+    const auto reader = context.getParams().getParams();
+    control::CommitParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
+                                 ToString(reader.getCompression()), ToString(reader.getAuthor()),
+                                 ToString(reader.getMessage())};
+    return AnswerInTime(context, [&handler = handler_, params = std::move(params)](
+                                     const ProgressCallback& progress, Cancel cancel) {
+      return handler.Commit(params, progress, cancel);
+    });
   }
 
   kj::Promise<void> addMount(AddMountContext context) override {
@@ -173,7 +180,29 @@ class ControlImpl final : public rpc::Control::Server {
   }
 
  private:
-  // Has a thread do `work`, and answers with what comes of it.
+  using Cancel = const std::atomic<bool>*;
+
+  // The same for work that takes long: its caller hears how far it is and can give it up.
+  template <typename Context, typename TimedWork>
+  kj::Promise<void> AnswerInTime(Context context, TimedWork work) {
+    context.allowCancellation();
+    auto job = std::make_shared<Job>();
+    rpc::ProgressListener::Client listener = context.getParams().getListener();
+    kj::Promise<void> reporting = ReportOf(job, kj::mv(listener)).eagerlyEvaluate(nullptr);
+    const auto timed = [work = std::move(work)](Job& at) {
+      const auto on_progress = [&at](const Progress& progress) {
+        const absl::MutexLock lock(&at.mu);
+        at.progress = progress;
+      };
+      return work(on_progress, &at.cancel);
+    };
+    return Answer(context, job, timed).attach(kj::mv(reporting), kj::defer([job] {
+                                                job->cancel = true;
+                                              }));
+  }
+
+  // Has a thread do `work`, and answers with what comes of it. The thread may outlive this object,
+  // which goes with its last connection.
   template <typename Context>
   kj::Promise<void> Answer(Context context, std::shared_ptr<Job> job, Work work) {
     return Run(job, std::move(work)).then([context, job]() mutable {

@@ -31,6 +31,12 @@ class Handler {
   virtual absl::StatusOr<Report> Checkpoint(const CheckpointParams& params,
                                             const ProgressCallback& on_progress,
                                             const std::atomic<bool>* cancel) = 0;
+  // Likewise.
+  virtual absl::StatusOr<Report> Diff(const ProgressCallback& on_progress,
+                                      const std::atomic<bool>* cancel) = 0;
+  virtual absl::StatusOr<Report> Commit(const CommitParams& params,
+                                        const ProgressCallback& on_progress,
+                                        const std::atomic<bool>* cancel) = 0;
   // These too on a thread of their own.
   virtual absl::StatusOr<Report> AddMount(const MountParams& params) = 0;
   virtual absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) = 0;

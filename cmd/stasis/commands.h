@@ -36,6 +36,7 @@ void AddMount(CLI::App& app, Invocation& invocation);
 void AddMountAdd(CLI::App& app, Invocation& invocation);
 void AddUmount(CLI::App& app, Invocation& invocation);
 void AddConfig(CLI::App& app, Invocation& invocation);
+void AddCommit(CLI::App& app, Invocation& invocation);
 void AddInspect(CLI::App& app, Invocation& invocation);
 void AddVerify(CLI::App& app, Invocation& invocation);
 void AddCheck(CLI::App& app, Invocation& invocation);

@@ -16,33 +16,25 @@
 #include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/tree_setup.h"
 #include "cmd/stasis/output.h"
-#include "fsimpl/memfs/filesystem.h"
 #include "restore/transfer/import.h"
 
 namespace stasis::cli {
 namespace {
 
-// The root of a new tree: a host directory, or memory.
-absl::StatusOr<RefPtr<vfs::Filesystem>> NewRoot(vfs::VirtualFilesystem& vfs,
-                                                const ContentOptions& options) {
-  if (!options.host.rootfs.empty()) {
-    auto fs = ServeDirectory(vfs, options.host, kRootfsName, options.host.rootfs,
-                             options.host.rootfs_mode);
-    if (!fs.ok()) return fs.status();
-    return RefPtr<vfs::Filesystem>(*std::move(fs));
-  }
-  memfs::MemfsOptions limits;
-  limits.size_limit = options.size_limit;
-  limits.inode_limit = options.inode_limit;
-  return RefPtr<vfs::Filesystem>(memfs::MemFilesystem::Create(vfs, limits));
-}
-
-// Into `tree`, which is to be taken down if this fails.
-absl::Status MakeTree(const ContentOptions& options, sandbox::Tree& tree) {
-  absl::StatusOr<RefPtr<vfs::Filesystem>> root = NewRoot(*tree.vfs, options);
+// Into `content`, whose tree is to be taken down if this fails.
+absl::Status MakeTree(const ContentOptions& options, Content& content, const StepCallback& on_step,
+                      const std::atomic<bool>* cancel) {
+  sandbox::Tree& tree = content.tree;
+  absl::StatusOr<Rootfs> root =
+      MakeRootfs(*tree.vfs, options.rootfs, options.host, on_step, cancel);
   if (!root.ok()) return root.status();
-  tree.ns = tree.vfs->NewMountNamespace(*std::move(root), {});
-  return MountHostDirectories(options.host, tree);
+  if (root->image.has_value()) {
+    content.base_image = root->reference;
+    content.base_config = std::move(root->image->config);
+    content.warnings = std::move(root->image->warnings);
+  }
+  tree.ns = tree.vfs->NewMountNamespace(std::move(root->filesystem), {});
+  return MountAll(options.host, tree);
 }
 
 absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Content& content,
@@ -85,6 +77,9 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   request->packs.on_error = std::move(on_read_error);
   request->cancel = cancel;
   options.roots.ApplyTo(*request);
+  request->find_root = [&options](const std::string& name) {
+    return FindLayer(name, options.rootfs.layer_cache);
+  };
   gofer::GoferServices services;
   services.fd_limit = options.host.fd_limit;
   services.owners = {options.own_as_root, geteuid(), getegid()};
@@ -93,6 +88,9 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   if (!restored.ok()) return NameTags(restored.status(), *request);
   Content content;
   content.source = restored->report().reference;
+  const image::Annotations& annotations = restored->image().info().manifest.annotations;
+  if (const auto base = annotations.find(image::kAnnotationBase); base != annotations.end())
+    content.base_image = base->second;
   content.report = restored->report().ToJson();
   for (const restore::DriftFinding& finding : restored->report().drift.findings)
     if (finding.policy == vfs::DriftPolicy::kWarn)
@@ -138,7 +136,7 @@ absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& op
   Content content;
   content.tree.vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
   absl::Cleanup teardown = [&content] { content.tree.Teardown(); };
-  if (absl::Status made = MakeTree(options, content.tree); !made.ok()) return made;
+  if (absl::Status made = MakeTree(options, content, on_step, cancel); !made.ok()) return made;
   for (const ImportSpec& spec : options.imports)
     if (absl::Status done = Import(spec, options, content, on_step, cancel); !done.ok())
       return done;
@@ -150,8 +148,8 @@ absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
   const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   uint64_t number = 0;
   const std::string_view unit = text.substr(digits);
-  constexpr std::string_view kUnits = "KMGT";
-  const size_t power = unit.empty() ? 0 : kUnits.find(unit[0]) + 1;
+  constexpr std::string_view kUnits = "KMGTkmgt";
+  const size_t power = unit.empty() ? 0 : kUnits.find(unit[0]) % 4 + 1;
   const bool unit_ok = unit.empty() || (kUnits.find(unit[0]) != std::string_view::npos &&
                                         (unit.size() == 1 || unit.substr(1) == "iB"));
   if (!unit_ok || !absl::SimpleAtoi(absl::string_view(text.data(), digits), &number) ||

@@ -9,7 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +18,7 @@
 #include "cmd/stasis/host_mounts.h"
 #include "cmd/stasis/host_options.h"
 #include "cmd/stasis/progress_line.h"
+#include "cmd/stasis/rootfs.h"
 #include "cmd/stasis/types.h"
 #include "restore/transfer/report.h"
 
@@ -35,10 +36,9 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 struct ContentOptions {
   std::string reference;  // "DIR:TAG"; empty: a new tree
   HostRoots roots;        // of the image
+  RootfsOptions rootfs;   // of a new tree; its layer_cache also of an image's
   HostMounts host;        // of a new tree; its fd_limit also of an image's
   std::vector<ImportSpec> imports;
-  uint64_t size_limit = 0;
-  uint64_t inode_limit = 0;
   // The caller's files become root's: whoever serves the tree in a user namespace is root there.
   bool own_as_root = false;
 };
@@ -46,12 +46,12 @@ struct ContentOptions {
 // What came of it.
 struct Content {
   sandbox::Tree tree;
-  std::string source;  // the image's "DIR:TAG"
-  std::string report;  // of the restore or the imports: JSON, or empty
+  std::string source;      // the image's "DIR:TAG"
+  std::string base_image;  // whose layers are below the tree, "DIR@DIGEST"; empty: none
+  std::optional<oci::ImageConfig> base_config;  // of it, for a new tree
+  std::string report;                           // of the restore or the imports: JSON, or empty
   std::vector<std::string> warnings;
 };
-
-using StepCallback = std::function<void(const Step&)>;
 
 // `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error`
 // hears what reads of damaged file data find. Errors of a restore carry their drift report;

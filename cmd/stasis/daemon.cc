@@ -27,6 +27,7 @@
 #include "cmd/control/server.h"
 #include "cmd/stasis/config_file.h"
 #include "cmd/stasis/live_mounts.h"
+#include "cmd/stasis/overlay_parts.h"
 #include "fsimpl/gofer/filesystem.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/checkpoint.h"
@@ -66,6 +67,13 @@ class Daemon final : public control::Handler {
   absl::StatusOr<control::Report> Checkpoint(const control::CheckpointParams& params,
                                              const control::ProgressCallback& on_progress,
                                              const std::atomic<bool>* cancel) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::Report> Diff(const control::ProgressCallback& on_progress,
+                                       const std::atomic<bool>* cancel) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<control::Report> Commit(const control::CommitParams& params,
+                                         const control::ProgressCallback& on_progress,
+                                         const std::atomic<bool>* cancel) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<control::Report> AddMount(const control::MountParams& params) override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -197,6 +205,13 @@ nlohmann::json Daemon::Result() {
     result["cgroup"] = group->path();
     result["cgroup_version"] = group->version();
   }
+  if (content_.base_config.has_value()) {
+    const oci::ImageConfig& config = *content_.base_config;
+    std::vector<std::string> command = config.entrypoint;
+    command.insert(command.end(), config.cmd.begin(), config.cmd.end());
+    result["image"] = {
+        {"command", command}, {"environment", config.env}, {"workdir", config.working_dir}};
+  }
   if (!content_.report.empty())
     result["content"] = nlohmann::json::parse(content_.report, nullptr, false);
   return result;
@@ -277,7 +292,9 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
   info.source = content_.source;
   info.rootless = options_.sandbox.rootless;
   info.workdir = options_.workdir;
-  info.environment = options_.environment;
+  if (content_.base_config.has_value()) info.environment = content_.base_config->env;
+  info.environment.insert(info.environment.end(), options_.environment.begin(),
+                          options_.environment.end());
   {
     const absl::MutexLock lock(&mu_);
     info.activity = busy_with_ == nullptr ? "running" : busy_with_;
@@ -324,6 +341,8 @@ restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& para
   request.tag = params.tag;
   request.creator = Creator();
   request.annotations = {{image::kAnnotationContainerName, options_.dir.name()}};
+  if (!content_.base_image.empty())
+    request.annotations[image::kAnnotationBase] = content_.base_image;
   request.stay_frozen = params.stop;
   {
     const absl::MutexLock lock(&mu_);
@@ -383,6 +402,43 @@ absl::StatusOr<control::Report> Daemon::ChangeMounts(
   const absl::MutexLock lock(&mu_);
   config_ = std::move(config);
   return control::Report{};
+}
+
+// What is in the kernel only, of mappings, does not count.
+absl::StatusOr<control::Report> Daemon::Diff(const control::ProgressCallback& on_progress,
+                                             const std::atomic<bool>* cancel) {
+  if (absl::Status begun = Begin("comparing"); !begun.ok()) return begun;
+  const absl::Cleanup done = [this] { Done(); };
+  restore::DiffOptions how;
+  how.cancel = cancel;
+  how.on_progress = [&on_progress](const restore::TransferProgress& progress) {
+    on_progress({"diff", progress.files, 0, progress.bytes});
+  };
+  const absl::StatusOr<restore::DiffReport> report =
+      DiffOverlay(sandbox_->tree(), options_.dir.name(), how);
+  if (!report.ok()) return report.status();
+  return control::Report{report->ToJson(), report->ToText()};
+}
+
+absl::StatusOr<control::Report> Daemon::Commit(const control::CommitParams& params,
+                                               const control::ProgressCallback& on_progress,
+                                               const std::atomic<bool>* cancel) {
+  if (absl::Status begun = Begin("committing"); !begun.ok()) return begun;
+  const absl::Cleanup done = [this] { Done(); };
+  OverlayCommit commit{content_.base_image, params.directory, params.tag, {}};
+  absl::StatusOr<oci::Compression> compression = oci::ParseCompression(params.compression);
+  if (!compression.ok()) return compression.status();
+  commit.options.compression = *compression;
+  commit.options.author = params.author;
+  commit.options.comment = params.message;
+  commit.options.cancel = cancel;
+  commit.options.on_progress = [&on_progress](const restore::TransferProgress& progress) {
+    on_progress({"commit", progress.files, 0, progress.bytes});
+  };
+  const absl::StatusOr<oci::CommitReport> report =
+      CommitOverlay(sandbox_->tree(), options_.dir.name(), commit);
+  if (!report.ok()) return report.status();
+  return control::Report{report->ToJson(), report->ToText()};
 }
 
 absl::StatusOr<control::Report> Daemon::AddMount(const control::MountParams& params) {

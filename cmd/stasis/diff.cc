@@ -4,6 +4,7 @@
 
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
 #include <memory>
 #include <utility>
@@ -14,7 +15,8 @@
 #include "cmd/stasis/host_options.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/output.h"
-#include "vfs/mount_namespace.h"
+#include "cmd/stasis/overlay_parts.h"
+#include "cmd/stasis/stop_sandbox.h"
 
 namespace stasis::cli {
 namespace {
@@ -53,30 +55,7 @@ absl::StatusOr<std::unique_ptr<ImageTree>> LoadTree(const Types& types,
   return std::make_unique<ImageTree>(*std::move(content));
 }
 
-// A single image says what has changed only if it knows what was there before.
-absl::Status NoBase(const Types& types, const std::string& reference) {
-  absl::StatusOr<restore::RestoreRequest> request = types.Request(reference);
-  if (!request.ok()) return request.status();
-  const absl::StatusOr<restore::RestoredImage> loaded = restore::Load(*request);
-  if (!loaded.ok()) return NameTags(loaded.status(), *request);
-  const auto namespaces = loaded->vfs().namespaces();
-  if (namespaces.empty())
-    return absl::DataLossError(absl::StrCat(reference, " holds no mount namespace"));
-  const std::string type(namespaces[0]->root_mount().filesystem().type());
-  return absl::InvalidArgumentError(
-      absl::StrCat("there is no base to compare ", reference, " with: its root is of type ", type,
-                   ", not an overlay; name a second image: stasis diff ", reference, " DIR:TAG"));
-}
-
-absl::StatusOr<restore::DiffReport> DiffImages(const Types& types, const DiffOptions& options) {
-  const absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
-  if (!roots.ok()) return roots.status();
-  if (options.after.empty()) return NoBase(types, options.before);
-  auto before = LoadTree(types, options.before, *roots);
-  if (!before.ok()) return before.status();
-  auto after = LoadTree(types, options.after, *roots);
-  if (!after.ok()) return after.status();
-  ProgressLine line;
+restore::DiffOptions HowTo(const DiffOptions& options, ProgressLine& line) {
   restore::DiffOptions how;
   how.times = options.times;
   how.content = !options.sizes_only;
@@ -84,12 +63,51 @@ absl::StatusOr<restore::DiffReport> DiffImages(const Types& types, const DiffOpt
   how.on_progress = [&line](const restore::TransferProgress& progress) {
     line.Update({"diff", progress.files, 0, progress.bytes});
   };
-  auto report = restore::DiffTrees(*(*before)->Open(), *(*after)->Open(), how);
-  line.Clear();
-  return report;
+  return how;
+}
+
+// An image against its own base, or against another one.
+absl::StatusOr<restore::DiffReport> DiffImages(const Types& types, const DiffOptions& options) {
+  const absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
+  if (!roots.ok()) return roots.status();
+  auto before = LoadTree(types, options.before, *roots);
+  if (!before.ok()) return before.status();
+  ProgressLine line;
+  if (options.after.empty())
+    return DiffOverlay((*before)->content.tree, options.before, HowTo(options, line));
+  auto after = LoadTree(types, options.after, *roots);
+  if (!after.ok()) return after.status();
+  return restore::DiffTrees(*(*before)->Open(), *(*after)->Open(), HowTo(options, line));
+}
+
+absl::StatusOr<control::Report> DiffSandbox(const DiffOptions& options) {
+  if (options.times || options.sizes_only || !options.host.roots.empty())
+    return absl::InvalidArgumentError("--times, --sizes-only and --root are for images");
+  absl::StatusOr<sandbox::RuntimeDir> dir = FindSandbox(options.before);
+  if (!dir.ok()) return dir.status();
+  absl::StatusOr<std::unique_ptr<control::Client>> client = ConnectTo(*dir);
+  if (!client.ok()) return client.status();
+  ProgressLine line;
+  return (*client)->Diff(
+      [&line](const control::Progress& progress) {
+        line.Update({progress.phase, progress.done, progress.total, progress.bytes});
+      },
+      CatchInterrupts());
+}
+
+int PrintDiffOfSandbox(const DiffOptions& options) {
+  const absl::StatusOr<control::Report> report = DiffSandbox(options);
+  if (!report.ok()) return Fail(report.status(), options.json);
+  if (options.json)
+    return PrintJson(nlohmann::ordered_json::parse(report->json, nullptr, false));
+  for (const absl::string_view line : absl::StrSplit(report->text, '\n', absl::SkipEmpty()))
+    PrintLine(std::string(line));
+  return FlushLines();
 }
 
 int Diff(const DiffOptions& options) {
+  const bool is_image = options.before.find(':') != std::string::npos || !options.after.empty();
+  if (!is_image) return PrintDiffOfSandbox(options);
   const Types types;
   const absl::StatusOr<restore::DiffReport> report = DiffImages(types, options);
   if (!report.ok()) return Fail(report.status(), options.json);
@@ -101,12 +119,13 @@ int Diff(const DiffOptions& options) {
 }  // namespace
 
 void AddDiff(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("diff", "Say what has changed between two images");
+  CLI::App* command = app.add_subcommand(
+      "diff", "Say what a sandbox or an image has changed on its base, or what two images differ in");
   auto options = std::make_shared<DiffOptions>();
-  command->add_option("before", options->before, "The older image")
+  command->add_option("name", options->before, "A running sandbox, or an image")
       ->required()
-      ->type_name("DIR:TAG");
-  command->add_option("after", options->after, "The newer image")->type_name("DIR:TAG");
+      ->type_name("NAME|DIR:TAG");
+  command->add_option("after", options->after, "A newer image, to compare the two")->type_name("DIR:TAG");
   AddHostOptions(*command, options->host);
   command->add_flag("--times", options->times, "A modification time alone is a change too");
   command->add_flag("--sizes-only", options->sizes_only,
@@ -115,6 +134,8 @@ void AddDiff(CLI::App& app, Invocation& invocation) {
   command->footer(
       "A line for each name: A added, M modified (and how), D removed. Exit code 0 with and\n"
       "without changes.\n\n"
+      "  stasis diff box\n"
+      "  stasis diff snaps:v1 --root rootfs=/images/debian\n"
       "  stasis diff snaps:v1 snaps:v2");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Diff(*options); }; });

@@ -60,10 +60,6 @@ absl::Status ReadMountOption(absl::string_view option, HostMount& mount) {
       absl::StrCat("'", option, "' is no option of a mount; there are ro, rw, ", kModeOptions));
 }
 
-size_t Depth(const HostMount& mount) {
-  return static_cast<size_t>(std::count(mount.target.begin(), mount.target.end(), '/'));
-}
-
 }  // namespace
 
 absl::StatusOr<HostMount> ParseHostMount(std::string_view text) {
@@ -110,9 +106,9 @@ absl::Status CheckHostMounts(const HostMounts& mounts) {
           "the root ", mount.root, " is mounted with different interop modes or specials"));
   }
   for (const auto& [name, directory] : mounts.roots) {
-    if (name == kRootfsName)
+    if (name == kRootfsName || name == kUpperName)
       return absl::InvalidArgumentError(
-          absl::StrCat("--root ", name, ": that name is --rootfs's own; choose another"));
+          absl::StrCat("--root ", name, ": that name is --", name, "'s own; choose another"));
     if (!used.contains(name))
       return absl::InvalidArgumentError(
           absl::StrCat("the root ", name, " is mounted nowhere; add --mount ", name, ":DST"));
@@ -135,29 +131,62 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
   return gofer::GoferFilesystem::Create(vfs, how);
 }
 
-absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree) {
+namespace {
+
+// A mount that is to be made.
+struct Planned {
+  std::string target;
+  vfs::MountFlags flags;
+  const HostMount* host = nullptr;  // either this
+  const TmpfsMount* tmpfs = nullptr;
+
+  auto depth() const { return std::count(target.begin(), target.end(), '/'); }
+};
+
+std::vector<Planned> PlanOf(const HostMounts& mounts) {
+  std::vector<Planned> plan;
+  for (const HostMount& mount : mounts.mounts)
+    plan.push_back({mount.target, {.read_only = mount.read_only}, &mount, nullptr});
+  for (const TmpfsMount& mount : mounts.tmpfs)
+    plan.push_back({mount.target, mount.flags, nullptr, &mount});
+  std::stable_sort(plan.begin(), plan.end(),
+                   [](const Planned& a, const Planned& b) { return a.depth() < b.depth(); });
+  return plan;
+}
+
+using ServedRoots = std::map<std::string, RefPtr<vfs::Filesystem>>;
+
+// A root that is mounted twice is one filesystem.
+absl::StatusOr<RefPtr<vfs::Filesystem>> FilesystemOf(const Planned& planned,
+                                                     const HostMounts& mounts,
+                                                     vfs::VirtualFilesystem& vfs,
+                                                     ServedRoots& served) {
+  if (planned.tmpfs != nullptr) return NewTmpfs(vfs, *planned.tmpfs);
+  const std::string& name = planned.host->root;
+  RefPtr<vfs::Filesystem>& fs = served[name];
+  if (fs) return fs;
+  auto made = ServeDirectory(vfs, mounts, name, mounts.roots.at(name), planned.host->mode);
+  if (!made.ok()) return made.status();
+  fs = *std::move(made);
+  return fs;
+}
+
+}  // namespace
+
+absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree) {
   const vfs::VirtualDentry root = tree.root();
-  std::vector<HostMount> sorted = mounts.mounts;
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const HostMount& a, const HostMount& b) { return Depth(a) < Depth(b); });
-  std::map<std::string, RefPtr<gofer::GoferFilesystem>> served;
-  for (const HostMount& mount : sorted) {
-    RefPtr<gofer::GoferFilesystem>& fs = served[mount.root];
-    if (!fs) {
-      auto made =
-          ServeDirectory(*tree.vfs, mounts, mount.root, mounts.roots.at(mount.root), mount.mode);
-      if (!made.ok()) return made.status();
-      fs = *std::move(made);
-    }
-    if (absl::Status made = sandbox::MakeDirectories(*tree.vfs, root, mount.target); !made.ok())
+  ServedRoots served;
+  for (const Planned& planned : PlanOf(mounts)) {
+    absl::StatusOr<RefPtr<vfs::Filesystem>> fs = FilesystemOf(planned, mounts, *tree.vfs, served);
+    if (!fs.ok()) return fs.status();
+    if (absl::Status made = sandbox::MakeDirectories(*tree.vfs, root, planned.target); !made.ok())
       return made;
-    vfs::MountFlags flags;
-    flags.read_only = mount.read_only;
-    const auto mounted = tree.vfs->MountAt(vfs::Credentials::Root(), *tree.ns,
-                                           {root, root, mount.target, true}, fs, flags);
+    const auto mounted =
+        tree.vfs->MountAt(vfs::Credentials::Root(), *tree.ns, {root, root, planned.target, true},
+                          *std::move(fs), planned.flags);
     if (!mounted)
       return absl::ErrnoToStatus(mounted.error().value(),
-                                 absl::StrCat("cannot mount ", mount.root, " on ", mount.target));
+                                 absl::StrCat("cannot mount on ", planned.target));
   }
   return absl::OkStatus();
 }

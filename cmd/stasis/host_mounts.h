@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// host_mounts.h: host directories as parts of a new sandbox's tree, or as its root.
+// host_mounts.h: what is mounted in a new sandbox's tree: host directories, and memory.
 
 #ifndef STASIS_CMD_STASIS_HOST_MOUNTS_H_
 #define STASIS_CMD_STASIS_HOST_MOUNTS_H_
@@ -15,12 +15,14 @@
 #include <vector>
 
 #include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/tmpfs_mounts.h"
 #include "fsimpl/gofer/filesystem.h"
 
 namespace stasis::cli {
 
-// By which the directory of --rootfs is asked for at a restore.
+// By which a restore asks for the directories of --rootfs and of --upper.
 inline constexpr char kRootfsName[] = "rootfs";
+inline constexpr char kUpperName[] = "upper";
 
 // How a host directory is served, whatever its place.
 struct ServeMode {
@@ -44,9 +46,8 @@ absl::StatusOr<ServeMode> ParseRootfsOptions(std::string_view text);
 
 struct HostMounts {
   std::map<std::string, std::string> roots;  // name -> absolute path
-  std::string rootfs;                        // the directory that is "/"; empty: none
-  ServeMode rootfs_mode;
   std::vector<HostMount> mounts;
+  std::vector<TmpfsMount> tmpfs;
   uint32_t fd_limit = gofer::kDefaultFdLimit;
   bool own_as_root = false;
 };
@@ -60,7 +61,7 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
                                                               const std::string& directory,
                                                               ServeMode mode);
 // Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
-absl::Status MountHostDirectories(const HostMounts& mounts, const sandbox::Tree& tree);
+absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree);
 
 }  // namespace stasis::cli
 

@@ -46,9 +46,10 @@ std::vector<std::string> TakeCommand(int argc, char** argv, Invocation& invocati
 }
 
 void AddCommands(CLI::App& app, Invocation& invocation) {
-  for (const auto add : {AddRun, AddExec, AddPs, AddStop, AddConfig, AddMountAdd, AddUmount,
-                         AddCheckpoint, AddRestore, AddDiff, AddDrift, AddImport, AddExport,
-                         AddMount, AddInspect, AddVerify, AddCheck, AddVersion, AddCompletion})
+  for (const auto add :
+       {AddRun,    AddExec,       AddPs,      AddStop,  AddConfig,  AddMountAdd,  AddUmount,
+        AddCommit, AddCheckpoint, AddRestore, AddDiff,  AddDrift,   AddImport,    AddExport,
+        AddMount,  AddInspect,    AddVerify,  AddCheck, AddVersion, AddCompletion})
     add(app, invocation);
 }
 

@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace stasis::cli {
@@ -20,6 +21,8 @@ struct Step {
   uint64_t total = 0;  // 0: unknown
   uint64_t bytes = 0;  // moved so far
 };
+
+using StepCallback = std::function<void(const Step&)>;
 
 // Silent unless the standard error is a terminal. Thread-safe.
 class ProgressLine {

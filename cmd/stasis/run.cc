@@ -33,14 +33,31 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       ->expected(1)
       ->take_all();
   command
-      ->add_option("--rootfs", options->rootfs,
-                   "A host directory as the tree itself; the root of this name is called rootfs")
-      ->type_name("DIR");
-  command->add_option("--rootfs-options", options->rootfs_options, "The same as of a --mount")
+      ->add_option("--tmpfs", options->tmpfs,
+                   "A directory in memory, saved like the rest (mode 1777); repeatable")
+      ->type_name("DST[:size=SIZE][:mode=OCTAL][:inodes=N][:noexec][:ro]")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option(
+          "--rootfs", options->rootfs,
+          "What the tree stands on: a directory, whose root is called rootfs, or a container "
+          "image, whose layers are unpacked once")
+      ->type_name("DIR|oci:LAYOUT:TAG");
+  command
+      ->add_option(
+          "--upper", options->upper,
+          "Where changes of --rootfs go: memory, a directory (its root is called upper), or "
+          "none, then the --rootfs itself is changed")
+      ->type_name("memory|DIR|none")
+      ->capture_default_str();
+  command
+      ->add_option("--rootfs-options", options->rootfs_options,
+                   "With --upper none: the same as of a --mount")
       ->type_name("[interop=MODE][:specials=KIND]");
   command
       ->add_option("--size-limit", options->size_limit,
-                   "Most file data, such as 512M (default: no limit)")
+                   "Most file data in memory, such as 512M (default: no limit)")
       ->type_name("SIZE");
   command->add_option("--inode-limit", options->inode_limit, "Most files (default: no limit)")
       ->type_name("NUMBER");
@@ -49,6 +66,7 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       "that killed it, or 126 or 127 if it could not be started.\n\n"
       "  stasis run --name box --import ./project:/work --workdir /work -- make test\n"
       "  stasis run --name box --detach -- sqlite3 /data.db\n"
+      "  stasis run --rootfs oci:images:debian --tmpfs /tmp:size=256m -- apt-get install hello\n"
       "  stasis run --root data=/srv/data --mount data:/data -- make -C /data");
   command->callback([options, command, &invocation] {
     invocation.action = [options, command, &invocation] {

@@ -45,22 +45,35 @@ absl::Status ReadHostMounts(const RunOptions& from, HostMounts& to) {
     if (!mount.ok()) return mount.status();
     to.mounts.push_back(*std::move(mount));
   }
-  if (absl::Status fit = CheckHostMounts(to); !fit.ok()) return fit;
-  if (from.rootfs.empty()) {
-    if (from.rootfs_options.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError("--rootfs-options is for a --rootfs");
+  for (const std::string& text : from.tmpfs) {
+    absl::StatusOr<TmpfsMount> mount = ParseTmpfsMount(text);
+    if (!mount.ok()) return mount.status();
+    to.tmpfs.push_back(*std::move(mount));
   }
+  return CheckHostMounts(to);
+}
+
+// The root of a new tree.
+absl::Status ReadRootfs(const RunOptions& from, RootfsOptions& to) {
+  to.base = from.rootfs;
+  to.upper = from.upper;
+  for (const auto& [text, limit] : {std::pair(&from.size_limit, &to.size_limit),
+                                    std::pair(&from.inode_limit, &to.inode_limit)}) {
+    if (text->empty()) continue;
+    absl::StatusOr<uint64_t> size = ParseSize(*text);
+    if (!size.ok()) return size.status();
+    *limit = *size;
+  }
+  if (absl::Status ok = CheckRootfs(to); !ok.ok()) return ok;
+  const bool itself = !to.base.empty() && to.upper == "none";
+  if (!itself && !from.rootfs_options.empty())
+    return absl::InvalidArgumentError("--rootfs-options is for a --rootfs with --upper none");
+  if (itself && !from.imports.empty())
+    return absl::InvalidArgumentError(
+        "--import is for a tree of the sandbox's own; with --upper none it is the directory");
   absl::StatusOr<ServeMode> mode = ParseRootfsOptions(from.rootfs_options);
   if (!mode.ok()) return mode.status();
-  to.rootfs_mode = *mode;
-  if (!from.imports.empty() || !from.size_limit.empty() || !from.inode_limit.empty())
-    return absl::InvalidArgumentError(
-        "--import, --size-limit and --inode-limit are for trees in memory; with --rootfs the tree "
-        "is the directory itself");
-  to.rootfs = sandbox::AbsolutePath(from.rootfs);
-  if (std::error_code error; !std::filesystem::is_directory(to.rootfs, error))
-    return absl::NotFoundError(
-        absl::StrCat("--rootfs ", from.rootfs, ": there is no such directory"));
+  to.mode = *mode;
   return absl::OkStatus();
 }
 
@@ -75,18 +88,13 @@ absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   if (to.reference.empty()) {
     to.host.roots = to.roots.directories;
     if (absl::Status ok = ReadHostMounts(from, to.host); !ok.ok()) return ok;
+    if (absl::Status ok = ReadRootfs(from, to.rootfs); !ok.ok()) return ok;
   }
+  if (!from.layer_cache.empty()) to.rootfs.layer_cache = sandbox::AbsolutePath(from.layer_cache);
   for (const std::string& text : from.imports) {
     absl::StatusOr<ImportSpec> spec = ParseImport(text);
     if (!spec.ok()) return spec.status();
     to.imports.push_back(std::move(*spec));
-  }
-  for (const auto& [text, limit] : {std::pair(&from.size_limit, &to.size_limit),
-                                    std::pair(&from.inode_limit, &to.inode_limit)}) {
-    if (text->empty()) continue;
-    absl::StatusOr<uint64_t> size = ParseSize(*text);
-    if (!size.ok()) return size.status();
-    *limit = *size;
   }
   return absl::OkStatus();
 }
@@ -107,7 +115,9 @@ nlohmann::ordered_json AbsoluteConfig(nlohmann::ordered_json config, const Conte
   replace("root", std::move(roots));
   replace("import", std::move(imports));
   replace("bind", std::move(binds));
-  if (config.contains("rootfs")) config["rootfs"] = content.host.rootfs;
+  if (config.contains("rootfs")) config["rootfs"] = content.rootfs.base;
+  if (config.contains("upper")) config["upper"] = content.rootfs.upper;
+  if (config.contains("layer-cache")) config["layer-cache"] = content.rootfs.layer_cache;
   return config;
 }
 
@@ -208,6 +218,16 @@ int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nl
   return exit_code;
 }
 
+// What a container image says counts where the command line says nothing.
+void StartAsImageSays(const nlohmann::json& image, const CLI::App& app, RunOptions& options,
+                      sandbox::Command& command) {
+  command.environment = image.at("environment").get<std::vector<std::string>>();
+  if (command.arguments.empty())
+    command.arguments = image.at("command").get<std::vector<std::string>>();
+  const std::string workdir = image.at("workdir");
+  if (!workdir.empty() && app.get_option("--workdir")->count() == 0) options.workdir = workdir;
+}
+
 }  // namespace
 
 void AddSandboxOptions(CLI::App& command, RunOptions& options) {
@@ -247,6 +267,11 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
                   "files that programs have open")
       ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
+  command
+      .add_option("--layer-cache", options.layer_cache,
+                  "Where layers of container images are unpacked (default: "
+                  "/var/cache/stasis/layers, or below XDG_CACHE_HOME)")
+      ->type_name("DIR");
   command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
   command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");
   command.add_flag("--json", options.json, "With --detach: print what was started as JSON");
@@ -269,7 +294,9 @@ int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation)
   for (const nlohmann::json& warning : ready->at("warnings")) Warn(warning.get<std::string>());
   sandbox::Command command;
   command.arguments = std::move(arguments);
-  command.environment = options.environment;
+  if (ready->contains("image")) StartAsImageSays((*ready)["image"], app, options, command);
+  command.environment.insert(command.environment.end(), options.environment.begin(),
+                             options.environment.end());
   command.clear_environment = options.clear_environment;
   command.directory = options.workdir;
   return options.detach ? RunDetached(options, *daemon, *ready, command, signals)

@@ -25,6 +25,9 @@ struct RunOptions {
   std::vector<std::string> mounts;
   std::string rootfs;
   std::string rootfs_options;
+  std::string upper = "memory";
+  std::vector<std::string> tmpfs;
+  std::string layer_cache;
   uint32_t fd_limit = gofer::kDefaultFdLimit;
   std::vector<std::string> imports;
   std::vector<std::string> binds;

@@ -36,6 +36,8 @@ inline constexpr char kAnnotationEngineName[] = "org.criu.checkpoint.engine.name
 inline constexpr char kAnnotationEngineVersion[] = "org.criu.checkpoint.engine.version";
 // For WriteOptions::annotations: the sandbox's name.
 inline constexpr char kAnnotationContainerName[] = "org.criu.checkpoint.container.name";
+// The container image that the tree's layers are of, "DIR@DIGEST".
+inline constexpr char kAnnotationBase[] = "vnd.stasis.checkpoint.base";
 inline constexpr char kAnnotationParent[] = "vnd.stasis.checkpoint.parent";
 inline constexpr char kAnnotationFormatVersion[] = "vnd.stasis.checkpoint.format";
 

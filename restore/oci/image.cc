@@ -157,6 +157,13 @@ std::string_view CompressionName(Compression compression) {
   }
 }
 
+absl::StatusOr<Compression> ParseCompression(std::string_view name) {
+  for (const Compression each : {Compression::kNone, Compression::kGzip, Compression::kZstd})
+    if (name == CompressionName(each)) return each;
+  return absl::InvalidArgumentError(
+      fmt::format("'{}' is no compression of a layer: gzip, zstd or none", name));
+}
+
 std::string LayerMediaType(Compression compression) {
   if (compression == Compression::kNone) return kMediaTypeLayer;
   return fmt::format("{}+{}", kMediaTypeLayer, CompressionName(compression));

@@ -25,6 +25,8 @@ inline constexpr char kMediaTypeLayer[] = "application/vnd.oci.image.layer.v1.ta
 
 enum class Compression { kNone, kGzip, kZstd };
 std::string_view CompressionName(Compression compression);  // "gzip"
+// Errors: kInvalidArgument.
+absl::StatusOr<Compression> ParseCompression(std::string_view name);
 // The OCI media type of a layer.
 std::string LayerMediaType(Compression compression);
 

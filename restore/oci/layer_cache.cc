@@ -173,6 +173,13 @@ std::string LayerCache::TreeOf(const std::string& name) const {
   return fmt::format("{}/{}/{}/{}", directory_, folder_, name, kTree);
 }
 
+std::optional<std::string> LayerCache::FindTree(const std::string& name) const {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  if (name.empty() || name.find_first_not_of(kHex) != std::string::npos) return std::nullopt;
+  if (!OpenDirectory(layers_.get(), name).valid()) return std::nullopt;
+  return TreeOf(name);
+}
+
 // Errors: kNotFound if it is not there or was made for other layers below.
 absl::StatusOr<CachedLayer> LayerCache::Find(const std::string& name, const LayerBlob& layer,
                                              const std::vector<std::string>& lowers) const {

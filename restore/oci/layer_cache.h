@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,9 @@ class LayerCache {
   absl::StatusOr<CachedLayer> Get(const image::Layout& layout, const LayerBlob& layer,
                                   const std::vector<std::string>& lowers,
                                   const UnpackOptions& options) const;
+
+  // The directory of a layer that is in the cache, by the name of the directory that it is in.
+  std::optional<std::string> FindTree(const std::string& name) const;
 
  private:
   explicit LayerCache(std::string directory) : directory_(std::move(directory)) {}

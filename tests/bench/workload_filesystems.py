@@ -147,18 +147,60 @@ class Host(FuseFilesystem):
     def command(self, work, directory):
         layout = f"{directory}.layout"
         env = dict(os.environ, STASIS_RUNTIME_DIR=f"{directory}.run")
-        run_command([self.program, "run", "--detach", "--name", "bench", "--system", "none", "--rootfs", work], env=env)
+        run_command([self.program, "run", "--detach", "--name", "bench", "--system", "none", *self.root(work)], env=env)
         try:
             run_command([self.program, "checkpoint", "bench", f"{layout}:empty"], env=env)
         finally:
             run_command([self.program, "stop", "bench"], env=env)
-        return [self.program, "mount", *self.options, "--root", f"rootfs={work}", f"{layout}:empty", directory]
+        return [self.program, "mount", *self.options, "--root", f"rootfs={self.lower(work)}", f"{layout}:empty",
+                directory]
+
+    def root(self, work):
+        """The options of a sandbox that has it."""
+        return ["--rootfs", work, "--upper", "none"]
+
+    def lower(self, work):
+        return work
 
 
 class HostWithoutPassthrough(Host):
     name = "host-nopt"
     how = ", without passthrough"
     options = ("--no-passthrough",)
+
+
+class Overlay(Host):
+    """A host directory with a writable layer in memory on top."""
+
+    name = "overlay"
+
+    def __init__(self, program):
+        self.program = program
+        self.description = "stasis mount of an overlay: an empty lower layer on a tmpfs, the upper one in memory"
+
+    def base(self, work):
+        return tmpfs(os.path.join(work, "base"))
+
+    def root(self, work):
+        os.mkdir(self.lower(work))
+        return ["--rootfs", self.lower(work)]
+
+    def lower(self, work):
+        return os.path.join(work, "lower")
+
+
+class KernelOverlayfs(Filesystem):
+    name = "overlayfs"
+    description = "the kernel's overlayfs, an empty lower layer and the upper one on a tmpfs"
+
+    @contextlib.contextmanager
+    def mounted(self, work):
+        with tmpfs(os.path.join(work, "base")) as base:
+            for layer in ("lower", "upper", "work"):
+                os.mkdir(os.path.join(base, layer))
+            layers = f"lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work"
+            with mount(["-t", "overlay", "overlay", "-o", layers], os.path.join(work, "overlayfs")) as directory:
+                yield directory
 
 
 class FuseOverlayfs(FuseFilesystem):

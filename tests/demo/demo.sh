@@ -244,6 +244,57 @@ echo "   fail: refused, exit code 4"
   die "what was to be healed is not"
 echo "   adopt: the sandbox has what the host has; heal: the host has again what was saved"
 
+# --- third act: a Debian root ------------------------------------------------------------------------
+
+# Everything of the tree but what is mounted in it, and what a chroot and a container may differ in.
+system='
+  cd "$1"
+  find . -xdev ! -type d -printf "%P %y %m %U %G %s %l\n" | sort
+  find . -xdev -type d -printf "%P %y %m %U %G\n" | sort
+  find . -xdev -type f -print0 | sort -z | xargs -0 sha256sum'
+
+if [[ $(id -u) == 0 ]]; then
+  say "A Debian root as the base, a package installed on top"
+  "$here/../testing/debian_root.sh" "$scratch/base"
+  cp /etc/resolv.conf base/etc/resolv.conf
+  bash -euc "set -- base; $system" >base.txt
+  "$stasis" run --name demo --rootfs base --detach >/dev/null
+  in_box demo '
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q -y update && apt-get -q -y install --no-install-recommends hello' >apt.txt 2>&1 ||
+    { tail -n 5 apt.txt >&2; die "apt-get failed in the sandbox; is a Debian mirror within reach?"; }
+  "$stasis" checkpoint demo snaps:debian --stop --json >debian.json
+  echo "   programs waited $(milliseconds "$(field debian.json pause_ns)"), stored $(bytes "$(field debian.json stored_bytes)")"
+  bash -euc "set -- base; $system" | cmp -s - base.txt || die "the base was changed"
+  echo "   the base is what it was"
+
+  say "Restored on a copy of the base: what was installed, and an image of it"
+  cp -a base base2
+  "$stasis" restore snaps:debian --name demo --root rootfs=base2 --detach >/dev/null
+  echo "   $(in_box demo hello)"
+  "$stasis" diff demo --json >diff.json
+  in_box demo 'dpkg -L hello; echo /var/lib/dpkg/info/hello.list; echo /var/lib/dpkg/info/hello.md5sums' >installed.txt
+  python3 - diff.json installed.txt <<'CHECK'
+import json, sys
+changes = json.load(open(sys.argv[1]))["changes"]
+installed = set(open(sys.argv[2]).read().split())
+kept = ("/var/lib/apt/", "/var/lib/dpkg/", "/var/cache/", "/var/log/", "/etc/ld.so.cache", "/usr/share/info/dir")
+package = {c["path"] for c in changes if c["kind"] == "added" and not c["path"].startswith(kept)}
+odd = [c for c in changes if c["path"] not in installed and not c["path"].startswith(kept)]
+missing = [p for p in installed if "/hello" in p and p not in {c["path"] for c in changes}
+           and not p.startswith(("/usr/share/man", "/usr/share/locale", "/usr/share/doc"))]
+if odd or missing:
+    sys.exit(f"demo: the diff is not what was installed: {odd[:5]} {missing[:5]}")
+print(f"   stasis diff: {len(changes)} changes, {len(package)} of them the package's files, the rest dpkg's and apt's own")
+CHECK
+  "$stasis" commit demo oci:images:hello -m "hello installed" >/dev/null
+  in_box demo "set -- /; $system" >live.txt
+  umoci unpack --image images:hello bundle >/dev/null
+  bash -euc "set -- bundle/rootfs; $system" >unpacked.txt
+  same live.txt unpacked.txt "the sandbox and the image that umoci unpacks"
+  "$stasis" stop demo
+fi
+
 say "Measured ($(uname -m), $(nproc) processors, $(id -un))"
 printf '%-34s %14s %14s\n' '' 'first' 'second'
 row() { printf '%-34s %14s %14s\n' "$@"; }

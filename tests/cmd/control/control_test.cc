@@ -59,6 +59,16 @@ class FakeHandler : public NullHandler {
                                     const std::atomic<bool>* cancel) override {
     return checkpoint.get()(params, on_progress, cancel);
   }
+  absl::StatusOr<Report> Diff(const ProgressCallback& on_progress,
+                              const std::atomic<bool>* cancel) override {
+    while (!*cancel) on_progress({"diff", 7, 0, 70});
+    return absl::CancelledError("given up");
+  }
+  absl::StatusOr<Report> Commit(const CommitParams& params, const ProgressCallback&,
+                                const std::atomic<bool>*) override {
+    return Report{"", params.directory + ":" + params.tag + " " + params.compression + " " +
+                          params.author + " " + params.message};
+  }
   absl::StatusOr<Report> AddMount(const MountParams& params) override {
     if (params.directory.empty()) return absl::NotFoundError("no root " + params.mount);
     return Report{"{}", params.directory + " on " + params.mount};
@@ -149,6 +159,19 @@ TEST_F(ControlTest, MountsAndTheConfigurationGoOverTheSocket) {
   EXPECT_EQ(client->RemoveMount("/data", true)->text, "/data detached");
   EXPECT_EQ(client->RemoveMount("/data", false)->text, "/data");
   EXPECT_EQ(client->GetConfig()->text, "name = \"box\"\n");
+}
+
+TEST_F(ControlTest, ADiffReportsProgressAndCanBeGivenUp) {
+  std::atomic<bool> cancel{false};
+  const auto on_progress = [&cancel](const Progress& progress) {
+    if (progress.done == 7) cancel = true;
+  };
+  EXPECT_EQ(Connect()->Diff(on_progress, &cancel).status(), absl::CancelledError("given up"));
+}
+
+TEST_F(ControlTest, ACommitGetsItsParameters) {
+  EXPECT_EQ(Connect()->Commit({"/dir", "tag", "zstd", "me", "why"}, {}, nullptr)->text,
+            "/dir:tag zstd me why");
 }
 
 TEST_F(ControlTest, ACheckpointReportsProgressAndResult) {

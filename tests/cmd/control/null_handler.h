@@ -19,6 +19,13 @@ class NullHandler : public Handler {
                                     const std::atomic<bool>*) override {
     return Report{};
   }
+  absl::StatusOr<Report> Diff(const ProgressCallback&, const std::atomic<bool>*) override {
+    return Report{};
+  }
+  absl::StatusOr<Report> Commit(const CommitParams&, const ProgressCallback&,
+                                const std::atomic<bool>*) override {
+    return Report{};
+  }
   absl::StatusOr<Report> AddMount(const MountParams&) override { return Report{}; }
   absl::StatusOr<Report> RemoveMount(const std::string&, bool) override { return Report{}; }
   absl::StatusOr<Report> GetConfig() override { return Report{}; }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/overlay_parts.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+#include <vector>
+
+#include "restore/oci/reference.h"
+#include "restore/transfer/union_tree.h"
+
+namespace stasis::cli {
+
+absl::StatusOr<OverlayParts> OpenOverlay(const sandbox::Tree& tree, const std::string& name) {
+  vfs::Filesystem& root = tree.ns->root_mount().filesystem();
+  auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(&root);
+  if (overlay == nullptr || !overlay->upper().ok())
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there is no base to compare ", name, " with: its root is ", std::string(root.type()),
+        ", not a base with a writable layer; `stasis run --rootfs` makes one"));
+  OverlayParts parts;
+  parts.filesystem = RefPtr<overlay::OverlayFilesystem>(overlay);
+  parts.upper = restore::OpenVfsTree(*tree.vfs, overlay->upper());
+  const RefPtr<vfs::Mount> whole = tree.vfs->MakePrivateMount(*overlay, {.no_atime = true});
+  parts.merged = restore::OpenVfsTree(
+      *tree.vfs, vfs::VirtualDentry(whole, RefPtr<vfs::Dentry>(&whole->root())));
+  std::vector<std::unique_ptr<restore::TreeSource>> lowers;
+  for (const vfs::VirtualDentry& lower : overlay->lowers())
+    lowers.push_back(restore::OpenVfsTree(*tree.vfs, lower));
+  parts.lower = restore::OpenUnionTree(std::move(lowers));
+  return parts;
+}
+
+absl::StatusOr<restore::DiffReport> DiffOverlay(const sandbox::Tree& tree, const std::string& name,
+                                                const restore::DiffOptions& options) {
+  absl::StatusOr<OverlayParts> parts = OpenOverlay(tree, name);
+  if (!parts.ok()) return parts.status();
+  return restore::DiffLayers(*parts->upper, *parts->merged, *parts->lower, options);
+}
+
+absl::StatusOr<oci::CommitReport> CommitOverlay(const sandbox::Tree& tree, const std::string& name,
+                                                const OverlayCommit& commit) {
+  absl::StatusOr<OverlayParts> parts = OpenOverlay(tree, name);
+  if (!parts.ok()) return parts.status();
+  if (const Result<void> settled = parts->filesystem->SettleUpper(); !settled)
+    return absl::ErrnoToStatus(settled.error().value(),
+                               absl::StrCat("cannot complete the upper layer of ", name));
+  oci::CommitRequest request;
+  request.upper = parts->upper.get();
+  request.merged = parts->merged.get();
+  if (commit.base.empty()) {
+    request.base_tree = parts->lower.get();
+  } else {
+    absl::StatusOr<oci::ImageReference> base = oci::ParseImageReference(commit.base);
+    if (!base.ok()) return base.status();
+    request.base = *std::move(base);
+  }
+  request.directory = commit.directory;
+  request.tag = commit.tag;
+  request.options = commit.options;
+  return oci::Commit(request);
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sandboxes on a base: a directory or a container image, with a writable layer on top.
+
+#include "tests/cmd/stasis/cli_fixture.h"
+
+namespace stasis::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class RootfsTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    ASSERT_THAT(Shell("mkdir -p base/etc base/srv/deep base/tmp base/proc base/dev; echo one > base/etc/conf;"
+                      "echo two > base/srv/deep/file; ln base/srv/deep/file base/srv/link;"
+                      "chmod 750 base/srv; ln -s conf base/etc/symlink"),
+                Succeeded());
+    before_ = Tree("base");
+  }
+  std::string Tree(const std::string& directory) {
+    return Shell("cd " + directory + "; find . -printf '%p %y %m %n %s %T@ %l\\n' | sort; "
+                 "find . -type f | sort | xargs sha256sum").out;
+  }
+  // Changes of every kind.
+  void Change(const std::string& box) {
+    const Outcome changed = In(box,
+                               "echo more >> /etc/conf; rm /srv/link; mkdir /new; echo n > /new/n;"
+                               "mv /srv/deep /srv/moved; chmod 700 /srv");
+    ASSERT_THAT(changed, Succeeded());
+  }
+  static constexpr char kChanges[] =
+      "M /etc/conf (size 4 -> 9)\n"
+      "A /new\n"
+      "A /new/n\n"
+      "M /srv (mode 750 -> 700)\n"
+      "D /srv/deep\n"
+      "D /srv/link\n"
+      "A /srv/moved\n"
+      "A /srv/moved/file\n";
+
+  std::string before_;
+};
+
+TEST_F(RootfsTest, TheBaseStaysAsItIs) {
+  StartBox("box", {"--rootfs", "base"});
+  EXPECT_EQ(In("box", "cat /etc/symlink; stat -c %a /srv; ls /srv/deep").out, "one\n750\nfile\n");
+  Change("box");
+  EXPECT_EQ(In("box", "cat /etc/conf /srv/moved/file; ls /srv").out, "one\nmore\ntwo\nmoved\n");
+  EXPECT_EQ(Tree("base"), before_);
+  EXPECT_EQ(Stasis({"diff", "box"}).out, kChanges);
+  EXPECT_EQ(Stasis({"diff", "box", "--json"}).Json()["removed"], 2);
+}
+
+TEST_F(RootfsTest, RestoredOnACopyOfTheBase) {
+  StartBox("box", {"--rootfs", "base"});
+  Change("box");
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  ASSERT_THAT(Shell("cp -a base copy; rm -r base"), Succeeded());
+  EXPECT_THAT(Stasis({"restore", "snaps:v1", "--", "true"}), FailsWith(2, "--root rootfs=DIR"));
+  EXPECT_EQ(Stasis({"diff", "snaps:v1", "--root", "rootfs=copy"}).out, kChanges);
+  ASSERT_THAT(Stasis({"restore", "snaps:v1", "--name", "again", "--root", "rootfs=copy", "-d"}),
+              Succeeded());
+  EXPECT_EQ(In("again", "cat /etc/conf /srv/moved/file; echo x > /etc/more; ls /etc").out,
+            "one\nmore\ntwo\nconf\nmore\nsymlink\n");
+  EXPECT_EQ(Tree("copy"), before_);
+  ASSERT_THAT(Stasis({"checkpoint", "again", "snaps:v2", "--stop"}), Succeeded());
+  EXPECT_EQ(Stasis({"diff", "snaps:v1", "snaps:v2", "--root", "rootfs=copy"}).out,
+            "A /etc/more\n");
+}
+
+TEST_F(RootfsTest, AChangedBaseIsReportedBeforeAnythingIsMounted) {
+  StartBox("box", {"--rootfs", "base"});
+  ASSERT_THAT(In("box", "cat /etc/conf /srv/deep/file"), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  ASSERT_THAT(Shell("echo changed > base/etc/conf"), Succeeded());
+  const Outcome refused = Stasis({"restore", "snaps:v1", "--root", "rootfs=base", "--", "true"});
+  EXPECT_THAT(refused, FailsWith(4, "/etc/conf"));
+  EXPECT_EQ(Stasis({"restore", "snaps:v1", "--root", "rootfs=base", "--on-drift", "adopt", "--",
+                    "cat", "/etc/conf"})
+                .out,
+            "changed\n");
+}
+
+TEST_F(RootfsTest, AnUpperDirectoryStays) {
+  ASSERT_THAT(Shell("mkdir up"), Succeeded());
+  StartBox("box", {"--rootfs", "base", "--upper", "up"});
+  Change("box");
+  ASSERT_THAT(Stasis({"stop", "box"}), Succeeded());
+  EXPECT_EQ(Tree("base"), before_);
+  EXPECT_EQ(ReadFile(Path("up/upper/etc/conf")), "one\nmore\n");
+  EXPECT_EQ(Stasis({"run", "--rootfs", "base", "--upper", "up", "--", "/bin/sh", "-c",
+                    "cat /etc/conf /srv/moved/file; ls /srv"})
+                .out,
+            "one\nmore\ntwo\nmoved\n");
+  const Outcome kernel = Host(
+      {"unshare", "--mount", "/bin/sh", "-ec",
+       "mkdir merged; mount -t overlay -o "
+       "lowerdir=base,upperdir=up/upper,workdir=up/work,redirect_dir=on,metacopy=on overlay merged;"
+       "cat merged/etc/conf merged/srv/moved/file; ls merged/srv"});
+  EXPECT_EQ(kernel.out, "one\nmore\ntwo\nmoved\n") << kernel.err;
+}
+
+TEST_F(RootfsTest, WithoutAnUpperLayerTheDirectoryItselfIsChanged) {
+  ASSERT_THAT(
+      Stasis({"run", "--rootfs", "base", "--upper", "none", "--", "/bin/sh", "-c", "echo x > /x"}),
+      Succeeded());
+  EXPECT_EQ(ReadFile(Path("base/x")), "x\n");
+}
+
+TEST_F(RootfsTest, MemoryHasLimitsAndTmpfsToo) {
+  StartBox("box", {"--rootfs", "base", "--size-limit", "1M", "--tmpfs", "/tmp:size=64k:mode=700",
+                   "--tmpfs", "/tmp/below:ro"});
+  EXPECT_THAT(In("box", "head -c 2M /dev/zero > /big").err, HasSubstr("No space left"));
+  EXPECT_THAT(In("box", "head -c 100K /dev/zero > /tmp/big").err, HasSubstr("No space left"));
+  EXPECT_THAT(In("box", "echo x > /tmp/below/x").err, HasSubstr("Read-only"));
+  EXPECT_EQ(In("box", "stat -c %a /tmp; rm /tmp/big; echo kept > /tmp/f").out, "700\n");
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  EXPECT_EQ(Stasis({"restore", "snaps:v1", "--root", "rootfs=base", "--", "/bin/sh", "-c",
+                    "cat /tmp/f; grep -c fuse.stasis /proc/self/mountinfo"})
+                .out,
+            "kept\n3\n");
+}
+
+TEST_F(RootfsTest, BadOptionsAreRefused) {
+  EXPECT_THAT(Stasis({"run", "--rootfs", "none"}), FailsWith(10, "no such directory"));
+  EXPECT_THAT(Stasis({"run", "--rootfs", "base/etc/conf"}), FailsWith(10, "no such directory"));
+  EXPECT_THAT(Stasis({"run", "--rootfs", "base", "--upper", "nowhere"}),
+              FailsWith(10, "--upper"));
+  ASSERT_THAT(Shell("mkdir base/up up"), Succeeded());
+  EXPECT_THAT(Stasis({"run", "--rootfs", "base", "--upper", "base/up"}),
+              FailsWith(2, "within each other"));
+  EXPECT_THAT(Stasis({"run", "--upper", "up"}), FailsWith(2, "--upper is for a --rootfs"));
+  EXPECT_THAT(Stasis({"run", "--rootfs", "base", "--upper", "up", "--size-limit", "1M"}),
+              FailsWith(2, "--size-limit"));
+  EXPECT_THAT(Stasis({"run", "--rootfs", "oci:none:tag"}), FailsWith(10, "none"));
+  EXPECT_THAT(Stasis({"run", "--tmpfs", "tmp"}), FailsWith(2, "--tmpfs tmp"));
+  EXPECT_THAT(Stasis({"run", "--tmpfs", "/tmp:size=x"}), FailsWith(2, "not a size"));
+  EXPECT_THAT(Stasis({"run", "--tmpfs", "/tmp:huge"}), FailsWith(2, "'huge' is no option"));
+  StartBox("plain");
+  EXPECT_THAT(Stasis({"diff", "plain"}), FailsWith(2, "its root is memfs"));
+  EXPECT_THAT(Stasis({"commit", "plain", "oci:images:x"}), FailsWith(2, "its root is memfs"));
+  EXPECT_THAT(Shell("ls images 2>&1 || true").out, HasSubstr("No such file"));
+}
+
+class ImageTest : public RootfsTest {
+ protected:
+  void SetUp() override {
+    RootfsTest::SetUp();
+    cache_ = {"--layer-cache", "cache"};
+    StartBox("maker", {"--rootfs", "base"});
+    ASSERT_THAT(Stasis({"commit", "maker", "oci:images:base"}), Succeeded());
+    ASSERT_THAT(Stasis({"stop", "maker"}), Succeeded());
+  }
+  Strings On(const std::string& image, Strings more = {}) {
+    Strings options = {"--rootfs", "oci:images:" + image, "--layer-cache", "cache"};
+    options.insert(options.end(), more.begin(), more.end());
+    return options;
+  }
+  Strings cache_;
+};
+
+TEST_F(ImageTest, ACommitIsAnImageToRunOn) {
+  StartBox("box", On("base"));
+  EXPECT_EQ(In("box", "cat /etc/symlink /srv/link; stat -c '%a %h' /srv /srv/link").out,
+            "one\ntwo\n750 3\n644 2\n");
+  Change("box");
+  EXPECT_EQ(Stasis({"diff", "box"}).out, kChanges);
+  const Outcome committed = Stasis({"commit", "box", "oci:images:second", "--compression", "zstd",
+                                    "--author", "me", "-m", "why", "--json"});
+  ASSERT_THAT(committed, Succeeded());
+  StartBox("next", On("second"));
+  EXPECT_EQ(In("next", "cat /etc/conf /srv/moved/file; ls /srv").out, "one\nmore\ntwo\nmoved\n");
+  EXPECT_THAT(Stasis({"diff", "next"}).out, IsEmpty());
+}
+
+TEST_F(ImageTest, ARestoreFindsTheLayersInTheCache) {
+  StartBox("box", On("base"));
+  Change("box");
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  Strings restore = {"restore", "snaps:v1", "--layer-cache", "cache", "--name", "again", "-d"};
+  ASSERT_THAT(Stasis(restore), Succeeded());
+  EXPECT_EQ(In("again", "cat /srv/moved/file").out, "two\n");
+  ASSERT_THAT(Stasis({"commit", "again", "oci:images:third"}), Succeeded())
+      << "the base is known after a restore, too";
+  EXPECT_EQ(Stasis({"run", "--rootfs", "oci:images:third", "--layer-cache", "cache", "--", "cat",
+                    "/etc/conf"})
+                .out,
+            "one\nmore\n");
+  ASSERT_THAT(Stasis({"stop", "again"}), Succeeded());
+  EXPECT_THAT(Stasis({"restore", "snaps:v1", "--layer-cache", "other", "--", "true"}),
+              FailsWith(2, "--root layer-"));
+}
+
+TEST_F(ImageTest, WhatTheImageSaysCountsWhereTheCommandLineDoesNot) {
+  const Outcome made = Shell(
+      "umoci config --image images:base --config.env COLOR=blue --config.env SIZE=big "
+      "--config.workingdir /srv --config.entrypoint /bin/sh --config.entrypoint -c "
+      "--config.cmd 'echo $COLOR $SIZE $PWD'");
+  ASSERT_THAT(made, Succeeded());
+  Strings run = On("base", {"--env", "SIZE=small"});
+  run.insert(run.begin(), "run");
+  EXPECT_EQ(Stasis(run).out, "blue small /srv\n");
+  run.insert(run.end(), {"--workdir", "/etc", "--", "/bin/sh", "-c", "echo $COLOR; pwd"});
+  EXPECT_EQ(Stasis(run).out, "blue\n/etc\n");
+}
+
+}  // namespace
+}  // namespace stasis::cli
