@@ -213,7 +213,7 @@ absl::Status Restorer::CheckRoots() const {
   for (const std::string& name : context_.missing_roots())
     missing.push_back(fmt::format("--root {}=DIR", PrintablePath(name)));
   for (const auto& [name, directory] : request_.roots) {
-    if (!context_.asked_roots().contains(name))
+    if (!request_.spare_roots && !context_.asked_roots().contains(name))
       return absl::InvalidArgumentError(fmt::format(
           "the image names no host directory {}; {}", PrintablePath(name),
           names.empty() ? "it needs none at all" : "it names: " + absl::StrJoin(names, ", ")));

@@ -56,6 +56,7 @@ struct RestoreRequest {
 
   // Where the host directories are that the image names; all of them, and no others.
   std::map<std::string, std::string> roots;
+  bool spare_roots = false;  // others are no error
   // Asked for those that `roots` does not have; may be null.
   std::function<std::optional<std::string>(const std::string& name)> find_root;
   vfs::DriftChecks checks;

@@ -93,6 +93,9 @@ absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
     if (context.RowOf(*child) <= context.RowOf(*this) || child->parent() != nullptr)
       return context.Invalid(*child, "parent", "is not one: listed twice, or above its parent");
     if (child->name().empty()) return context.Invalid(*child, "name", "is empty");
+    // Filesystems take the files in their directories for their own.
+    if (!child->inode_ || !child->inode_->IsOf(inode_->filesystem()))
+      return context.Invalid(*child, "inode", "is of another filesystem than its directory");
     if (directory_->LookupLocked(child->name()) != nullptr) {
       return context.Invalid(
           *child, "name",

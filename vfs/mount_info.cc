@@ -16,13 +16,15 @@ namespace stasis::vfs {
 namespace {
 
 // What separates fields and lines, and the escape itself, in octal.
-void AppendEscaped(std::string_view text, std::string& out) {
+std::string Escaped(std::string_view text) {
+  std::string out;
   for (const char c : text) {
     if (c == ' ' || c == '\t' || c == '\n' || c == '\\')
       absl::StrAppendFormat(&out, "\\%03o", c);
     else
       out += c;
   }
+  return out;
 }
 
 // Joins names that were collected from the last to the first.
@@ -30,35 +32,9 @@ std::string Join(const std::vector<std::string_view>& names) {
   std::string path;
   for (auto it = names.rbegin(); it != names.rend(); ++it) {
     path += '/';
-    AppendEscaped(*it, path);
+    path += *it;
   }
   return path.empty() ? "/" : path;
-}
-
-// Of a mount's root in its filesystem.
-std::string RootPath(const Dentry& root) {
-  std::vector<std::string_view> names;
-  for (const Dentry* d = &root; d->parent() != nullptr; d = d->parent()) names.push_back(d->name());
-  return Join(names) + (root.disconnected() ? "//deleted" : "");
-}
-
-// Where a walk from `root` finds the mount; nothing if it does not.
-std::optional<std::string> PointPath(const Mount& mount, const VirtualDentry& root) {
-  std::vector<std::string_view> names;
-  const Mount* m = &mount;
-  const Dentry* d = &mount.root();
-  while (m != &root.mount() || d != &root.dentry()) {
-    if (d == &m->root()) {
-      if (m->parent() == nullptr) return std::nullopt;
-      d = m->point();
-      m = m->parent();
-      continue;
-    }
-    if (d->parent() == nullptr) return std::nullopt;
-    names.push_back(d->name());
-    d = d->parent();
-  }
-  return Join(names);
 }
 
 std::string Options(const MountFlags& flags) {
@@ -91,17 +67,41 @@ std::string PropagationTags(const Mount& mount, const VirtualDentry& root) {
 
 }  // namespace
 
+std::string PathOfRoot(const Dentry& root) {
+  std::vector<std::string_view> names;
+  for (const Dentry* d = &root; d->parent() != nullptr; d = d->parent()) names.push_back(d->name());
+  return Join(names) + (root.disconnected() ? "//deleted" : "");
+}
+
+std::optional<std::string> PathOfMount(const Mount& mount, const VirtualDentry& root) {
+  std::vector<std::string_view> names;
+  const Mount* m = &mount;
+  const Dentry* d = &mount.root();
+  while (m != &root.mount() || d != &root.dentry()) {
+    if (d == &m->root()) {
+      if (m->parent() == nullptr) return std::nullopt;
+      d = m->point();
+      m = m->parent();
+      continue;
+    }
+    if (d->parent() == nullptr) return std::nullopt;
+    names.push_back(d->name());
+    d = d->parent();
+  }
+  return Join(names);
+}
+
 std::optional<std::string> MountInfoLine(const Mount& mount, const VirtualDentry& root) {
-  const std::optional<std::string> at = PointPath(mount, root);
+  const std::optional<std::string> at = PathOfMount(mount, root);
   if (!at) return std::nullopt;
   const Filesystem& filesystem = mount.filesystem();
   const uint64_t parent = mount.parent() == nullptr ? mount.id() : mount.parent()->id();
   const auto dev = static_cast<dev_t>(filesystem.dev());
-  std::string type;
-  AppendEscaped(filesystem.type(), type);
+  const std::string type = Escaped(filesystem.type());
   return absl::StrCat(mount.id(), " ", parent, " ", gnu_dev_major(dev), ":", gnu_dev_minor(dev),
-                      " ", RootPath(mount.root()), " ", *at, " ", Options(mount.flags()),
-                      PropagationTags(mount, root), " - ", type, " ", type, " rw\n");
+                      " ", Escaped(PathOfRoot(mount.root())), " ", Escaped(*at), " ",
+                      Options(mount.flags()), PropagationTags(mount, root), " - ", type, " ", type,
+                      " rw\n");
 }
 
 }  // namespace stasis::vfs

@@ -16,6 +16,11 @@ namespace stasis::vfs {
 // Requires: mount_mu, and the operation gate.
 std::optional<std::string> MountInfoLine(const Mount& mount, const VirtualDentry& root);
 
+// Where a walk from `root` finds the mount: a path; nothing if it does not. Requires: the same.
+std::optional<std::string> PathOfMount(const Mount& mount, const VirtualDentry& root);
+// Where a mount's root is in its filesystem. Requires: the same.
+std::string PathOfRoot(const Dentry& root);
+
 }  // namespace stasis::vfs
 
 #endif  // STASIS_VFS_MOUNT_INFO_H_

@@ -129,6 +129,23 @@ Result<VirtualDentry> VirtualFilesystem::PivotRootAt(const Credentials& creds, M
   return fresh;
 }
 
+std::vector<VirtualFilesystem::MountPlace> VirtualFilesystem::MountPlaces(
+    const MountNamespace& ns) {
+  Operation operation(gate_);
+  absl::MutexLock lock(&locks_.mount_mu);
+  const VirtualDentry root = ns.root();
+  std::vector<RefPtr<Mount>> mounts = ns.mounts();
+  mounts.insert(mounts.begin(), RefPtr<Mount>(&ns.root_mount()));
+  std::vector<MountPlace> places;
+  for (RefPtr<Mount>& mount : mounts) {
+    std::optional<std::string> path = PathOfMount(*mount, root);
+    if (!path) continue;  // below a directory that was moved out of what is mounted
+    std::string in_filesystem = PathOfRoot(mount->root());
+    places.push_back({std::move(mount), *std::move(path), std::move(in_filesystem)});
+  }
+  return places;
+}
+
 std::string VirtualFilesystem::MountInfo(const MountNamespace& ns, const VirtualDentry& root) {
   Operation operation(gate_);
   absl::MutexLock lock(&locks_.mount_mu);

@@ -169,6 +169,15 @@ class VirtualFilesystem final : public state::Object {
                                     const PathOperation& new_root, const PathOperation& put_old)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   // The text of /proc/PID/mountinfo for who is in `ns` and has `root`.
+  // The mounts of a namespace, each after what it is mounted on, with where they are seen from its
+  // root and what of their filesystems is seen.
+  struct MountPlace {
+    RefPtr<Mount> mount;
+    std::string path;
+    std::string root;
+  };
+  std::vector<MountPlace> MountPlaces(const MountNamespace& ns)
+      ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   std::string MountInfo(const MountNamespace& ns, const VirtualDentry& root)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   // The most mounts that a namespace may have.

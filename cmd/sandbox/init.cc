@@ -128,13 +128,15 @@ absl::StatusOr<UniqueFd> Init::MakeFuse(int number, const std::string& source,
   return std::move(answer->fd);
 }
 
-absl::Status Init::AddMount(const ServedMount& mount, const std::string& like) {
+absl::Status Init::AddMount(const ServedMount& mount, const std::vector<std::string>& like) {
   return Call({{"do", "attach"}, {"mount", mount.ToJson()}, {"like", like}}, kSetUpTimeout)
       .status();
 }
 
-absl::Status Init::RemoveMount(const std::string& target, bool detach) {
-  return Call({{"do", "umount"}, {"target", target}, {"detach", detach}}, kSetUpTimeout).status();
+absl::Status Init::RemoveMount(int number, const std::string& target, bool detach) {
+  return Call({{"do", "umount"}, {"fs", number}, {"target", target}, {"detach", detach}},
+              kSetUpTimeout)
+      .status();
 }
 
 absl::Status Init::ForgetFuse(int number) {

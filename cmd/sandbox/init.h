@@ -20,6 +20,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cmd/sandbox/init_channel.h"
 #include "cmd/sandbox/mount_plan.h"
@@ -46,8 +47,10 @@ class Init {
   absl::StatusOr<UniqueFd> MakeFuse(int number, const std::string& source,
                                     const std::string& staging) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status EnterRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status AddMount(const ServedMount& mount, const std::string& like) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status RemoveMount(const std::string& target, bool detach) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status AddMount(const ServedMount& mount, const std::vector<std::string>& like)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status RemoveMount(int number, const std::string& target, bool detach)
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ForgetFuse(int number) ABSL_LOCKS_EXCLUDED(mu_);
 
   // syncfs(2) on everything that the daemon serves.

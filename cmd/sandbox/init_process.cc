@@ -181,7 +181,7 @@ void InitProcess::HandleMounts(int64_t id, const std::string& verb, const nlohma
   if (verb == "attach")
     return Answer(id, mounts_.Add(ServedMount::FromJson(request.at("mount")), request.at("like")));
   if (verb == "umount")
-    return Answer(id, ServedMounts::Remove(request.at("target"), request.at("detach")));
+    return Answer(id, mounts_.Remove(request.at("fs"), request.at("target"), request.at("detach")));
   if (verb == "forget") {
     mounts_.Forget(request.at("fs"));
     return Answer(id, absl::OkStatus());

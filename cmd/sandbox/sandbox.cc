@@ -46,7 +46,7 @@ absl::Status Sandbox::Mount(const SandboxOptions& options) {
       PrepareTree(*tree_.vfs, tree_.root(), options.binds, options.system);
   if (!binds.ok()) return binds.status();
   served_ = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging);
-  absl::StatusOr<std::vector<ServedMount>> mounts = served_->ServeAll(*tree_.ns);
+  absl::StatusOr<std::vector<ServedMount>> mounts = served_->ServeAll(*tree_.vfs, *tree_.ns);
   if (!mounts.ok()) return mounts.status();
   return init_->EnterRoot({options.hostname, *std::move(mounts), *std::move(binds)});
 }

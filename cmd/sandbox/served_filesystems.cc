@@ -11,16 +11,6 @@
 namespace stasis::sandbox {
 namespace {
 
-// From `top` down to `dentry`: "/a/b", or "" for `top` itself. `top` may be null: the tree's root.
-std::string PathBelow(const vfs::Dentry* top, const vfs::Dentry& dentry) {
-  std::string path;
-  for (const vfs::Dentry* at = &dentry; at != top && at->parent() != nullptr; at = at->parent())
-    path = "/" + std::string(at->name()) + path;
-  return path;
-}
-
-std::string OrSlash(std::string path) { return path.empty() ? "/" : path; }
-
 uint64_t AttributesOf(vfs::MountFlags flags) {
   // Whose device nodes they would be is not for files in a sandbox to say.
   uint64_t attributes = MOUNT_ATTR_NODEV;
@@ -33,25 +23,11 @@ uint64_t AttributesOf(vfs::MountFlags flags) {
   return attributes;
 }
 
-ServedMount Describe(const vfs::Mount& mount, int number) {
-  return {number, OrSlash(PathBelow(nullptr, mount.root())), PathOf(mount),
-          AttributesOf(mount.flags())};
-}
-
-std::vector<RefPtr<vfs::Mount>> MountsOf(const vfs::MountNamespace& ns) {
-  std::vector<RefPtr<vfs::Mount>> mounts = ns.mounts();
-  mounts.insert(mounts.begin(), RefPtr<vfs::Mount>(&ns.root_mount()));
-  return mounts;
+ServedMount Describe(const vfs::VirtualFilesystem::MountPlace& place, int number) {
+  return {number, place.root, place.path, AttributesOf(place.mount->flags())};
 }
 
 }  // namespace
-
-std::string PathOf(const vfs::Mount& mount) {
-  std::string path;
-  for (const vfs::Mount* at = &mount; at->parent() != nullptr; at = at->parent())
-    path = PathBelow(&at->parent()->root(), *at->point()) + path;
-  return OrSlash(std::move(path));
-}
 
 const ServedFilesystems::Served* ServedFilesystems::Find(const vfs::Filesystem& filesystem) const {
   const auto it = std::find_if(served_.begin(), served_.end(), [&](const Served& served) {
@@ -83,33 +59,50 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
   return number;
 }
 
-absl::StatusOr<std::vector<ServedMount>> ServedFilesystems::ServeAll(
-    const vfs::MountNamespace& ns) {
+absl::StatusOr<std::vector<ServedMount>> ServedFilesystems::ServeAll(vfs::VirtualFilesystem& vfs,
+                                                                     vfs::MountNamespace& ns) {
   const absl::MutexLock lock(&mu_);
   std::vector<ServedMount> mounts;
-  for (const RefPtr<vfs::Mount>& mount : MountsOf(ns)) {
-    const absl::StatusOr<int> number = Serve(*mount);
+  for (const auto& place : vfs.MountPlaces(ns)) {
+    const absl::StatusOr<int> number = Serve(*place.mount);
     if (!number.ok()) return number.status();
-    mounts.push_back(Describe(*mount, *number));
+    mounts.push_back(Describe(place, *number));
   }
   return mounts;
 }
 
-absl::Status ServedFilesystems::Show(const vfs::Mount& mount, const vfs::MountNamespace& ns) {
+absl::Status ServedFilesystems::Show(const vfs::Mount& mount, vfs::VirtualFilesystem& vfs,
+                                     const vfs::MountNamespace& ns) {
   const absl::MutexLock lock(&mu_);
-  std::string like;
-  if (Find(mount.filesystem()) != nullptr) {
-    for (const RefPtr<vfs::Mount>& other : MountsOf(ns))
-      if (other != &mount && &other->filesystem() == &mount.filesystem() &&
-          other->filesystem().IsRoot(other->root()))
-        like = PathOf(*other);
-    if (like.empty())
-      return absl::FailedPreconditionError(
-          absl::StrCat("what is to be mounted on ", PathOf(mount), " is seen nowhere else whole"));
+  const bool known = Find(mount.filesystem()) != nullptr;
+  ServedMount shown;
+  std::vector<std::string> like;
+  for (const auto& place : vfs.MountPlaces(ns)) {
+    if (place.mount == &mount)
+      shown = Describe(place, 0);
+    else if (known && &place.mount->filesystem() == &mount.filesystem() && place.root == "/")
+      like.push_back(place.path);
   }
   const absl::StatusOr<int> number = Serve(mount);
   if (!number.ok()) return number.status();
-  return init_.AddMount(Describe(mount, *number), like);
+  shown.filesystem = *number;
+  if (known && like.empty())
+    return absl::FailedPreconditionError(
+        absl::StrCat("what is to be mounted on ", shown.target,
+                     " was unmounted, but a program still has files of it open; end that first"));
+  return init_.AddMount(shown, like);
+}
+
+absl::Status ServedFilesystems::Hide(const vfs::Filesystem& filesystem, const std::string& target,
+                                     bool detach) {
+  int number = 0;
+  {
+    const absl::MutexLock lock(&mu_);
+    const Served* served = Find(filesystem);
+    if (served == nullptr) return absl::NotFoundError("it is not served");
+    number = served->number;
+  }
+  return init_.RemoveMount(number, target, detach);
 }
 
 void ServedFilesystems::EndUnused(vfs::VirtualFilesystem& vfs) {

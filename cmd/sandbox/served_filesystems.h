@@ -44,11 +44,16 @@ class ServedFilesystems {
   ServedFilesystems& operator=(const ServedFilesystems&) = delete;
 
   // Serves every filesystem that is mounted in `ns`. Returns its mounts, in their order.
-  absl::StatusOr<std::vector<ServedMount>> ServeAll(const vfs::MountNamespace& ns)
+  absl::StatusOr<std::vector<ServedMount>> ServeAll(vfs::VirtualFilesystem& vfs,
+                                                    vfs::MountNamespace& ns)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Shows a mount that was added to `ns` since.
-  absl::Status Show(const vfs::Mount& mount, const vfs::MountNamespace& ns)
+  absl::Status Show(const vfs::Mount& mount, vfs::VirtualFilesystem& vfs,
+                    const vfs::MountNamespace& ns) ABSL_LOCKS_EXCLUDED(mu_);
+  // Takes a mount of `filesystem` away from where it is seen. Errors: kNotFound if the kernel has
+  // none there, kUnavailable if it is busy or something else is mounted on it.
+  absl::Status Hide(const vfs::Filesystem& filesystem, const std::string& target, bool detach)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Ends filesystems that are mounted nowhere any more and that no program uses.
   void EndUnused(vfs::VirtualFilesystem& vfs) ABSL_LOCKS_EXCLUDED(mu_);
@@ -81,9 +86,6 @@ class ServedFilesystems {
   int next_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
 };
-
-// Where a mount is seen in its namespace: a path from the namespace's root.
-std::string PathOf(const vfs::Mount& mount);
 
 }  // namespace stasis::sandbox
 

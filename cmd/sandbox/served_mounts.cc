@@ -3,6 +3,7 @@
 #include "cmd/sandbox/served_mounts.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -105,13 +106,25 @@ absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mou
   return root;
 }
 
+bool ServedMounts::IsOf(int number, int place) const {
+  const auto root = roots_.find(number);
+  struct stat ours {
+  }, there{};
+  return root != roots_.end() && fstat(root->second.get(), &ours) == 0 &&
+         fstat(place, &there) == 0 && ours.st_dev == there.st_dev;
+}
+
 absl::StatusOr<UniqueFd> ServedMounts::Take(const ServedMount& mount, int top,
-                                            const std::string& like) {
-  if (!like.empty()) {
-    absl::StatusOr<UniqueFd> whole = OpenBelow(top, like);
-    if (!whole.ok()) return whole.status();
-    return CloneMount(whole->get(), mount.target);
+                                            const std::vector<std::string>& like) {
+  for (const std::string& path : like) {
+    const absl::StatusOr<UniqueFd> whole = OpenBelow(top, path);
+    if (whole.ok() && IsOf(mount.filesystem, whole->get()))
+      return CloneMount(whole->get(), mount.target);
   }
+  if (!like.empty())
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot mount on ", mount.target, ": other things are mounted over all of ",
+                     absl::StrJoin(like, ", "), ", where it is seen by now"));
   const auto it = made_.find(mount.filesystem);
   if (it == made_.end()) return absl::NotFoundError("no such filesystem was made");
   UniqueFd made = std::move(it->second);
@@ -119,7 +132,7 @@ absl::StatusOr<UniqueFd> ServedMounts::Take(const ServedMount& mount, int top,
   return made;
 }
 
-absl::Status ServedMounts::Add(const ServedMount& mount, const std::string& like) {
+absl::Status ServedMounts::Add(const ServedMount& mount, const std::vector<std::string>& like) {
   absl::StatusOr<UniqueFd> top = OpenPlace(AT_FDCWD, "/");
   if (!top.ok()) return top.status();
   absl::StatusOr<UniqueFd> taken = Take(mount, top->get(), like);
@@ -133,19 +146,24 @@ absl::Status ServedMounts::Add(const ServedMount& mount, const std::string& like
   return other.ok() ? KeepRoot(mount.filesystem, other->get()) : other.status();
 }
 
-absl::Status ServedMounts::Remove(const std::string& target, bool detach) {
-  const int flags = UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0);
-  if (umount2(target.c_str(), flags) == 0) return absl::OkStatus();
-  const int error = errno;
-  if (error == EINVAL || error == ENOENT)
-    return absl::NotFoundError(absl::StrCat("nothing is mounted on ", target));
-  if (error == EBUSY)
-    return absl::UnavailableError(
-        absl::StrCat(target,
-                     " is busy: a program has files open in it, or something is mounted "
-                     "below; end that, or use --detach"));
-  errno = error;
-  return SystemError(absl::StrCat("cannot unmount ", target));
+absl::Status ServedMounts::Remove(int number, const std::string& target, bool detach) const {
+  {
+    const UniqueFd place(open(target.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct statx there {};
+    const bool mounted = place.valid() && statx(place.get(), "", AT_EMPTY_PATH, 0, &there) == 0 &&
+                         (there.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+    if (!mounted) return absl::NotFoundError(absl::StrCat("nothing is mounted on ", target));
+    if (!IsOf(number, place.get()))
+      return absl::UnavailableError(
+          absl::StrCat("something else is mounted over ", target, "; unmount that first, inside"));
+  }
+  if (umount2(target.c_str(), UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)) == 0)
+    return absl::OkStatus();
+  if (errno != EBUSY) return SystemError(absl::StrCat("cannot unmount ", target));
+  return absl::UnavailableError(
+      absl::StrCat(target,
+                   " is busy: a program has files open in it, or something is mounted "
+                   "below; end that, or use --detach"));
 }
 
 std::vector<int> ServedMounts::Roots() const {

@@ -36,10 +36,12 @@ class ServedMounts {
   void Entered() { entered_ = true; }
 
   // Attaches one more in the entered root: of a filesystem that was made since, or, if `like` is
-  // not empty, of one that is seen whole at that path.
-  absl::Status Add(const ServedMount& mount, const std::string& like);
-  // Errors: kUnavailable if it is busy, kNotFound if nothing is mounted there.
-  static absl::Status Remove(const std::string& target, bool detach);
+  // not empty, of one that is to be seen whole at these paths: at one of them at least, if nothing
+  // else is mounted over it.
+  absl::Status Add(const ServedMount& mount, const std::vector<std::string>& like);
+  // Errors: kUnavailable if it is busy, or if something else is mounted there; kNotFound if nothing
+  // is.
+  absl::Status Remove(int number, const std::string& target, bool detach) const;
 
   // Lets go of a filesystem: it ends with its last mount.
   void Forget(int number) { roots_.erase(number); }
@@ -51,7 +53,9 @@ class ServedMounts {
   absl::Status Prepare(const std::string& staging);
   absl::Status KeepRoot(int number, int place);
   std::string PlaceOf(int number) const;
-  absl::StatusOr<UniqueFd> Take(const ServedMount& mount, int top, const std::string& like);
+  absl::StatusOr<UniqueFd> Take(const ServedMount& mount, int top,
+                                const std::vector<std::string>& like);
+  bool IsOf(int number, int place) const;
 
   bool entered_ = false;
   std::string staging_;           // a tmpfs is mounted on it; empty before

@@ -28,6 +28,7 @@ absl::Status MakeTree(const ContentOptions& options, Content& content, const Ste
   absl::StatusOr<Rootfs> root =
       MakeRootfs(*tree.vfs, options.rootfs, options.host, on_step, cancel);
   if (!root.ok()) return root.status();
+  content.upper_lock = std::move(root->lock);
   if (root->image.has_value()) {
     content.base_image = root->reference;
     content.base_config = std::move(root->image->config);
@@ -77,16 +78,21 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   request->packs.on_error = std::move(on_read_error);
   request->cancel = cancel;
   options.roots.ApplyTo(*request);
-  request->find_root = [&options](const std::string& name) {
-    return FindLayer(name, options.rootfs.layer_cache);
-  };
   gofer::GoferServices services;
   services.fd_limit = options.host.fd_limit;
   services.owners = {options.own_as_root, geteuid(), getegid()};
   request->services.Provide(&services);
+  UniqueFd lock;
+  if (const auto upper = options.roots.directories.find(kUpperName);
+      upper != options.roots.directories.end()) {
+    absl::StatusOr<UniqueFd> locked = LockUpper(upper->second);
+    if (!locked.ok()) return locked.status();
+    lock = *std::move(locked);
+  }
   absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
   if (!restored.ok()) return NameTags(restored.status(), *request);
   Content content;
+  content.upper_lock = std::move(lock);
   content.source = restored->report().reference;
   const image::Annotations& annotations = restored->image().info().manifest.annotations;
   if (const auto base = annotations.find(image::kAnnotationBase); base != annotations.end())

@@ -36,7 +36,7 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 struct ContentOptions {
   std::string reference;  // "DIR:TAG"; empty: a new tree
   HostRoots roots;        // of the image
-  RootfsOptions rootfs;   // of a new tree; its layer_cache also of an image's
+  RootfsOptions rootfs;   // of a new tree
   HostMounts host;        // of a new tree; its fd_limit also of an image's
   std::vector<ImportSpec> imports;
   // The caller's files become root's: whoever serves the tree in a user namespace is root there.
@@ -47,6 +47,7 @@ struct ContentOptions {
 struct Content {
   sandbox::Tree tree;
   std::string source;      // the image's "DIR:TAG"
+  UniqueFd upper_lock;     // see LockUpper
   std::string base_image;  // whose layers are below the tree, "DIR@DIGEST"; empty: none
   std::optional<oci::ImageConfig> base_config;  // of it, for a new tree
   std::string report;                           // of the restore or the imports: JSON, or empty

@@ -292,6 +292,9 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
   info.source = content_.source;
   info.rootless = options_.sandbox.rootless;
   info.workdir = options_.workdir;
+  if (content_.base_config.has_value() && !content_.base_config->working_dir.empty() &&
+      !options_.config.contains("workdir"))
+    info.workdir = content_.base_config->working_dir;
   if (content_.base_config.has_value()) info.environment = content_.base_config->env;
   info.environment.insert(info.environment.end(), options_.environment.begin(),
                           options_.environment.end());
@@ -303,7 +306,7 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
     info.cgroup = group->path();
     info.cgroup_version = group->version();
     info.processes = static_cast<uint32_t>(group->Pids().size());
-  } else if (info.activity == "running") {
+  } else if (info.activity != "checkpointing") {
     info.processes = static_cast<uint32_t>(sandbox_->init().CountProcesses().value_or(0));
   }
   for (const RefPtr<vfs::Filesystem>& fs : sandbox_->vfs().filesystems()) {
@@ -455,7 +458,9 @@ absl::StatusOr<control::Report> Daemon::RemoveMount(const std::string& target, b
 
 absl::StatusOr<control::Report> Daemon::GetConfig() {
   const nlohmann::ordered_json config = Config();
-  return control::Report{config.dump(), ToToml(config)};
+  return control::Report{
+      config.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
+      ToToml(config)};
 }
 
 }  // namespace

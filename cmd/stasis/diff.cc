@@ -68,8 +68,9 @@ restore::DiffOptions HowTo(const DiffOptions& options, ProgressLine& line) {
 
 // An image against its own base, or against another one.
 absl::StatusOr<restore::DiffReport> DiffImages(const Types& types, const DiffOptions& options) {
-  const absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
+  absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
   if (!roots.ok()) return roots.status();
+  roots->spare_roots = !options.after.empty();  // each names its own
   auto before = LoadTree(types, options.before, *roots);
   if (!before.ok()) return before.status();
   ProgressLine line;
@@ -98,8 +99,7 @@ absl::StatusOr<control::Report> DiffSandbox(const DiffOptions& options) {
 int PrintDiffOfSandbox(const DiffOptions& options) {
   const absl::StatusOr<control::Report> report = DiffSandbox(options);
   if (!report.ok()) return Fail(report.status(), options.json);
-  if (options.json)
-    return PrintJson(nlohmann::ordered_json::parse(report->json, nullptr, false));
+  if (options.json) return PrintJson(nlohmann::ordered_json::parse(report->json, nullptr, false));
   for (const absl::string_view line : absl::StrSplit(report->text, '\n', absl::SkipEmpty()))
     PrintLine(std::string(line));
   return FlushLines();
@@ -120,12 +120,14 @@ int Diff(const DiffOptions& options) {
 
 void AddDiff(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
-      "diff", "Say what a sandbox or an image has changed on its base, or what two images differ in");
+      "diff",
+      "Say what a sandbox or an image has changed on its base, or what two images differ in");
   auto options = std::make_shared<DiffOptions>();
   command->add_option("name", options->before, "A running sandbox, or an image")
       ->required()
       ->type_name("NAME|DIR:TAG");
-  command->add_option("after", options->after, "A newer image, to compare the two")->type_name("DIR:TAG");
+  command->add_option("after", options->after, "A newer image, to compare the two")
+      ->type_name("DIR:TAG");
   AddHostOptions(*command, options->host);
   command->add_flag("--times", options->times, "A modification time alone is a change too");
   command->add_flag("--sizes-only", options->sizes_only,

@@ -2,6 +2,7 @@
 
 #include "cmd/stasis/host_mounts.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
@@ -106,9 +107,9 @@ absl::Status CheckHostMounts(const HostMounts& mounts) {
           "the root ", mount.root, " is mounted with different interop modes or specials"));
   }
   for (const auto& [name, directory] : mounts.roots) {
-    if (name == kRootfsName || name == kUpperName)
-      return absl::InvalidArgumentError(
-          absl::StrCat("--root ", name, ": that name is --", name, "'s own; choose another"));
+    if (name == kRootfsName || name == kUpperName || absl::StartsWith(name, kLayerPrefix))
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--root ", name, ": that name is for what the tree stands on; choose another"));
     if (!used.contains(name))
       return absl::InvalidArgumentError(
           absl::StrCat("the root ", name, " is mounted nowhere; add --mount ", name, ":DST"));

@@ -23,6 +23,8 @@ namespace stasis::cli {
 // By which a restore asks for the directories of --rootfs and of --upper.
 inline constexpr char kRootfsName[] = "rootfs";
 inline constexpr char kUpperName[] = "upper";
+// Begins the name of a layer of a container image.
+inline constexpr char kLayerPrefix[] = "layer-";
 
 // How a host directory is served, whatever its place.
 struct ServeMode {

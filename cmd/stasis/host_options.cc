@@ -11,6 +11,7 @@
 
 #include "cmd/sandbox/paths.h"
 #include "cmd/stasis/output.h"
+#include "cmd/stasis/rootfs.h"
 
 namespace stasis::cli {
 namespace {
@@ -51,7 +52,16 @@ absl::StatusOr<restore::DriftRules> ReadRules(const HostOptions& options) {
 
 }  // namespace
 
+void AddLayerCacheOption(CLI::App& command, HostOptions& options) {
+  command
+      .add_option("--layer-cache", options.layer_cache,
+                  "Where layers of container images are unpacked (default: "
+                  "/var/cache/stasis/layers, or below XDG_CACHE_HOME)")
+      ->type_name("DIR");
+}
+
 void AddRootOptions(CLI::App& command, HostOptions& options) {
+  AddLayerCacheOption(command, options);
   command
       .add_option("--root", options.roots, "Where a host directory of the image is now; repeatable")
       ->type_name("NAME=DIR")
@@ -84,12 +94,17 @@ void HostRoots::ApplyTo(restore::RestoreRequest& request) const {
   request.roots = directories;
   request.checks = checks;
   request.rules = rules;
+  request.spare_roots = spare_roots;
+  request.find_root = [cache = layer_cache](const std::string& name) {
+    return FindLayer(name, cache);
+  };
   request.threads =
       static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads));
 }
 
 absl::StatusOr<HostRoots> ReadHostOptions(const HostOptions& options) {
   HostRoots roots;
+  if (!options.layer_cache.empty()) roots.layer_cache = sandbox::AbsolutePath(options.layer_cache);
   for (const std::string& text : options.roots)
     if (absl::Status added = AddRoot(text, roots.directories); !added.ok()) return added;
   if (!options.validate.empty()) {

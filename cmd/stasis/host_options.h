@@ -23,9 +23,11 @@ struct HostOptions {
   std::string validate;  // empty: the default
   std::string on_drift = "fail";
   std::vector<std::string> rules;
+  std::string layer_cache;  // empty: the default
 };
 
-// --root and --validate.
+void AddLayerCacheOption(CLI::App& command, HostOptions& options);
+// --root, --layer-cache and --validate.
 void AddRootOptions(CLI::App& command, HostOptions& options);
 // Those, --on-drift and --drift-rule.
 void AddHostOptions(CLI::App& command, HostOptions& options);
@@ -35,6 +37,8 @@ struct HostRoots {
   std::map<std::string, std::string> directories;  // absolute
   vfs::DriftChecks checks;
   restore::DriftRules rules;
+  std::string layer_cache;   // absolute; empty: the default
+  bool spare_roots = false;  // an image need not name them all
 
   void ApplyTo(restore::RestoreRequest& request) const;
 };

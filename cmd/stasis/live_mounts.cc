@@ -8,8 +8,7 @@
 #include <absl/strings/str_join.h>
 #include <sys/mount.h>
 
-#include <algorithm>
-#include <cerrno>
+#include <map>
 #include <vector>
 
 #include "cmd/sandbox/paths.h"
@@ -19,20 +18,30 @@ namespace {
 
 const vfs::Credentials kRoot = vfs::Credentials::Root();
 
-RefPtr<gofer::GoferFilesystem> FindRoot(vfs::VirtualFilesystem& vfs, const std::string& name) {
-  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
-    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get());
+using Places = std::vector<vfs::VirtualFilesystem::MountPlace>;
+
+RefPtr<gofer::GoferFilesystem> FindRoot(const Places& places, const std::string& name) {
+  for (const auto& place : places)
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(&place.mount->filesystem());
         host != nullptr && host->root_name() == name)
       return RefPtr<gofer::GoferFilesystem>(host);
   return nullptr;
+}
+
+// What the tree itself stands on is called so.
+bool IsReserved(const std::string& name) {
+  return name == kRootfsName || name == kUpperName || absl::StartsWith(name, kLayerPrefix);
 }
 
 // The filesystem of a mount's root: the one there is, or a new one.
 absl::StatusOr<RefPtr<gofer::GoferFilesystem>> FilesystemFor(const HostMount& mount,
                                                              const std::string& directory,
                                                              const HostMounts& defaults,
-                                                             vfs::VirtualFilesystem& vfs) {
-  RefPtr<gofer::GoferFilesystem> known = FindRoot(vfs, mount.root);
+                                                             const sandbox::Tree& tree) {
+  if (IsReserved(mount.root))
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the name ", mount.root, " is for what the tree itself stands on; choose another"));
+  RefPtr<gofer::GoferFilesystem> known = FindRoot(tree.vfs->MountPlaces(*tree.ns), mount.root);
   if (known && !directory.empty())
     return absl::AlreadyExistsError(absl::StrCat("the sandbox has a root ", mount.root,
                                                  " already; mount it without --root, or choose "
@@ -40,7 +49,7 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> FilesystemFor(const HostMount& mo
   if (!known && directory.empty())
     return absl::NotFoundError(absl::StrCat("the sandbox has no root ", mount.root,
                                             "; say where it is: --root ", mount.root, "=DIR"));
-  if (!known) return ServeDirectory(vfs, defaults, mount.root, directory, mount.mode);
+  if (!known) return ServeDirectory(*tree.vfs, defaults, mount.root, directory, mount.mode);
   if (known->interop() != mount.mode.interop || known->specials() != mount.mode.specials)
     return absl::InvalidArgumentError(
         absl::StrCat("the root ", mount.root, " is mounted with another interop mode or specials"));
@@ -63,24 +72,17 @@ absl::Status CheckPlace(const std::string& target, const sandbox::Tree& tree) {
 }
 
 // The mount that is seen at `target`: of several the last.
-RefPtr<vfs::Mount> MountAt(const std::string& target, const vfs::MountNamespace& ns) {
+RefPtr<vfs::Mount> MountAt(const std::string& target, const Places& places) {
   RefPtr<vfs::Mount> found;
-  for (const RefPtr<vfs::Mount>& mount : ns.mounts())
-    if (sandbox::PathOf(*mount) == target) found = mount;
+  for (const auto& place : places)
+    if (place.path == target) found = place.mount;
   return found;
 }
 
-bool IsMounted(const std::string& root_name, const vfs::MountNamespace& ns) {
-  const std::vector<RefPtr<vfs::Mount>> mounts = ns.mounts();
-  return std::any_of(mounts.begin(), mounts.end(), [&](const RefPtr<vfs::Mount>& mount) {
-    const auto* host = dynamic_cast<gofer::GoferFilesystem*>(&mount->filesystem());
-    return host != nullptr && host->root_name() == root_name;
-  });
-}
-
-std::string ListMounts(const vfs::MountNamespace& ns) {
+std::string ListMounts(const Places& places) {
   std::vector<std::string> targets;
-  for (const RefPtr<vfs::Mount>& mount : ns.mounts()) targets.push_back(sandbox::PathOf(*mount));
+  for (const auto& place : places)
+    if (place.path != "/") targets.push_back(place.path);
   return targets.empty() ? "there are no mounts"
                          : absl::StrCat("there are ", absl::StrJoin(targets, ", "));
 }
@@ -98,6 +100,23 @@ void DropFrom(nlohmann::ordered_json& config, const char* key, Drop drop) {
     config[key] = std::move(kept);
 }
 
+// Leaves what is still mounted. Of several entries for one place the first ones stay.
+void DropGone(const Places& places, nlohmann::ordered_json& config) {
+  std::map<std::string, int> left;
+  for (const auto& place : places) ++left[place.path];
+  DropFrom(config, "mount", [&](const std::string& entry) {
+    const absl::StatusOr<HostMount> mount = ParseHostMount(entry);
+    return mount.ok() && --left[mount->target] < 0;
+  });
+  DropFrom(config, "tmpfs", [&](const std::string& entry) {
+    const absl::StatusOr<TmpfsMount> mount = ParseTmpfsMount(entry);
+    return mount.ok() && --left[mount->target] < 0;
+  });
+  DropFrom(config, "root", [&](const std::string& entry) {
+    return !FindRoot(places, entry.substr(0, entry.find('=')));
+  });
+}
+
 }  // namespace
 
 absl::Status AddHostMount(const std::string& text, const std::string& directory,
@@ -109,7 +128,7 @@ absl::Status AddHostMount(const std::string& text, const std::string& directory,
   sandbox.served().EndUnused(*tree.vfs);
   if (absl::Status place = CheckPlace(mount->target, tree); !place.ok()) return place;
   absl::StatusOr<RefPtr<gofer::GoferFilesystem>> fs =
-      FilesystemFor(*mount, directory, defaults, *tree.vfs);
+      FilesystemFor(*mount, directory, defaults, tree);
   if (!fs.ok()) return fs.status();
   absl::Cleanup forget = [&] {
     if (!directory.empty()) (void)tree.vfs->RemoveFilesystem(**fs);
@@ -122,9 +141,9 @@ absl::Status AddHostMount(const std::string& text, const std::string& directory,
   if (!mounted)
     return absl::ErrnoToStatus(mounted.error().value(),
                                absl::StrCat("cannot mount ", mount->root, " on ", mount->target));
-  if (absl::Status shown = sandbox.served().Show(**mounted, *tree.ns); !shown.ok()) {
-    mounted->reset();  // or it would be in use
-    (void)tree.vfs->UmountAt(kRoot, *tree.ns, at);
+  if (absl::Status shown = sandbox.served().Show(**mounted, *tree.vfs, *tree.ns); !shown.ok()) {
+    mounted->reset();
+    (void)tree.vfs->UmountAt(kRoot, *tree.ns, at, MNT_DETACH);
     sandbox.served().EndUnused(*tree.vfs);
     return shown;
   }
@@ -140,28 +159,20 @@ absl::Status RemoveHostMount(const std::string& path, bool detach, sandbox::Sand
   const sandbox::Tree& tree = sandbox.tree();
   if (target == "/")
     return absl::InvalidArgumentError("the root ends with the sandbox: stasis stop NAME");
-  RefPtr<vfs::Mount> mount = MountAt(target, *tree.ns);
+  const Places places = tree.vfs->MountPlaces(*tree.ns);
+  const RefPtr<vfs::Mount> mount = MountAt(target, places);
   if (!mount)
     return absl::NotFoundError(
-        absl::StrCat("nothing is mounted on ", target, "; ", ListMounts(*tree.ns)));
-  const auto* host = dynamic_cast<gofer::GoferFilesystem*>(&mount->filesystem());
-  const std::string root_name = host == nullptr ? "" : host->root_name();
-  mount.reset();
-  if (absl::Status gone = sandbox.init().RemoveMount(target, detach); !gone.ok()) return gone;
+        absl::StrCat("nothing is mounted on ", target, "; ", ListMounts(places)));
+  const absl::Status hidden = sandbox.served().Hide(mount->filesystem(), target, detach);
+  // What a program in the sandbox has unmounted is still in the tree.
+  if (!hidden.ok() && !absl::IsNotFound(hidden)) return hidden;
   const vfs::VirtualDentry root = tree.root();
-  const Result<void> done =
-      tree.vfs->UmountAt(kRoot, *tree.ns, {root, root, target}, detach ? MNT_DETACH : 0);
+  const Result<void> done = tree.vfs->UmountAt(kRoot, *tree.ns, {root, root, target}, MNT_DETACH);
   if (!done)
     return absl::ErrnoToStatus(done.error().value(), absl::StrCat("cannot unmount ", target));
   sandbox.served().EndUnused(*tree.vfs);
-  DropFrom(config, "mount", [&](const std::string& entry) {
-    const absl::StatusOr<HostMount> parsed = ParseHostMount(entry);
-    return parsed.ok() && parsed->target == target;
-  });
-  DropFrom(config, "root", [&](const std::string& entry) {
-    return !root_name.empty() && absl::StartsWith(entry, root_name + "=") &&
-           !IsMounted(root_name, *tree.ns);
-  });
+  DropGone(tree.vfs->MountPlaces(*tree.ns), config);
   return absl::OkStatus();
 }
 

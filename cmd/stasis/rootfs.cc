@@ -5,6 +5,8 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +28,6 @@ namespace {
 constexpr char kImagePrefix[] = "oci:";
 constexpr char kMemory[] = "memory";
 constexpr char kNone[] = "none";
-constexpr char kLayerPrefix[] = "layer-";
 // The two directories of an upper layer.
 constexpr char kUpperDirectory[] = "upper";
 constexpr char kWorkDirectory[] = "work";
@@ -78,15 +79,18 @@ vfs::VirtualDentry WholeOf(vfs::VirtualFilesystem& vfs, const RefPtr<vfs::Filesy
   return {vfs.MakePrivateMount(*fs, {}), RefPtr<vfs::Dentry>(&fs->root())};
 }
 
-// The directory `name` of `at`, made if need be.
+// The directory `name` of `at`, made if need be: `made` says so.
 absl::StatusOr<vfs::VirtualDentry> Subdirectory(vfs::VirtualFilesystem& vfs,
-                                                const vfs::VirtualDentry& at, const char* name) {
+                                                const vfs::VirtualDentry& at, const char* name,
+                                                bool& made) {
   const vfs::Credentials creds = vfs::Credentials::Root();
-  (void)vfs.MkdirAt(creds, {at, at, name}, 0755);
+  const std::string what = absl::StrCat("cannot make ", name, " for the upper layer");
+  const Result<void> mkdir = vfs.MkdirAt(creds, {at, at, name}, 0755);
+  made = mkdir.has_value();
+  if (!mkdir && mkdir.error() != Errno(EEXIST))
+    return absl::ErrnoToStatus(mkdir.error().value(), what);
   const Result<vfs::VirtualDentry> found = vfs.GetDentryAt(creds, {at, at, name});
-  if (!found)
-    return absl::ErrnoToStatus(found.error().value(),
-                               absl::StrCat("cannot make ", name, " for the upper layer"));
+  if (!found) return absl::ErrnoToStatus(found.error().value(), what);
   return *found;
 }
 
@@ -105,22 +109,26 @@ void CopyRootAttributes(vfs::VirtualFilesystem& vfs, const vfs::VirtualDentry& f
 
 // Adds the upper layer of `options` to `overlay`, which has its lowers.
 absl::Status AddUpper(vfs::VirtualFilesystem& vfs, const RootfsOptions& options,
-                      const HostMounts& host, overlay::OverlayOptions& overlay) {
+                      const HostMounts& host, overlay::OverlayOptions& overlay, UniqueFd& lock) {
   vfs::VirtualDentry whole;
   if (options.upper == kMemory) {
     whole = WholeOf(vfs, NewMemory(vfs, options));
     overlay.lazy_data = true;
   } else {
+    absl::StatusOr<UniqueFd> locked = LockUpper(options.upper);
+    if (!locked.ok()) return locked.status();
+    lock = *std::move(locked);
     auto fs = ServeDirectory(vfs, host, kUpperName, options.upper, {});
     if (!fs.ok()) return fs.status();
     whole = WholeOf(vfs, *fs);
     overlay.user_xattrs = geteuid() != 0;
   }
-  absl::StatusOr<vfs::VirtualDentry> upper = Subdirectory(vfs, whole, kUpperDirectory);
-  if (!upper.ok()) return upper.status();
-  absl::StatusOr<vfs::VirtualDentry> work = Subdirectory(vfs, whole, kWorkDirectory);
+  bool made = false;
+  absl::StatusOr<vfs::VirtualDentry> work = Subdirectory(vfs, whole, kWorkDirectory, made);
   if (!work.ok()) return work.status();
-  CopyRootAttributes(vfs, overlay.lowers.front(), *upper);
+  absl::StatusOr<vfs::VirtualDentry> upper = Subdirectory(vfs, whole, kUpperDirectory, made);
+  if (!upper.ok()) return upper.status();
+  if (made) CopyRootAttributes(vfs, overlay.lowers.front(), *upper);
   overlay.upper = *std::move(upper);
   overlay.work = *std::move(work);
   return absl::OkStatus();
@@ -210,11 +218,20 @@ absl::StatusOr<Rootfs> MakeRootfs(vfs::VirtualFilesystem& vfs, const RootfsOptio
              !added.ok()) {
     return added;
   }
-  if (absl::Status added = AddUpper(vfs, options, host, overlay); !added.ok()) return added;
+  if (absl::Status added = AddUpper(vfs, options, host, overlay, made.lock); !added.ok())
+    return added;
   Result<RefPtr<overlay::OverlayFilesystem>> fs = overlay::OverlayFilesystem::Create(vfs, overlay);
   if (!fs) return OverlayError(fs.error(), overlay);
   made.filesystem = *std::move(fs);
   return made;
+}
+
+absl::StatusOr<UniqueFd> LockUpper(const std::string& directory) {
+  UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  return absl::UnavailableError(
+      absl::StrCat(directory, " is the upper layer of another sandbox; stop that first"));
 }
 
 std::optional<std::string> FindLayer(const std::string& name, const std::string& layer_cache) {

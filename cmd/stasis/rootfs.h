@@ -18,6 +18,7 @@
 #include "cmd/stasis/host_mounts.h"
 #include "cmd/stasis/progress_line.h"
 #include "restore/oci/base.h"
+#include "state/base/unique_fd.h"
 #include "vfs/virtual_filesystem.h"
 
 namespace stasis::cli {
@@ -44,7 +45,11 @@ struct Rootfs {
   RefPtr<vfs::Filesystem> filesystem;
   std::optional<oci::BaseImage> image;
   std::string reference;  // of the image, "DIR@DIGEST"
+  UniqueFd lock;          // on the directory of the upper layer, if it is one
 };
+// Keeps others from using a directory as an upper layer for as long as the descriptor is open.
+// Errors: kUnavailable if somebody has it.
+absl::StatusOr<UniqueFd> LockUpper(const std::string& directory);
 // Errors: those of GoferFilesystem::Create and of oci::OpenBase; kFailedPrecondition for layers
 // that do not fit together.
 absl::StatusOr<Rootfs> MakeRootfs(vfs::VirtualFilesystem& vfs, const RootfsOptions& options,

@@ -51,6 +51,7 @@ void AddRun(CLI::App& app, Invocation& invocation) {
           "none, then the --rootfs itself is changed")
       ->type_name("memory|DIR|none")
       ->capture_default_str();
+  AddLayerCacheOption(*command, options->host);
   command
       ->add_option("--rootfs-options", options->rootfs_options,
                    "With --upper none: the same as of a --mount")

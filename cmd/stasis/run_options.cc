@@ -90,7 +90,7 @@ absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
     if (absl::Status ok = ReadHostMounts(from, to.host); !ok.ok()) return ok;
     if (absl::Status ok = ReadRootfs(from, to.rootfs); !ok.ok()) return ok;
   }
-  if (!from.layer_cache.empty()) to.rootfs.layer_cache = sandbox::AbsolutePath(from.layer_cache);
+  to.rootfs.layer_cache = to.roots.layer_cache;
   for (const std::string& text : from.imports) {
     absl::StatusOr<ImportSpec> spec = ParseImport(text);
     if (!spec.ok()) return spec.status();
@@ -115,6 +115,7 @@ nlohmann::ordered_json AbsoluteConfig(nlohmann::ordered_json config, const Conte
   replace("root", std::move(roots));
   replace("import", std::move(imports));
   replace("bind", std::move(binds));
+  if (config.contains("image")) config["image"] = content.reference;
   if (config.contains("rootfs")) config["rootfs"] = content.rootfs.base;
   if (config.contains("upper")) config["upper"] = content.rootfs.upper;
   if (config.contains("layer-cache")) config["layer-cache"] = content.rootfs.layer_cache;
@@ -267,11 +268,6 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
                   "files that programs have open")
       ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
-  command
-      .add_option("--layer-cache", options.layer_cache,
-                  "Where layers of container images are unpacked (default: "
-                  "/var/cache/stasis/layers, or below XDG_CACHE_HOME)")
-      ->type_name("DIR");
   command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
   command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");
   command.add_flag("--json", options.json, "With --detach: print what was started as JSON");

@@ -27,7 +27,6 @@ struct RunOptions {
   std::string rootfs_options;
   std::string upper = "memory";
   std::vector<std::string> tmpfs;
-  std::string layer_cache;
   uint32_t fd_limit = gofer::kDefaultFdLimit;
   std::vector<std::string> imports;
   std::vector<std::string> binds;

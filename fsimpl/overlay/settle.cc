@@ -10,10 +10,16 @@
 #include "fsimpl/overlay/filesystem.h"
 #include "fsimpl/overlay/inode.h"
 #include "state/load_context.h"
+#include "vfs/mount_tree.h"
 #include "vfs/restore_context.h"
 
 namespace stasis::overlay {
 namespace {
+
+// A layer is reached by nobody else's mount, and shows nothing but its own filesystem.
+bool IsAlone(const vfs::Mount& mount) {
+  return mount.ns() == nullptr && mount.parent() == nullptr && !vfs::MountTree::HasChildren(mount);
+}
 
 std::vector<RefPtr<vfs::Dentry>> ChildrenOf(const vfs::Dentry& dir) {
   std::vector<RefPtr<vfs::Dentry>> children;
@@ -100,6 +106,12 @@ Result<void> OverlayFilesystem::CheckAgain() {
 
 absl::Status OverlayFilesystem::CompleteRestore(vfs::RestoreContext& context) {
   const vfs::Operation operation(vfs().gate());
+  std::vector<vfs::VirtualDentry> layers = lowers_;
+  if (upper_.ok()) layers.push_back(upper_);
+  for (const vfs::VirtualDentry& layer : layers)
+    if (!IsAlone(layer.mount()))
+      return absl::DataLossError(
+          "a layer's mount is in a namespace, or something is mounted on it");
   bool foreign = false;
   std::ignore = ForEachDirectory(root(), [&](vfs::Dentry& dentry) -> Result<void> {
     if (dynamic_cast<OverlayDirectory*>(&dentry.inode()) == nullptr) foreign = true;

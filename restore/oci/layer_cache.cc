@@ -174,8 +174,9 @@ std::string LayerCache::TreeOf(const std::string& name) const {
 }
 
 std::optional<std::string> LayerCache::FindTree(const std::string& name) const {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  if (name.empty() || name.find_first_not_of(kHex) != std::string::npos) return std::nullopt;
+  // HEX or HEX-CHAIN, nothing that leads elsewhere.
+  constexpr std::string_view kNames = "0123456789abcdef-";
+  if (name.empty() || name.find_first_not_of(kNames) != std::string::npos) return std::nullopt;
   if (!OpenDirectory(layers_.get(), name).valid()) return std::nullopt;
   return TreeOf(name);
 }

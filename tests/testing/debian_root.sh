@@ -5,15 +5,16 @@
 #
 # usage: debian_root.sh DIR
 #
-# DIR must not be there yet. The root is made with debootstrap once and kept as a tar file in
-# $STASIS_DEBIAN_CACHE (default: /var/tmp/stasis-debian). Needs root and a Debian mirror.
+# DIR must not be there yet. Its directory /packages has packages to install without a network: hello
+# and bc. The root is made with debootstrap once and kept as a tar file in $STASIS_DEBIAN_CACHE
+# (default: /var/tmp/stasis-debian). Needs root, and the first time a Debian mirror.
 
 set -euo pipefail
 export LC_ALL=C
 
 suite=bookworm
 cache=${STASIS_DEBIAN_CACHE:-/var/tmp/stasis-debian}
-archive=$cache/$suite-minbase-$(dpkg --print-architecture).tar
+archive=$cache/$suite-minbase-$(dpkg --print-architecture)-packages.tar
 
 die() { printf 'debian_root.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -24,7 +25,15 @@ die() { printf 'debian_root.sh: %s\n' "$*" >&2; exit 1; }
 make_archive() {
   local work status=0
   work=$(mktemp -d "$cache/making-XXXXXX")
-  debootstrap --variant=minbase "$suite" "$work/root" >"$work/log" 2>&1 || status=$?
+  {
+    debootstrap --variant=minbase "$suite" "$work/root" &&
+      cp /etc/resolv.conf "$work/root/etc/resolv.conf" &&
+      chroot "$work/root" /bin/sh -ec '
+        apt-get -q -y update
+        mkdir /packages
+        cd /packages
+        apt-get -q -y -o APT::Sandbox::User=root download hello bc'
+  } >"$work/log" 2>&1 || status=$?
   if [[ $status == 0 ]]; then
     rm -rf "$work/root"/var/cache/apt/archives/*.deb "$work/root"/var/lib/apt/lists/*
     tar --xattrs --numeric-owner -C "$work/root" -cf "$work/tar" .

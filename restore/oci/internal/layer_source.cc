@@ -129,6 +129,8 @@ Result<TreeSource*> LayerSource::From(const std::string& name) {
   from_name_ = name;
   STASIS_ASSIGN_OR_RETURN(const FileAttributes attributes, upper_.Stat(name));
   if (!S_ISREG(attributes.stat.mode)) return from_;
+  // A file that is copied up at this moment may have its data only there.
+  if (merged_ != nullptr) return from_ = merged_;
   STASIS_ASSIGN_OR_RETURN(const Xattrs xattrs, upper_.GetXattrs(name));
   if (!OverlayXattr(xattrs, "metacopy")) return from_;
   STASIS_ASSIGN_OR_RETURN(from_, NeedMerged(name, "has its data in a lower layer"));

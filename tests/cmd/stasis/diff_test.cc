@@ -61,8 +61,8 @@ TEST_F(DiffTest, TimesAndContentsOnlyOnRequest) {
 
 TEST_F(DiffTest, OneImageHasNoBase) {
   const Outcome outcome = Stasis({"diff", "snaps:v1", "--json"});
-  EXPECT_THAT(outcome, FailsWith(2,
-                                 "there is no base to compare snaps:v1 with: its root is memfs"));
+  EXPECT_THAT(outcome,
+              FailsWith(2, "there is no base to compare snaps:v1 with: its root is memfs"));
   EXPECT_EQ(outcome.Json()["error"]["exit_code"], 2);
 }
 

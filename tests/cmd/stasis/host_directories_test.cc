@@ -55,8 +55,8 @@ TEST_F(HostDirectoriesTest, ASharedMountShowsWhatTheHostDoes) {
 TEST_F(HostDirectoriesTest, ADirectoryAsTheRootGetsNoPlacesOfMounts) {
   ASSERT_THAT(Shell("mkdir root root/tmp root/work; echo x > root/work/file"), Succeeded());
   const Outcome outcome =
-      Stasis({"run", "--rootfs", "root", "--upper", "none", "--root", "data=data", "--mount", "data:/mnt/data", "--",
-              "/bin/sh", "-ec",
+      Stasis({"run", "--rootfs", "root", "--upper", "none", "--root", "data=data", "--mount",
+              "data:/mnt/data", "--", "/bin/sh", "-ec",
               "cat /work/file /mnt/data/one; echo y > /work/made; ls /proc/1 >/dev/null"});
   ASSERT_THAT(outcome, Succeeded());
   EXPECT_EQ(outcome.out, "x\none\n");
@@ -133,7 +133,8 @@ TEST_F(HostDirectoriesTest, WhatMayBeMadeOnTheHostIsSaid) {
               FailsWith(1, "Operation not permitted"));
   ASSERT_THAT(Shell("mkdir root root/tmp"), Succeeded());
   const auto run = [this](const std::string& options) {
-    return Stasis({"run", "--rootfs", "root", "--upper", "none", "--rootfs-options", options, "--", "mkfifo", "/f"});
+    return Stasis({"run", "--rootfs", "root", "--upper", "none", "--rootfs-options", options, "--",
+                   "mkfifo", "/f"});
   };
   EXPECT_THAT(run("specials=none:interop=shared"), FailsWith(1, "Operation not permitted"));
   EXPECT_THAT(run("specials=fifo"), Succeeded());
@@ -179,7 +180,8 @@ TEST_F(HostDirectoriesTest, WhatDoesNotFitTogetherIsRefused) {
   EXPECT_THAT(run({"--root", "data=data/one", "--mount", "data:/data"}),
               FailsWith(2, "not a directory"));
   EXPECT_THAT(run({"--rootfs", "nowhere"}), FailsWith(10, "no such directory"));
-  EXPECT_THAT(run({"--rootfs", "data", "--upper", "none", "--import", "data"}), FailsWith(2, "--upper none"));
+  EXPECT_THAT(run({"--rootfs", "data", "--upper", "none", "--import", "data"}),
+              FailsWith(2, "--upper none"));
   EXPECT_THAT(run({"--root", "rootfs=data", "--mount", "rootfs:/x"}),
               FailsWith(2, "choose another"));
 }

@@ -87,6 +87,8 @@ TEST_F(MountsTest, MountAddRefusesWhatCannotBe) {
   EXPECT_THAT(Stasis({"mount-add", "box", "more:/tmp", "--root", "more=none"}),
               FailsWith(10, "none"));
   EXPECT_THAT(Stasis({"mount-add", "nobox", "data:/tmp"}), ExitsWith(10));
+  EXPECT_THAT(Stasis({"mount-add", "box", "rootfs:/tmp", "--root", "rootfs=more"}),
+              FailsWith(2, "the tree itself stands on"));
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
   EXPECT_THAT(Stasis({"drift", "snaps:v1", "--root", "data=data"}), Succeeded())
       << "nothing is left of the roots that were refused";
@@ -109,6 +111,29 @@ TEST_F(MountsTest, UmountLetsGo) {
   ASSERT_THAT(Stasis({"umount", "box", "/data/"}), Succeeded());
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
   EXPECT_EQ(Stasis({"restore", "snaps:v1", "--", "/bin/echo", "no roots"}).out, "no roots\n");
+}
+
+TEST_F(MountsTest, WhatIsMountedOverAPlaceIsNotMistakenForIt) {
+  StartBox("box", {"--root", "data=data", "--mount", "data:/data", "--bind", "more:/data"});
+  ASSERT_THAT(In("box", "test -e /data/two; mkdir /again"), Succeeded());
+  EXPECT_THAT(Stasis({"mount-add", "box", "data:/again"}),
+              FailsWith(1, "other things are mounted"));
+  EXPECT_THAT(Stasis({"umount", "box", "/data"}), FailsWith(8, "something else is mounted over"));
+  ASSERT_THAT(In("box", "umount /data; test -e /data/one"), Succeeded());
+  ASSERT_THAT(Stasis({"mount-add", "box", "data:/again"}), Succeeded());
+  ASSERT_THAT(In("box", "umount /data"), Succeeded());
+  EXPECT_THAT(Stasis({"umount", "box", "/data"}), Succeeded())
+      << "gone inside, not yet in the tree";
+  EXPECT_THAT(Stasis({"umount", "box", "/data"}), ExitsWith(10));
+}
+
+TEST_F(MountsTest, AConfigurationFollowsTheMounts) {
+  StartBox("box", {"--tmpfs", "/t", "--root", "data=data", "--mount", "data:/t/a", "--root",
+                   "more=more", "--mount", "more:/t/a/b:ro"});
+  ASSERT_THAT(Stasis({"umount", "box", "/t/a", "--detach"}), Succeeded());
+  EXPECT_EQ(Stasis({"config", "box"}).out, "name = \"box\"\ntmpfs = [\"/t\"]\n");
+  ASSERT_THAT(Stasis({"umount", "box", "/t"}), Succeeded());
+  EXPECT_EQ(Stasis({"config", "box"}).out, "name = \"box\"\n");
 }
 
 TEST_F(MountsTest, TheConfigurationComesBack) {
