@@ -251,8 +251,10 @@ void Inode::SetXattrsLocked(XattrMap xattrs) {
   xattrs_ = xattrs.empty() ? nullptr : std::make_unique<XattrMap>(std::move(xattrs));
 }
 
-// One that says something else than the mode, changed meanwhile, is left out.
+// One that says something else than the mode, changed meanwhile, is left out. What `other` has not
+// asked for is unknown here, too.
 void Inode::CopyAclsFrom(const Inode& other) {
+  SetModeFlag(kAclUnknown, other.HasModeFlag(kAclUnknown));
   XattrMap acls;
   for (const auto& [name, flag] :
        {std::pair(kAclAccessXattr, kHasAcl), std::pair(kAclDefaultXattr, kHasDefaultAcl)}) {

@@ -31,6 +31,7 @@ class CopyUpRun {
   CopyUpRun(OverlayFilesystem& fs, OverlayInode& inode, uint64_t kept)
       : fs_(fs), inode_(inode), kept_(kept) {}
 
+  // Errors: ENOENT of a file that nobody uses any more, those of the layers.
   // Requires: the inode is locked, which clang does not follow.
   Result<void> Run() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -72,6 +73,8 @@ Result<void> CopyUpRun::Discard(const vfs::VirtualDentry& copy) {
 }
 
 Result<void> CopyUpRun::Run() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  // Who changes a file by its name does not keep it.
+  if (inode_.released() || inode_.lower() == nullptr) return Err(ENOENT);
   temporary_ = fs_.NextWorkName();
   vfs::VirtualDentry copy;
   absl::Cleanup clean = [&] {
@@ -108,7 +111,9 @@ Result<void> OverlayFilesystem::CopyUpParents(OverlayInode& inode) {
       OverlayInode& dir = *missing.back();
       missing.pop_back();
       absl::MutexLock lock(&dir.mu());
-      if (dir.upper() == nullptr) STASIS_RETURN_IF_ERROR(CopyUpRun(*this, dir, kAllData).Run());
+      // One that was removed has nothing in it any more.
+      if (dir.upper() == nullptr && !dir.released())
+        STASIS_RETURN_IF_ERROR(CopyUpRun(*this, dir, kAllData).Run());
     }
   }
   return {};

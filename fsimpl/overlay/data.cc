@@ -188,7 +188,8 @@ Result<void> OverlayRegular::CompleteDataLocked(uint64_t kept) {
   const bool cut = kept < before.size;
   kept = std::min({kept, before.size, lower_end_});
   if (auto copied = CopyData(upper, kept); !copied) {
-    if (copied_.empty()) {
+    // What was written past the lower file's end is in no page that was copied.
+    if (copied_.empty() && before.size <= lower_end_) {
       // Gives back the space. It is the lower file still that has the data.
       std::ignore = upper.SetAttributes(root, {.size = uint64_t{0}}, now);
       std::ignore = upper.SetAttributes(root, {.size = before.size}, now);

@@ -225,6 +225,7 @@ Result<void> OverlayDirectory::LinkChild(std::string_view name, vfs::Inode& targ
     if (regular.needs_lower() && !fs().lazy_data()) STASIS_RETURN_IF_ERROR(regular.CompleteData());
   }
   absl::MutexLock lock(&file.mu());
+  STASIS_RETURN_IF_ERROR(file.UpperFile());
   const bool first = file.nlink() == 0;
   if (first && !TakeLinkable(file)) return Err(ENOENT);
   const vfs::VirtualDentry dir = UpperAt();

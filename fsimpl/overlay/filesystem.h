@@ -127,7 +127,8 @@ class OverlayFilesystem final : public vfs::TreeFilesystem {
 
   static constexpr uint64_t kAllData = std::numeric_limits<uint64_t>::max();
   // Sees to it that the file is in the upper layer, with what is needed to write it; of its data
-  // only the first `kept` bytes count. Errors: EROFS, those of the layers.
+  // only the first `kept` bytes count. Errors: EROFS, ENOENT of a file that nobody uses any more,
+  // those of the layers.
   Result<void> CopyUp(OverlayInode& inode, uint64_t kept = kAllData);
   Result<void> CopyUpParents(OverlayInode& inode);
 

@@ -4,6 +4,8 @@
 
 #include "fsimpl/overlay/inode.h"
 
+#include <absl/cleanup/cleanup.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -58,8 +60,19 @@ void OverlayInode::SetLower(const LowerFile& file) {
 
 // The bytes are given back by the layer. Readers may still be at its file, which outlives them.
 void OverlayInode::ReleaseUnlinked() {
-  fs().Forget(*this);
-  if (vfs::Dentry* upper = upper_.exchange(nullptr); upper != nullptr) upper->Unref();
+  vfs::Dentry* upper = nullptr;
+  {
+    absl::MutexLock lock(&mu());
+    fs().Forget(*this);
+    upper = upper_.exchange(nullptr);
+  }
+  if (upper != nullptr) upper->Unref();
+}
+
+Result<vfs::Inode*> OverlayInode::UpperFile() const {
+  const vfs::Dentry* upper = this->upper();
+  if (upper == nullptr) return Err(ENOENT);
+  return &upper->inode();
 }
 
 // As in Linux: how many directories are in a merged one is not known without a look.
@@ -93,24 +106,46 @@ void OverlayInode::MirrorLocked() {
   CopyAclsFrom(*real);
 }
 
+Result<void> OverlayInode::LearnAcl() {
+  absl::MutexLock lock(&mu());
+  const vfs::Inode* real = this->real();
+  if (!acl_unknown() || real == nullptr) return {};
+  CopyAclsFrom(*real);
+  if (!acl_unknown()) return {};
+  auto stored = real->GetXattr(vfs::kAclAccessXattr);
+  if (!stored && (stored.error() == Errno(ENODATA) || stored.error() == Errno(EOPNOTSUPP)))
+    stored = std::string();
+  STASIS_RETURN_IF_ERROR(stored);
+  const Result<vfs::Acl> acl = stored->empty() ? vfs::Acl() : vfs::Acl::Parse(*stored);
+  if (!acl || (!stored->empty() && !acl->IsValid())) return Err(EIO);
+  SetLearntAcl(acl->extended() ? *std::move(stored) : std::string(), /*kept=*/true);
+  return {};
+}
+
 Result<void> OverlayInode::SetAttributes(const vfs::Credentials& creds, const vfs::SetStat& set,
                                          TimeNs now) {
+  // Writers may set times.
+  if ((set.atime || set.mtime) && acl_unknown() && AclMayDecide(creds, vfs::kWrite))
+    STASIS_RETURN_IF_ERROR(LearnAcl());
   {
     absl::ReaderMutexLock lock(&mu());
     STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
   }
+  // Before the copy, which leaves out what is cut off.
+  if (set.size) STASIS_RETURN_IF_ERROR(BeginWriting());
+  const absl::Cleanup written = [&] {
+    if (set.size) EndWriting();
+  };
   STASIS_RETURN_IF_ERROR(fs().CopyUp(*this, set.size.value_or(OverlayFilesystem::kAllData)));
   absl::MutexLock lock(&mu());
   STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
-  vfs::Inode& real = *this->real();
-  if (set.size) STASIS_RETURN_IF_ERROR(BeginWriting());
+  STASIS_ASSIGN_OR_RETURN(vfs::Inode * real, UpperFile());
   Result<void> done = set.size ? PrepareTruncate(*set.size) : Result<void>();
   // The rules once more: they are the same there, and say the same.
-  if (done) done = real.SetAttributes(creds, set, now);
-  if (set.size) EndWriting();
+  if (done) done = real->SetAttributes(creds, set, now);
   if (done && set.atime) {
     vfs::Stat stat;
-    real.FillStat(stat);
+    real->FillStat(stat);
     stat.nlink = nlink();
     SetAttributesFrom(stat);  // also to an earlier time
   }
@@ -123,11 +158,12 @@ Result<bool> OverlayInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
   if (upper() == nullptr) {
     const bool bits = (drop.set_ids && (mode() & (S_ISUID | S_ISGID)) != 0) ||
                       (drop.set_gid && (mode() & S_ISGID) != 0);
-    if (!bits && !(drop.capabilities && real()->GetXattr(kCapability))) return false;
+    if (!bits && !(drop.capabilities && GetXattr(kCapability))) return false;
   }
   STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
   absl::MutexLock lock(&mu());
-  STASIS_ASSIGN_OR_RETURN(const bool changed, real()->Drop(drop, now));
+  STASIS_ASSIGN_OR_RETURN(vfs::Inode * real, UpperFile());
+  STASIS_ASSIGN_OR_RETURN(const bool changed, real->Drop(drop, now));
   if (changed) MirrorLocked();
   return changed;
 }
@@ -143,7 +179,9 @@ Result<void> OverlayInode::SetXattr(std::string_view name, std::string_view valu
                                     TimeNs now) {
   if (fs().format().IsPrivate(name)) return Err(EOPNOTSUPP);
   STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
-  STASIS_RETURN_IF_ERROR(real()->SetXattr(name, value, flags, now));
+  absl::MutexLock lock(&mu());
+  STASIS_ASSIGN_OR_RETURN(vfs::Inode * real, UpperFile());
+  STASIS_RETURN_IF_ERROR(real->SetXattr(name, value, flags, now));
   TouchChanged(now);
   return {};
 }
@@ -159,7 +197,9 @@ Result<std::vector<std::string>> OverlayInode::ListXattr() const {
 Result<void> OverlayInode::RemoveXattr(std::string_view name, TimeNs now) {
   STASIS_RETURN_IF_ERROR(GetXattr(name));
   STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
-  STASIS_RETURN_IF_ERROR(real()->RemoveXattr(name, now));
+  absl::MutexLock lock(&mu());
+  STASIS_ASSIGN_OR_RETURN(vfs::Inode * real, UpperFile());
+  STASIS_RETURN_IF_ERROR(real->RemoveXattr(name, now));
   TouchChanged(now);
   return {};
 }
@@ -172,7 +212,8 @@ Result<void> OverlayInode::SetAcl(const vfs::Credentials& creds, std::string_vie
   if (!acl.empty() && !acl.IsValid()) return Err(EINVAL);
   STASIS_RETURN_IF_ERROR(fs().CopyUp(*this));
   absl::MutexLock lock(&mu());
-  STASIS_RETURN_IF_ERROR(real()->SetAcl(creds, name, std::move(acl), now));
+  STASIS_ASSIGN_OR_RETURN(vfs::Inode * real, UpperFile());
+  STASIS_RETURN_IF_ERROR(real->SetAcl(creds, name, std::move(acl), now));
   MirrorLocked();
   return {};
 }
@@ -266,8 +307,10 @@ absl::Status OverlayInode::AfterLoad(state::LoadContext& context) {
       return context.Invalid(*this, "lower", "is not in its layer");
     if (!is_like_this(*lower)) return context.Invalid(*this, "lower", "is of another type");
   }
-  if (real() == nullptr && nlink() != 0)
+  if (real() == nullptr)
     return context.Invalid(*this, "upper", "is missing, and the file is in no lower layer");
+  // Whether somebody had looked is not saved.
+  if (!has_acl()) ForgetAcl();
   ours_ = true;
   if (!overlay->Register(*this))
     return context.Invalid(*this, "upper", "or its lower file is another inode's, too");

@@ -40,7 +40,8 @@ class OverlayInode : public vfs::Inode {
   vfs::Dentry* lower() const { return lower_.load(std::memory_order_acquire); }
   // Null only of a file that nobody uses any more.
   vfs::Inode* real() const {
-    const vfs::Dentry* place = upper() != nullptr ? upper() : lower();
+    const vfs::Dentry* place = upper();
+    if (place == nullptr) place = lower();
     return place == nullptr ? nullptr : &place->inode();
   }
   bool loaded() const { return loaded_.load(std::memory_order_acquire); }
@@ -51,11 +52,11 @@ class OverlayInode : public vfs::Inode {
   Result<bool> Drop(const vfs::DropPrivileges& drop, TimeNs now) override ABSL_LOCKS_EXCLUDED(mu());
   Result<std::string> GetXattr(std::string_view name) const override;
   Result<void> SetXattr(std::string_view name, std::string_view value, int flags,
-                        TimeNs now) override;
+                        TimeNs now) override ABSL_LOCKS_EXCLUDED(mu());
   Result<std::vector<std::string>> ListXattr() const override;
-  Result<void> RemoveXattr(std::string_view name, TimeNs now) override;
+  Result<void> RemoveXattr(std::string_view name, TimeNs now) override ABSL_LOCKS_EXCLUDED(mu());
   Result<void> SetAcl(const vfs::Credentials& creds, std::string_view name, vfs::Acl acl,
-                      TimeNs now) override;
+                      TimeNs now) override ABSL_LOCKS_EXCLUDED(mu());
   Result<void> Sync() override;
   void OnConnected(vfs::Dentry& dentry) override;
   void OnDisconnected(vfs::Dentry& dentry) override;
@@ -71,12 +72,18 @@ class OverlayInode : public vfs::Inode {
     return fs().layers().At({RefPtr<vfs::Dentry>(lower()), lower_layer_});
   }
 
+  // The file in the upper layer, for who changes it once CopyUp has succeeded: a lower file is
+  // never changed. Errors: ENOENT if nobody uses it any more, since.
+  Result<vfs::Inode*> UpperFile() const ABSL_SHARED_LOCKS_REQUIRED(mu());
+
   // Takes over attributes of the real file.
   void MirrorLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // What of the data has to be done before the real file gets another size.
   virtual Result<void> PrepareTruncate(uint64_t) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu()) { return {}; }
   // What a lookup has found of a file that was only listed.
   virtual void Load(const Found& found) ABSL_LOCKS_EXCLUDED(mu());
+  // The layer may know of it no more than its host.
+  Result<void> LearnAcl() override ABSL_LOCKS_EXCLUDED(mu());
 
   // For a copy-up: makes a file like the lower one under a name in the work directory. Of regular
   // files with the first `kept` bytes of data, or so that they follow later.
@@ -89,8 +96,8 @@ class OverlayInode : public vfs::Inode {
   // Owner and mode of the lower file, with permissions for nobody else until it is complete.
   vfs::NewFile NewFileLikeLower() const;
 
-  void ReleaseUnlinked() override;
-  absl::Status AfterLoad(state::LoadContext& context);
+  void ReleaseUnlinked() override ABSL_LOCKS_EXCLUDED(mu());
+  absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   friend class OverlayFilesystem;

@@ -158,6 +158,8 @@ Result<Found> Descent::Run(const MergedDirectory& dir) {
     if (hit_.ok()) {
       const LowerFile lower{RefPtr<vfs::Dentry>(&hit_.dentry()), layer,
                             hit_opacity_ == Opacity::kXattrWhiteouts};
+      // The attributes of what has the data may permit more than its own.
+      if (hit_metacopy_ && !found.upper) return Err(EIO);
       // Of a chain of metacopies the last has the data.
       if (!hit_.inode().is_dir()) found.lowers.clear();
       found.lowers.push_back(lower);

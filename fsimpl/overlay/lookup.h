@@ -63,8 +63,8 @@ struct MergedDirectory {
   const std::vector<LowerFile>& lowers;
 };
 
-// Errors: ENOENT; EIO for marks that make no sense, and for a metacopy without data; those of the
-// layers.
+// Errors: ENOENT; EIO for marks that make no sense, for a metacopy without data, and for one in a
+// lower layer that no upper file stands for; those of the layers.
 Result<Found> Resolve(const LayerStack& layers, const MergedDirectory& dir, std::string_view name);
 
 // Whether a lower layer has a visible file of that name in the directory. Errors: of the layers.

@@ -60,6 +60,12 @@ Result<RefPtr<vfs::FileDescription>> OverlayRegular::Open(const vfs::VirtualDent
     if (counted) options.execute ? EndExecuting() : EndWriting();
   };
   const bool truncate = (options.flags & O_TRUNC) != 0;
+  // Before the copy, which leaves out what is cut off.
+  const bool cuts = truncate && !options.writable();
+  if (cuts) STASIS_RETURN_IF_ERROR(BeginWriting());
+  const absl::Cleanup cut = [&] {
+    if (cuts) EndWriting();
+  };
   if (options.writable() || truncate)
     STASIS_RETURN_IF_ERROR(fs().CopyUp(*this, truncate ? 0 : OverlayFilesystem::kAllData));
   const bool read = options.readable() || options.execute;
@@ -234,14 +240,15 @@ Result<uint64_t> OverlayRegular::CopyRange(vfs::Inode& from, uint64_t from_offse
                                            TimeNs now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   auto* source = dynamic_cast<OverlayRegular*>(&from);
   if (source == nullptr) return Err(EXDEV);
-  const bool whole = source->data_in_upper() || source->upper() == nullptr;
-  if (data_in_upper() && whole) {
+  if (data_in_upper()) {
     absl::ReaderMutexLock lock(source < this ? &source->mu() : &mu());
     std::optional<absl::ReaderMutexLock> second;
     if (source != this) second.emplace(source < this ? &mu() : &source->mu());
     vfs::Inode& real = *source->real();
     vfs::Inode& target = upper()->inode();
-    if (real.filesystem().type() == target.filesystem().type()) {
+    // Not of a metacopy, and it becomes one only when it is locked.
+    const bool whole = source->data_in_upper() || source->upper() == nullptr;
+    if (whole && real.filesystem().type() == target.filesystem().type()) {
       auto copied = target.CopyRange(real, from_offset, offset, length, now);
       if (copied || copied.error() != Errno(EXDEV)) {
         if (copied && *copied != 0) {
@@ -294,8 +301,7 @@ absl::Status OverlayRegular::LoadCopied(const vfs::PageRangeMap& copied,
 
 absl::Status OverlayRegular::AfterLoad(state::LoadContext& context) {
   if (!is_regular()) return context.Invalid(*this, "mode", "is not that of a regular file");
-  if (data_in_upper() ? upper() == nullptr && nlink() != 0
-                      : lower() == nullptr && real() != nullptr)
+  if ((data_in_upper() ? upper() : lower()) == nullptr)
     return context.Invalid(*this, "data_in_upper", "says that the data is where no file is");
   if (data_in_upper() && !copied_.empty())
     return context.Invalid(*this, "copied", "is there although all data is in the upper layer");
@@ -310,7 +316,7 @@ absl::Status OverlayRegular::AfterLoad(state::LoadContext& context) {
 }
 
 OverlayFileDescription::~OverlayFileDescription() {
-  if (!counted_) return;
+  if (!counted_ || !at().complete()) return;  // a failed load has taken it
   file().Close(reads(), writable());
 }
 

@@ -4,6 +4,7 @@
 
 #include <linux/fs.h>
 
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -153,6 +154,9 @@ Result<void> OverlayDirectory::RenameChild(std::string_view name, vfs::Inode& ta
   const vfs::VirtualDentry from = UpperAt();
   const vfs::VirtualDentry to = new_dir.UpperAt();
   STASIS_ASSIGN_OR_RETURN(const bool in_lowers, IsInLowers(fs().layers(), lowers_, name));
+  // As in RemoveFile: nobody copies it up to the name meanwhile.
+  std::optional<absl::MutexLock> lock;
+  if (replaced != nullptr && !replaced->is_dir()) lock.emplace(&replaced->mu());
   STASIS_ASSIGN_OR_RETURN(const bool target_in_upper, Has(to, new_name));
   const bool over_whiteout = target_in_upper && replaced == nullptr;
   if (target_in_upper && replaced != nullptr) {
@@ -166,6 +170,7 @@ Result<void> OverlayDirectory::RenameChild(std::string_view name, vfs::Inode& ta
   const bool exchange = over_whiteout && (in_lowers || child.is_dir());
   if (exchange) flags = RENAME_EXCHANGE;  // the whiteout gets the old name
   STASIS_RETURN_IF_ERROR(layer::Rename(from, name, to, new_name, flags));
+  lock.reset();
   // One that is left where nothing is below does no harm.
   if (exchange && !in_lowers) std::ignore = layer::Unlink(from, name);
   if (replaced != nullptr) Overlay(*replaced).DropLink(now);

@@ -6,7 +6,7 @@
 # usage: debian_root.sh DIR
 #
 # DIR must not be there yet. Its directory /packages has packages to install without a network: hello
-# and bc. The root is made with debootstrap once and kept as a tar file in $STASIS_DEBIAN_CACHE
+# and tree. The root is made with debootstrap once and kept as a tar file in $STASIS_DEBIAN_CACHE
 # (default: /var/tmp/stasis-debian). Needs root, and the first time a Debian mirror.
 
 set -euo pipefail
@@ -14,7 +14,7 @@ export LC_ALL=C
 
 suite=bookworm
 cache=${STASIS_DEBIAN_CACHE:-/var/tmp/stasis-debian}
-archive=$cache/$suite-minbase-$(dpkg --print-architecture)-packages.tar
+archive=$cache/$suite-minbase-$(dpkg --print-architecture)-hello-tree.tar
 
 die() { printf 'debian_root.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -32,7 +32,7 @@ make_archive() {
         apt-get -q -y update
         mkdir /packages
         cd /packages
-        apt-get -q -y -o APT::Sandbox::User=root download hello bc'
+        apt-get -q -y -o APT::Sandbox::User=root download hello tree'
   } >"$work/log" 2>&1 || status=$?
   if [[ $status == 0 ]]; then
     rm -rf "$work/root"/var/cache/apt/archives/*.deb "$work/root"/var/lib/apt/lists/*

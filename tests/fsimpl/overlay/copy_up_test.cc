@@ -140,6 +140,30 @@ TEST_F(CopyUpTest, TruncationCopiesOnlyWhatStays) {
   EXPECT_EQ(t.Read("/upper/h"), std::string("0123456789\0\0", 12));
 }
 
+TEST_F(CopyUpTest, AProgramThatRunsIsNotCut) {
+  Put("/lower/f", "0123456789");
+  t.Set("/lower/f", {.mode = 0755});
+  Put("/lower/metacopy", "0123456789");
+  t.Set("/lower/metacopy", {.mode = 0755});
+  Mount();
+  t.Set("/merged/metacopy", {.mode = 0777});
+  for (const std::string path : {"/merged/f", "/merged/metacopy"}) {
+    const auto program = t.vfs().OpenAt(t.creds(), t.At(path), {.execute = true});
+    ASSERT_THAT(program, IsOk());
+    EXPECT_THAT(t.vfs().SetAttributesAt(t.creds(), t.At(path), {.size = 0}), IsErrno(ETXTBSY));
+    EXPECT_THAT(t.vfs().OpenAt(t.creds(), t.At(path), {.flags = O_RDONLY | O_TRUNC}),
+                IsErrno(ETXTBSY));
+    EXPECT_THAT(t.vfs().OpenAt(t.creds(), t.At(path), {.flags = O_RDWR | O_TRUNC}),
+                IsErrno(ETXTBSY));
+    EXPECT_EQ(testing::ReadAll(**program), "0123456789");
+    EXPECT_EQ(t.Read(path), "0123456789");
+  }
+  EXPECT_FALSE(t.Exists("/upper/f"));
+  t.Truncate("/merged/f", 4);
+  EXPECT_EQ(t.Read("/merged/f"), "0123");
+  EXPECT_THAT(t.vfs().OpenAt(t.creds(), t.At("/merged/f"), {.execute = true}), IsOk());
+}
+
 TEST_F(CopyUpTest, HolesStayHoles) {
   t.WriteAt("/lower/f", 10 << 20, "end");
   Mount();

@@ -65,6 +65,17 @@ TEST_F(LazyDataTest, CutAndGrownFilesShowZeros) {
   EXPECT_EQ(t.Read("/upper/f"), t.Read("/merged/f"));
 }
 
+TEST_F(LazyDataTest, WhatWasWrittenStaysWhenThereIsNoSpaceForTheRest) {
+  Put("/lower/f", std::string(256 * kPage, 'l'));
+  const auto small = memfs::MemFilesystem::Create(t.vfs(), {.size_limit = 64 << 10});
+  OverlayOptions options = testing::OverlayOn(t.vfs(), *small, {At("/lower")});
+  options.lazy_data = true;
+  Mount(options);
+  t.WriteAt("/merged/f", 256 * kPage, "past the end");
+  EXPECT_THAT(overlay().SettleUpper(), IsErrno(ENOSPC));
+  EXPECT_EQ(t.Read("/merged/f"), std::string(256 * kPage, 'l') + "past the end");
+}
+
 TEST_F(LazyDataTest, HolesOfBothAreFound) {
   t.WriteAt("/lower/f", 8 * kPage, std::string(kPage, 'l'));
   t.Truncate("/lower/f", 32 * kPage);

@@ -171,6 +171,22 @@ TEST_F(LookupTest, MetacopiesHaveTheDataOfBelow) {
   EXPECT_EQ(t.Stat("/merged/f").mode & 07777, 0640u);
 }
 
+// Of what has the data below, the attributes are not the file's: here they would let others read
+// it.
+TEST_F(LookupTest, AMetacopyOfALowerLayerIsNotShownWithOtherAttributes) {
+  Put("/lower2/f", "content");
+  Put("/lower/f");
+  t.Truncate("/lower/f", 7);
+  t.Set("/lower/f", {.mode = 0600});
+  t.SetXattr("/lower/f", "trusted.overlay.metacopy", "");
+  Mount();
+  EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/merged/f")), IsErrno(EIO));
+  EXPECT_THAT(
+      t.vfs().OpenAt(vfs::Credentials::User(1000, 1000), t.At("/merged/f"), {.flags = O_RDONLY}),
+      IsErrno(EIO));
+  EXPECT_THAT(t.List("/merged"), ElementsAre("f"));
+}
+
 TEST_F(LookupTest, MetacopyWithoutDataIsAnError) {
   Put("/upper/f");
   t.SetXattr("/upper/f", "trusted.overlay.metacopy", "");

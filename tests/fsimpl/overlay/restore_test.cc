@@ -196,6 +196,27 @@ TEST_F(HostileTest, FilesThatCannotBe) {
               HasSubstr("field redirect"));
 }
 
+TEST_F(HostileTest, RemovedFilesThatAreNowhere) {
+  Put("/upper/u", "x");
+  Put("/lower/f", "x");
+  Mount();
+  t.Hold("u", t.Open("/merged/u", O_RDONLY));
+  t.Hold("f", t.Open("/merged/f", O_RDONLY));
+  t.Unlink("/merged/u");
+  t.Unlink("/merged/f");
+  vfs::Inode& upper = t.Held<vfs::FileDescription>("u")->inode();
+  vfs::Inode& lower = t.Held<vfs::FileDescription>("f")->inode();
+  vfs::Dentry* real = Intruder::UpperOf(upper);
+  EXPECT_THAT(std::string(RestoreTwisted([&] { Intruder::UpperOf(upper) = nullptr; },
+                                         [&] { Intruder::UpperOf(upper) = real; })
+                              .message()),
+              HasSubstr("field upper: is missing"));
+  EXPECT_THAT(std::string(RestoreTwisted([&] { Intruder::DataInUpper(lower) = true; },
+                                         [&] { Intruder::DataInUpper(lower) = false; })
+                              .message()),
+              HasSubstr("field data_in_upper"));
+}
+
 // Layers in one directory of the host.
 class HostLayersTest : public OverlayTree {
  protected:
@@ -235,6 +256,50 @@ TEST_F(HostLayersTest, ComesBackOnTheSameFiles) {
   ASSERT_THAT(t.Held<vfs::FileDescription>("writer")->PWrite(1, AsBytes("X")), IsOk());
   EXPECT_EQ(testing::ReadHostFile(Path("upper/d/f")), "WXwer");
   EXPECT_EQ(t.Read("/merged/d/f"), "WXwer");
+}
+
+TEST_F(HostLayersTest, AccessControlListsCount) {
+  constexpr uint32_t kStaff = 50;
+  Put("/lower/f", "x");
+  Put("/lower/d/f", "x");
+  Put("/lower/plain", "x");
+  for (const char* path : {"/lower/f", "/lower/plain"}) t.Set(path, {.mode = 0640, .gid = kStaff});
+  t.Set("/lower/d", {.mode = 0750, .gid = kStaff});
+  t.Set("/", {.mode = 0755});
+  t.Set("/lower", {.mode = 0755});
+  // Of 1000 nothing, of the group reading.
+  const auto deny = [&](const char* path, char group) {
+    std::string acl(
+        "\2\0\0\0\1\0\6\0\xff\xff\xff\xff\2\0\0\0\xe8\3\0\0\4\0\4\0\xff\xff\xff\xff"
+        "\x10\0\4\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff",
+        44);
+    acl[22] = acl[30] = group;
+    if ((group & 1) != 0) acl[6] = 7;
+    t.SetXattr(path, "system.posix_acl_access", acl);
+  };
+  deny("/lower/f", 4);
+  deny("/lower/d", 5);
+  Mount();
+  vfs::Credentials alice = vfs::Credentials::User(1000, 1000);
+  alice.groups = {kStaff};
+  vfs::Credentials bob = vfs::Credentials::User(1001, 1001);
+  bob.groups = {kStaff};
+  const auto check = [&] {
+    for (const char* path : {"/merged/f", "/merged/d/f"}) {
+      EXPECT_THAT(t.vfs().OpenAt(alice, t.At(path), {.flags = O_RDONLY}), IsErrno(EACCES)) << path;
+      EXPECT_THAT(t.vfs().OpenAt(bob, t.At(path), {.flags = O_RDONLY}), IsOk()) << path;
+    }
+    EXPECT_THAT(t.vfs().OpenAt(alice, t.At("/merged/plain"), {.flags = O_RDONLY}), IsOk());
+  };
+  check();
+  t.SaveAndRestore();
+  check();
+  for (const char* path : {"/merged/f", "/merged/d"}) t.SetXattr(path, "user.a", "1");
+  check();
+  t.SaveAndRestore();
+  check();
+  t.Set("/merged/f", {.mode = 0600});
+  EXPECT_THAT(t.vfs().OpenAt(bob, t.At("/merged/f"), {.flags = O_RDONLY}), IsErrno(EACCES));
 }
 
 TEST_F(HostLayersTest, DriftOfABaseIsSeenThrough) {

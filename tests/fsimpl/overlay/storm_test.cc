@@ -29,6 +29,7 @@ TEST_F(StormTest, EveryNameIsWhatItsOwnerMadeOfIt) {
 class CopyUpStormTest : public OverlayTree, public ::testing::WithParamInterface<bool> {
  protected:
   static constexpr int kFiles = 60;
+  static constexpr size_t kRemoved = 1000;  // each may be changed in the moment it goes
   static constexpr size_t kThreads = 4;
   static constexpr size_t kSize = 10'000;
   static std::string NameOf(size_t i) {
@@ -56,6 +57,32 @@ class CopyUpStormTest : public OverlayTree, public ::testing::WithParamInterface
       EXPECT_EQ(testing::ReadAll(**file)[thread * 1000], own);
     }
   }
+
+  // Removes all files, and the directories beside them, while others change the next one by name.
+  void ChangeAndRemoveAll() {
+    std::atomic<size_t> next{0};
+    const auto change = [&](bool attributes) {
+      for (size_t i = 0; (i = next.load()) < kRemoved;) {
+        for (const char* kind : {"", "d"}) {
+          const auto at = t.At("/merged" + NameOf(i) + kind);
+          const auto set = attributes
+                               ? t.vfs().SetAttributesAt(t.creds(), at, {.mode = 0700})
+                               : t.vfs().SetXattrAt(t.creds(), at, "user.a", "1", /*flags=*/0);
+          if (!set) {
+            EXPECT_EQ(set.error(), Errno(ENOENT));
+          }
+        }
+      }
+    };
+    std::thread attributes(change, true);
+    std::thread xattrs(change, false);
+    for (size_t i = 0; i < kRemoved; next.store(++i)) {
+      EXPECT_THAT(t.vfs().UnlinkAt(t.creds(), t.At("/merged" + NameOf(i))), IsOk()) << i;
+      EXPECT_THAT(t.vfs().RmdirAt(t.creds(), t.At("/merged" + NameOf(i) + "d")), IsOk()) << i;
+    }
+    attributes.join();
+    xattrs.join();
+  }
 };
 
 TEST_P(CopyUpStormTest, NothingIsLost) {
@@ -78,34 +105,55 @@ TEST_P(CopyUpStormTest, NothingIsLost) {
 }
 
 TEST_P(CopyUpStormTest, WhatIsCopiedUpCanBeRemoved) {
-  for (size_t i = 0; i < kFiles; ++i) Put("/lower" + NameOf(i), "x");
-  for (size_t i = 0; i < kFiles; ++i) t.Mkdir("/lower" + NameOf(i) + "d");
+  for (size_t i = 0; i < kRemoved; ++i) Put("/lower" + NameOf(i), "x");
+  for (size_t i = 0; i < kRemoved; ++i) t.Mkdir("/lower" + NameOf(i) + "d");
   OverlayOptions options = Options();
   options.lazy_data = GetParam();
+  const uint32_t file_mode = t.Stat("/lower" + NameOf(0)).mode;
+  const uint32_t dir_mode = t.Stat("/lower" + NameOf(0) + "d").mode;
   Mount(options);
-  std::atomic<size_t> next{0};
-  std::thread changer([&] {
-    for (size_t i = 0; (i = next.load()) < kFiles;) {
-      for (const char* kind : {"", "d"}) {
-        const auto set =
-            t.vfs().SetAttributesAt(t.creds(), t.At("/merged" + NameOf(i) + kind), {.mode = 0700});
-        if (!set) {
-          EXPECT_EQ(set.error(), Errno(ENOENT));
-        }
-      }
-    }
-  });
-  for (size_t i = 0; i < kFiles; next.store(++i)) {
-    EXPECT_THAT(t.vfs().UnlinkAt(t.creds(), t.At("/merged" + NameOf(i))), IsOk()) << i;
-    EXPECT_THAT(t.vfs().RmdirAt(t.creds(), t.At("/merged" + NameOf(i) + "d")), IsOk()) << i;
-  }
-  changer.join();
-  for (size_t i = 0; i < kFiles; ++i) {
+  ChangeAndRemoveAll();
+  for (size_t i = 0; i < kRemoved; ++i) {
     EXPECT_FALSE(t.Exists("/merged" + NameOf(i)));
     EXPECT_TRUE(IsWhiteout("/upper" + NameOf(i))) << i;
     EXPECT_TRUE(IsWhiteout("/upper" + NameOf(i) + "d")) << i;
+    EXPECT_EQ(t.Stat("/lower" + NameOf(i)).mode, file_mode) << "what is below stays as it is";
+    EXPECT_EQ(t.Stat("/lower" + NameOf(i) + "d").mode, dir_mode) << i;
+    EXPECT_EQ(Xattr("/lower" + NameOf(i), "user.a"), "") << i;
   }
   EXPECT_THAT(t.List("/work/work"), ::testing::IsEmpty());
+}
+
+TEST_P(CopyUpStormTest, WhatIsInTheUpperLayerAloneCanBeRemoved) {
+  for (size_t i = 0; i < kRemoved; ++i) Put("/upper" + NameOf(i), "x");
+  for (size_t i = 0; i < kRemoved; ++i) t.Mkdir("/upper" + NameOf(i) + "d");
+  OverlayOptions options = Options();
+  options.lazy_data = GetParam();
+  Mount(options);
+  ChangeAndRemoveAll();
+  for (size_t i = 0; i < kRemoved; ++i) {
+    EXPECT_FALSE(t.Exists("/upper" + NameOf(i))) << i;
+    EXPECT_FALSE(t.Exists("/upper" + NameOf(i) + "d")) << i;
+  }
+  EXPECT_THAT(t.List("/work/work"), ::testing::IsEmpty());
+}
+
+TEST_P(CopyUpStormTest, RangesAreCopiedOfWhatIsCopiedUp) {
+  for (size_t i = 0; i < kFiles; ++i) Put("/lower" + NameOf(i), std::string(kSize, 'x'));
+  OverlayOptions options = Options();
+  options.lazy_data = GetParam();
+  Mount(options);
+  for (size_t i = 0; i < kFiles; ++i) {
+    const auto from = t.Open("/merged" + NameOf(i), O_RDONLY);
+    t.Write("/merged/to", "");
+    const auto to = t.Open("/merged/to", O_RDWR);
+    std::thread changer([&] { t.Set("/merged" + NameOf(i), {.mode = 0600}); });
+    for (int n = 0; n < 20; ++n) {
+      ASSERT_EQ(vfs::FileDescription::CopyRange(*from, 0, *to, 0, kSize).value_or(0), kSize);
+      EXPECT_TRUE(testing::ReadAll(*to) == std::string(kSize, 'x')) << i;
+    }
+    changer.join();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Overlay, CopyUpStormTest, ::testing::Bool(),
