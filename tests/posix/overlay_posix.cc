@@ -63,6 +63,15 @@ MemOverlayPosix::MemOverlayPosix(uint64_t size_limit, uint64_t inode_limit, Save
           },
           {}, saves) {}
 
+namespace {
+
+void SetToHostTime() {
+  ManualClock& clock = testing::TestVfs::clock();
+  clock.Advance(RealClock().Now() - clock.Now());
+}
+
+}  // namespace
+
 // With an upper layer in memory the host has the limits for nothing.
 HostOverlayPosix::HostOverlayPosix(Upper upper, uint64_t size_limit, uint64_t inode_limit,
                                    Saves saves)
@@ -70,6 +79,7 @@ HostOverlayPosix::HostOverlayPosix(Upper upper, uint64_t size_limit, uint64_t in
                 upper == Upper::kHost ? WithOwn(inode_limit, kOwnOnHost) : 0),
       VfsPosix(
           [=, path = HostTmpfs::path()](vfs::VirtualFilesystem& vfs) {
+            SetToHostTime();  // others have made it tick
             for (const char* name : {"/lower", "/top"}) ::mkdir((path + name).c_str(), 0755);
             const auto lower = Host(vfs, "lower", path + "/lower");
             const auto top = upper == Upper::kHost
@@ -89,8 +99,7 @@ Result<vfs::StatFs> HostOverlayPosix::StatFs(const At& at) {
 }
 
 void HostOverlayPosix::BeforeCall() {
-  ManualClock& clock = testing::TestVfs::clock();
-  clock.Advance(RealClock().Now() - clock.Now());
+  SetToHostTime();
   VfsPosix::BeforeCall();
 }
 

@@ -73,7 +73,8 @@ TEST_F(DiffTest, MissingTagsAreNamed) {
 }
 
 TEST_F(DiffTest, CompletionKnowsIt) {
-  EXPECT_THAT(Stasis({"completion", "bash"}).out, HasSubstr("diff) words='--help --layer-cache --root"));
+  EXPECT_THAT(Stasis({"completion", "bash"}).out,
+              HasSubstr("diff) words='--help --layer-cache --root"));
 }
 
 }  // namespace
