@@ -64,7 +64,8 @@ class CopyUpStormTest : public OverlayTree, public ::testing::WithParamInterface
     const auto change = [&](bool attributes) {
       for (size_t i = 0; (i = next.load()) < kRemoved;) {
         for (const char* kind : {"", "d"}) {
-          const auto at = t.At("/merged" + NameOf(i) + kind);
+          const std::string path = "/merged" + NameOf(i) + kind;
+          const auto at = t.At(path);
           const auto set = attributes
                                ? t.vfs().SetAttributesAt(t.creds(), at, {.mode = 0700})
                                : t.vfs().SetXattrAt(t.creds(), at, "user.a", "1", /*flags=*/0);
