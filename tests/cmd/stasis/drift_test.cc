@@ -77,7 +77,8 @@ TEST_F(DriftTest, RestoreRefusesAnUnknownRootAndLeavesNothing) {
 }
 
 TEST_F(DriftTest, CompletionKnowsTheOptions) {
-  EXPECT_THAT(Stasis({"completion", "bash"}).out, HasSubstr("drift) words='--help --root"));
+  EXPECT_THAT(Stasis({"completion", "bash"}).out,
+              HasSubstr("drift) words='--help --layer-cache --root"));
   EXPECT_THAT(Stasis({"drift", "--help"}).out, HasSubstr("NAME=DIR"));
 }
 
