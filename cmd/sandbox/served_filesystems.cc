@@ -20,6 +20,7 @@ uint64_t AttributesOf(vfs::MountFlags flags) {
   if (flags.no_atime) attributes |= MOUNT_ATTR_NOATIME;
   if (flags.strict_atime) attributes |= MOUNT_ATTR_STRICTATIME;
   if (flags.no_dir_atime) attributes |= MOUNT_ATTR_NODIRATIME;
+  if (flags.no_sym_follow) attributes |= MOUNT_ATTR_NOSYMFOLLOW;
   return attributes;
 }
 
@@ -43,7 +44,7 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
   if (const Served* served = Find(*filesystem); served != nullptr) return served->number;
   vfs::VirtualFilesystem& vfs = filesystem->vfs();
   vfs::MountFlags flags = mount.flags();
-  flags.read_only = flags.no_exec = flags.no_suid = flags.no_dev = false;
+  flags.read_only = flags.no_exec = flags.no_suid = flags.no_dev = flags.no_sym_follow = false;
   const RefPtr<vfs::Mount> own = vfs.MakePrivateMount(*filesystem, flags);
   const int number = next_++;
   absl::StatusOr<UniqueFd> device =

@@ -63,6 +63,10 @@ absl::Status ReadMountOption(absl::string_view option, HostMount& mount) {
 
 }  // namespace
 
+bool IsReservedRoot(const std::string& name) {
+  return name == kRootfsName || name == kUpperName || absl::StartsWith(name, kLayerPrefix);
+}
+
 absl::StatusOr<HostMount> ParseHostMount(std::string_view text) {
   const std::string given(text);
   const std::vector<std::string> parts = absl::StrSplit(given, ':');
@@ -107,7 +111,7 @@ absl::Status CheckHostMounts(const HostMounts& mounts) {
           "the root ", mount.root, " is mounted with different interop modes or specials"));
   }
   for (const auto& [name, directory] : mounts.roots) {
-    if (name == kRootfsName || name == kUpperName || absl::StartsWith(name, kLayerPrefix))
+    if (IsReservedRoot(name))
       return absl::InvalidArgumentError(absl::StrCat(
           "--root ", name, ": that name is for what the tree stands on; choose another"));
     if (!used.contains(name))

@@ -25,6 +25,8 @@ inline constexpr char kRootfsName[] = "rootfs";
 inline constexpr char kUpperName[] = "upper";
 // Begins the name of a layer of a container image.
 inline constexpr char kLayerPrefix[] = "layer-";
+// Whether a root of that name is one of what the tree itself stands on.
+bool IsReservedRoot(const std::string& name);
 
 // How a host directory is served, whatever its place.
 struct ServeMode {

@@ -3,7 +3,6 @@
 #include "cmd/stasis/live_mounts.h"
 
 #include <absl/cleanup/cleanup.h>
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <sys/mount.h>
@@ -28,17 +27,12 @@ RefPtr<gofer::GoferFilesystem> FindRoot(const Places& places, const std::string&
   return nullptr;
 }
 
-// What the tree itself stands on is called so.
-bool IsReserved(const std::string& name) {
-  return name == kRootfsName || name == kUpperName || absl::StartsWith(name, kLayerPrefix);
-}
-
 // The filesystem of a mount's root: the one there is, or a new one.
 absl::StatusOr<RefPtr<gofer::GoferFilesystem>> FilesystemFor(const HostMount& mount,
                                                              const std::string& directory,
                                                              const HostMounts& defaults,
                                                              const sandbox::Tree& tree) {
-  if (IsReserved(mount.root))
+  if (IsReservedRoot(mount.root))
     return absl::InvalidArgumentError(absl::StrCat(
         "the name ", mount.root, " is for what the tree itself stands on; choose another"));
   RefPtr<gofer::GoferFilesystem> known = FindRoot(tree.vfs->MountPlaces(*tree.ns), mount.root);

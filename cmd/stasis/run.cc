@@ -6,6 +6,37 @@
 #include "cmd/stasis/run_options.h"
 
 namespace stasis::cli {
+namespace {
+
+// What "/" is made of.
+void AddRootfsOptions(CLI::App& command, RunOptions& options) {
+  command
+      .add_option(
+          "--rootfs", options.rootfs,
+          "What the tree stands on: a directory, whose root is called rootfs, or a container "
+          "image, whose layers are unpacked once")
+      ->type_name("DIR|oci:LAYOUT:TAG");
+  command
+      .add_option(
+          "--upper", options.upper,
+          "Where changes of --rootfs go: memory, a directory (its root is called upper), or "
+          "none, then the --rootfs itself is changed")
+      ->type_name("memory|DIR|none")
+      ->capture_default_str();
+  AddLayerCacheOption(command, options.host);
+  command
+      .add_option("--rootfs-options", options.rootfs_options,
+                  "With --upper none: the same as of a --mount")
+      ->type_name("[interop=MODE][:specials=KIND]");
+  command
+      .add_option("--size-limit", options.size_limit,
+                  "Most file data in memory, such as 512M (default: no limit)")
+      ->type_name("SIZE");
+  command.add_option("--inode-limit", options.inode_limit, "Most files (default: no limit)")
+      ->type_name("NUMBER");
+}
+
+}  // namespace
 
 void AddRun(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("run", "Run a program on a new sandbox filesystem");
@@ -38,30 +69,7 @@ void AddRun(CLI::App& app, Invocation& invocation) {
       ->type_name("DST[:size=SIZE][:mode=OCTAL][:inodes=N][:noexec][:ro]")
       ->expected(1)
       ->take_all();
-  command
-      ->add_option(
-          "--rootfs", options->rootfs,
-          "What the tree stands on: a directory, whose root is called rootfs, or a container "
-          "image, whose layers are unpacked once")
-      ->type_name("DIR|oci:LAYOUT:TAG");
-  command
-      ->add_option(
-          "--upper", options->upper,
-          "Where changes of --rootfs go: memory, a directory (its root is called upper), or "
-          "none, then the --rootfs itself is changed")
-      ->type_name("memory|DIR|none")
-      ->capture_default_str();
-  AddLayerCacheOption(*command, options->host);
-  command
-      ->add_option("--rootfs-options", options->rootfs_options,
-                   "With --upper none: the same as of a --mount")
-      ->type_name("[interop=MODE][:specials=KIND]");
-  command
-      ->add_option("--size-limit", options->size_limit,
-                   "Most file data in memory, such as 512M (default: no limit)")
-      ->type_name("SIZE");
-  command->add_option("--inode-limit", options->inode_limit, "Most files (default: no limit)")
-      ->type_name("NUMBER");
+  AddRootfsOptions(*command, *options);
   command->footer(
       "CMD (default: /bin/sh) stands after --. The exit code is CMD's, 128 + the signal\n"
       "that killed it, or 126 or 127 if it could not be started.\n\n"
