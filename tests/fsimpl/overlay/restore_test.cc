@@ -221,7 +221,7 @@ TEST_F(HostileTest, RemovedFilesThatAreNowhere) {
 class HostLayersTest : public OverlayTree {
  protected:
   HostLayersTest()
-      : OverlayTree([this](vfs::VirtualFilesystem& vfs) {
+      : OverlayTree([](vfs::VirtualFilesystem& vfs) {
           auto fs =
               gofer::GoferFilesystem::Create(vfs, {.root = "data", .directory = scratch().path()});
           EXPECT_TRUE(fs.ok()) << fs.status();
