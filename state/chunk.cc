@@ -2,13 +2,17 @@
 
 #include "state/chunk.h"
 
-#include <absl/base/attributes.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/synchronization/mutex.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <utility>
+
+#include "state/check.h"
 
 namespace stasis::state {
 namespace {
@@ -23,6 +27,21 @@ struct alignas(64) Shard {
 absl::Mutex& ShardFor(const void* chunk) {
   static auto* shards = new std::array<Shard, kShards>();
   return (*shards)[(reinterpret_cast<uintptr_t>(chunk) >> 6) % kShards].mu;
+}
+
+// How many freezes there have been, and the number of the one that lives (0: none). It holds the
+// chunks that were born before it.
+constinit std::atomic<uint32_t> freezes{0};
+constinit std::atomic<uint32_t> live_freeze{0};
+
+// Chunks that a freeze holds and that have lost their last reference meanwhile.
+struct Unreferenced {
+  absl::Mutex mu;
+  absl::flat_hash_set<const Chunk*> chunks ABSL_GUARDED_BY(mu);
+};
+Unreferenced& TheUnreferenced() {
+  static auto* unreferenced = new Unreferenced();
+  return *unreferenced;
 }
 
 // Rounds up so that appending in small steps does not copy every time: powers of two, at least 64.
@@ -47,6 +66,24 @@ RefPtr<Chunk> Chunk::Stored(RefPtr<ChunkSource> source, ChunkLocation at, uint32
   chunk->source_ = std::move(source);
   chunk->at_ = at;
   return chunk;
+}
+
+Chunk::Chunk(uint32_t size) : size_(size), born_(freezes.load(std::memory_order_relaxed)) {}
+
+bool Chunk::Frozen() const { return born_ < live_freeze.load(std::memory_order_acquire); }
+
+bool Chunk::MayChange() const { return HasOneRef() && !Frozen(); }
+
+void Chunk::OnZeroRefs() {
+  if (Frozen()) [[unlikely]] {
+    Unreferenced& unreferenced = TheUnreferenced();
+    absl::MutexLock lock(&unreferenced.mu);
+    if (Frozen()) {  // the freeze ends under the lock
+      unreferenced.chunks.insert(this);
+      return;
+    }
+  }
+  delete this;
 }
 
 Chunk::~Chunk() { delete[] data_.load(std::memory_order_relaxed); }
@@ -115,6 +152,35 @@ void Chunk::MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const {
   absl::MutexLock lock(&ShardFor(this));
   std::swap(source_, source);  // the old one is released after the lock
   at_ = at;
+}
+
+ChunkFreeze::ChunkFreeze() {
+  Require(live_freeze.load() == 0, "one freeze at a time");
+  // The gate's closing and opening order this with what changes chunks before and after.
+  live_freeze.store(freezes.fetch_add(1) + 1);
+}
+
+ChunkFreeze::~ChunkFreeze() {
+  absl::flat_hash_set<const Chunk*> chunks;
+  Unreferenced& unreferenced = TheUnreferenced();
+  {
+    absl::MutexLock lock(&unreferenced.mu);
+    live_freeze.store(0);
+    chunks.swap(unreferenced.chunks);
+  }
+  for (const Chunk* chunk : chunks) delete chunk;
+}
+
+RefPtr<const Chunk> ChunkFreeze::Hold(const Chunk* chunk) {
+  Unreferenced& unreferenced = TheUnreferenced();
+  for (;;) {
+    if (chunk->TryRef()) return RefPtr<const Chunk>::Adopt(chunk);
+    {
+      absl::MutexLock lock(&unreferenced.mu);
+      if (unreferenced.chunks.erase(chunk) > 0) return RefPtr<const Chunk>(chunk);
+    }
+    std::this_thread::yield();  // whoever dropped the last one is about to put it there
+  }
 }
 
 }  // namespace stasis::state

@@ -12,15 +12,16 @@
 //
 // (Neither would be zeros: those are not a Chunk at all but a hole, a null RefPtr.)
 //
-// Sharing is by reference. Bytes may be changed only by the holder of the one and only reference
-// (HasOneRef()), who must also keep its own readers out; everybody else makes a Clone() first. So a
-// checkpoint keeps the bytes of a moment by taking a reference, and a writer never waits for it.
+// Sharing is by reference. Bytes may be changed only where MayChange() says so, by the holder of
+// the one and only reference, who must also keep its own readers out; everybody else makes a
+// Clone() first. So a checkpoint keeps the bytes of a moment by taking references, and a writer
+// never waits for it. A ChunkFreeze does as if it had taken a reference on every chunk there is, at
+// once.
 
 #ifndef STASIS_STATE_CHUNK_H_
 #define STASIS_STATE_CHUNK_H_
 
 #include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
 
 #include <atomic>
 #include <cstddef>
@@ -68,6 +69,10 @@ class Chunk final : public RefCounted {
   // Errors: EIO, see ChunkSource::Read. A failed load may be tried again.
   Result<std::span<const std::byte>> Bytes() const;
 
+  // True if the caller, who has a reference, may change the chunk: it is the only one, and no
+  // ChunkFreeze holds the chunk.
+  bool MayChange() const;
+
   // True if a copy is in memory.
   bool resident() const { return data_.load(std::memory_order_acquire) != nullptr; }
   // Bytes of memory that the copy takes; 0 if not resident.
@@ -78,7 +83,7 @@ class Chunk final : public RefCounted {
 
   // Writes `bytes` at `offset`; a gap past the old size becomes zeros, the size grows as needed.
   // The chunk becomes dirty.
-  // Requires: HasOneRef(), no reader; offset + bytes.size() <= kChunkSize.
+  // Requires: MayChange(), no reader; offset + bytes.size() <= kChunkSize.
   // Errors: EIO if the old bytes had to be loaded and could not be.
   Result<void> Write(uint32_t offset, std::span<const std::byte> bytes);
 
@@ -98,7 +103,11 @@ class Chunk final : public RefCounted {
  private:
   friend class GraphWriter;
 
-  explicit Chunk(uint32_t size) : size_(size) {}
+  friend class ChunkFreeze;
+
+  explicit Chunk(uint32_t size);
+  void OnZeroRefs() override;
+  bool Frozen() const;
   void GrowTo(uint32_t capacity);
 
   // Changed only by the only holder.
@@ -114,6 +123,25 @@ class Chunk final : public RefCounted {
   // As in Object: this chunk's number in the save that runs.
   mutable uint32_t save_epoch_ = 0;
   mutable uint32_t save_index_ = 0;
+
+  const uint32_t born_;  // how many freezes there had been
+};
+
+// The bytes of every chunk that there is at one moment, for as long as this lives: they are not
+// changed, and not freed when the last reference goes. What chunks there are need not be known: it
+// costs the same for one as for millions.
+//
+// One at a time. Thread-safe.
+class ChunkFreeze {
+ public:
+  // Requires: nobody changes a chunk now (the operation gate is closed); no other one lives.
+  ChunkFreeze();
+  // Frees what has no reference.
+  ~ChunkFreeze();
+  // A reference to one of the chunks, even if it has lost all others meanwhile.
+  RefPtr<const Chunk> Hold(const Chunk* chunk);
+  ChunkFreeze(const ChunkFreeze&) = delete;
+  ChunkFreeze& operator=(const ChunkFreeze&) = delete;
 };
 
 }  // namespace stasis::state

@@ -78,7 +78,7 @@ Result<void> ZeroPages(Chunk& chunk, unsigned pages) {
 
 // Makes `slot` a chunk that may be changed.
 Result<void> MakeExclusive(RefPtr<Chunk>& slot, uint32_t capacity) {
-  if (slot->HasOneRef()) return {};
+  if (slot->MayChange()) return {};
   STASIS_ASSIGN_OR_RETURN(auto copy, slot->Clone(std::max(capacity, slot->size())));
   slot = std::move(copy);
   return {};
@@ -245,7 +245,7 @@ Result<void> FileData::WriteChunk(uint64_t index, uint32_t offset,
   const uint32_t capacity = index > 0 ? kChunkSize : end;
   if (!slot) {
     slot = Chunk::Create({}, capacity);
-  } else if (!slot->HasOneRef() && offset == 0 && end >= slot->size()) {
+  } else if (!slot->MayChange() && offset == 0 && end >= slot->size()) {
     slot = Chunk::Create({}, capacity);  // nothing of the shared one stays
   } else {
     STASIS_RETURN_IF_ERROR(MakeExclusive(slot, capacity));

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "state/chunk.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace stasis::state {
+namespace {
+
+std::span<const std::byte> BytesOf(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+std::string TextOf(const Chunk& chunk) {
+  const auto bytes = chunk.Bytes();
+  if (!bytes.has_value()) return "unreadable";
+  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
+
+RefPtr<Chunk> Make(std::string_view text) { return Chunk::Create(BytesOf(text), 0); }
+
+TEST(ChunkTest, OnlyTheHolderOfTheOnlyReferenceMayChangeIt) {
+  RefPtr<Chunk> chunk = Make("one");
+  EXPECT_TRUE(chunk->MayChange());
+  RefPtr<Chunk> other = chunk;
+  EXPECT_FALSE(chunk->MayChange());
+  other.reset();
+  EXPECT_TRUE(chunk->MayChange());
+}
+
+TEST(ChunkFreezeTest, HoldsWhatWasThereAndNothingElse) {
+  RefPtr<Chunk> before = Make("before");
+  std::optional<ChunkFreeze> freeze(std::in_place);
+  RefPtr<Chunk> after = Make("after");
+  EXPECT_FALSE(before->MayChange());
+  EXPECT_TRUE(after->MayChange());
+  freeze.reset();
+  EXPECT_TRUE(before->MayChange());
+  freeze.emplace();
+  EXPECT_FALSE(after->MayChange());
+}
+
+TEST(ChunkFreezeTest, KeepsWhatLosesItsLastReference) {
+  RefPtr<Chunk> chunk = Make("dropped");
+  const Chunk* raw = chunk.get();
+  RefPtr<const Chunk> held;
+  {
+    ChunkFreeze freeze;
+    chunk.reset();
+    EXPECT_EQ(TextOf(*raw), "dropped");
+    held = freeze.Hold(raw);
+  }
+  EXPECT_EQ(TextOf(*held), "dropped");
+  EXPECT_TRUE(held->HasOneRef());
+}
+
+TEST(ChunkFreezeTest, HoldsAgainWhatWasHeldAndDropped) {
+  RefPtr<Chunk> chunk = Make("dropped");
+  const Chunk* raw = chunk.get();
+  ChunkFreeze freeze;
+  chunk.reset();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(TextOf(*freeze.Hold(raw)), "dropped");
+}
+
+// Chunks are dropped by one thread while another takes references to them and drops them again.
+TEST(ChunkFreezeTest, HoldsWhileOthersDrop) {
+  for (int round = 0; round < 20; ++round) {
+    std::vector<RefPtr<Chunk>> chunks;
+    std::vector<const Chunk*> raw;
+    for (int i = 0; i < 1000; ++i) {
+      chunks.push_back(Make(std::to_string(i)));
+      raw.push_back(chunks.back().get());
+    }
+    std::vector<RefPtr<const Chunk>> kept;
+    std::optional<ChunkFreeze> freeze(std::in_place);
+    std::thread dropper([&] { chunks.clear(); });
+    for (const Chunk* chunk : raw) {
+      RefPtr<const Chunk> held = freeze->Hold(chunk);
+      if (kept.size() % 2 == 0) held = freeze->Hold(chunk);
+      kept.push_back(std::move(held));
+    }
+    freeze.reset();
+    dropper.join();
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(TextOf(*kept[i]), std::to_string(i));
+  }
+}
+
+}  // namespace
+}  // namespace stasis::state
