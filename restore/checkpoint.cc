@@ -6,6 +6,7 @@
 
 #include "restore/internal/format.h"
 #include "restore/internal/stopwatch.h"
+#include "restore/state_point.h"
 #include "restore/types.h"
 #include "state/check.h"
 
@@ -53,7 +54,8 @@ class Checkpointer {
  private:
   absl::Status Begin();
   absl::Status Pause();
-  absl::Status SaveState();
+  absl::Status TakePoint();
+  absl::Status FinishRows();
   absl::Status Write();
   absl::Status CheckCancelled() const;
   void CountState();
@@ -65,6 +67,7 @@ class Checkpointer {
   Frozen frozen_;
   Stopwatch wall_;
   std::unique_ptr<image::Layout> layout_;
+  std::unique_ptr<StatePoint> point_;
   state::SavedGraph graph_;
   TimeNs moment_ = 0;
   absl::Status thawed_;
@@ -74,8 +77,8 @@ class Checkpointer {
 absl::StatusOr<CheckpointReport> Checkpointer::Run() {
   if (absl::Status s = Begin(); !s.ok()) return s;
   if (absl::Status s = Pause(); !s.ok()) return s;
-  CountState();
   if (request_.on_resumed) request_.on_resumed(report_);
+  if (absl::Status s = FinishRows(); !s.ok()) return s;
   if (absl::Status s = Write(); !s.ok()) return s;
   frozen_.Keep();
   report_.wall_ns = wall_.Total();
@@ -108,7 +111,7 @@ absl::Status Checkpointer::Pause() {
   report_.flush_ns = pause.Lap();
   if (absl::Status s = CheckCancelled(); !s.ok()) return s;
   moment_ = request_.clock->Now();
-  if (absl::Status s = SaveState(); !s.ok()) return s;
+  if (absl::Status s = TakePoint(); !s.ok()) return s;
   pause.Lap();
   // What is saved stays good although the programs could not be woken: the image is written anyway.
   if (!request_.stay_frozen) thawed_ = frozen_.Thaw();
@@ -117,11 +120,32 @@ absl::Status Checkpointer::Pause() {
   return absl::OkStatus();
 }
 
-absl::Status Checkpointer::SaveState() {
-  absl::StatusOr<Rows> rows = SaveRows(*request_.vfs, *request_.registry, request_.roots);
-  if (!rows.ok()) return rows.status();
-  report_.rows = rows->times;
-  graph_ = std::move(rows->graph);
+absl::Status Checkpointer::TakePoint() {
+  if (request_.rows == RowsPlace::kInPause) {
+    absl::StatusOr<Rows> rows = SaveRows(*request_.vfs, *request_.registry, request_.roots);
+    if (!rows.ok()) return rows.status();
+    report_.rows = rows->times;
+    graph_ = std::move(rows->graph);
+    return absl::OkStatus();
+  }
+  auto point = StatePoint::Take(*request_.vfs, *request_.registry, request_.roots);
+  if (!point.ok()) return point.status();
+  point_ = *std::move(point);
+  report_.rows = point_->times();
+  if (!point_->warning().empty()) report_.warnings.push_back(point_->warning());
+  return absl::OkStatus();
+}
+
+absl::Status Checkpointer::FinishRows() {
+  if (point_ != nullptr) {
+    Stopwatch watch;
+    absl::StatusOr<state::SavedGraph> graph = point_->Finish(request_.cancel);
+    point_.reset();
+    if (!graph.ok()) return graph.status();
+    graph_ = *std::move(graph);
+    report_.build_ns = watch.Total();
+  }
+  CountState();
   return absl::OkStatus();
 }
 

@@ -38,6 +38,11 @@
 
 namespace stasis::restore {
 
+// Where the state is turned into rows: by a process that is forked in the pause and works while the
+// programs run, or in the pause itself, which takes longer the more files there are but needs
+// neither the process nor a copy of what changes meanwhile.
+enum class RowsPlace { kOutsidePause, kInPause };
+
 struct CheckpointRequest {
   // Borrowed.
   vfs::VirtualFilesystem* vfs = nullptr;
@@ -58,8 +63,10 @@ struct CheckpointRequest {
   // True: the programs stay frozen after success, for a caller that ends them. The gate is open.
   bool stay_frozen = false;
 
-  // Called once, when the programs run again (or, with stay_frozen, could), before the image is
-  // written: with the report as far as it is known.
+  RowsPlace rows = RowsPlace::kOutsidePause;
+
+  // Called once, when the programs run again (or, with stay_frozen, could), before the rows are
+  // there and the image is written: with the report as far as it is known.
   std::function<void(const struct CheckpointReport&)> on_resumed;
   std::function<void(const image::WriteProgress&)> on_progress;
   const std::atomic<bool>* cancel = nullptr;  // borrowed; true: stop, with kCancelled
@@ -77,8 +84,9 @@ struct CheckpointReport {
   int64_t flush_ns = 0;  // the second flush, in the pause
   RowsTimes rows;
   int64_t thaw_ns = 0;
+  int64_t build_ns = 0;     // after the pause: waiting for the rows
   int64_t preflush_ns = 0;  // before the pause
-  int64_t write_ns = 0;     // after it
+  int64_t write_ns = 0;     // after the rows
   int64_t wall_ns = 0;      // all of it
 
   uint64_t objects = 0;

@@ -22,6 +22,7 @@ std::string CheckpointReport::ToJson() const {
         {"resume_ns", rows.resume_ns},
         {"thaw_ns", thaw_ns}}},
       {"preflush_ns", preflush_ns},
+      {"build_ns", build_ns},
       {"write_ns", write_ns},
       {"wall_ns", wall_ns},
       {"objects", objects},

@@ -34,7 +34,7 @@ struct ExtraRoot {
 struct RowsTimes {
   int64_t drain_ns = 0;    // closing the gate: waiting for those inside
   int64_t prepare_ns = 0;  // PrepareSave
-  int64_t rows_ns = 0;     // the graph into rows
+  int64_t rows_ns = 0;     // the graph into rows, or the fork of the process that makes them
   int64_t resume_ns = 0;   // BeforeResume
 };
 
