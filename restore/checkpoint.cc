@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "restore/internal/format.h"
+#include "restore/internal/huge_pages.h"
 #include "restore/internal/stopwatch.h"
 #include "restore/state_point.h"
 #include "restore/types.h"
@@ -99,6 +100,7 @@ absl::Status Checkpointer::Begin() {
   if (request_.parent.has_value()) report_.parent = request_.parent->ToString();
   Stopwatch watch;
   if (absl::Status s = freezer_.Flush(); !s.ok()) return Annotate(s, "cannot flush");
+  if (request_.rows == RowsPlace::kOutsidePause) GatherHugePages();
   report_.preflush_ns = watch.Total();
   return CheckCancelled();
 }

@@ -154,10 +154,10 @@ absl::Status StatePoint::WaitForChild(const std::atomic<bool>* cancel) {
   uint64_t steps = 0;
   auto moved = std::chrono::steady_clock::now();
   for (;;) {
-    pollfd entry{child_fd_.get(), POLLIN, 0};
-    if (::poll(&entry, 1, kPollMs) > 0) return Reap();
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed))
       return absl::CancelledError("the checkpoint was cancelled");
+    pollfd entry{child_fd_.get(), POLLIN, 0};
+    if (::poll(&entry, 1, kPollMs) > 0) return Reap();
     const auto now = std::chrono::steady_clock::now();
     if (const uint64_t seen = progress_->steps.load(std::memory_order_relaxed); seen != steps) {
       steps = seen;

@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -25,7 +26,21 @@ void Slab::Free(void* object) { ::operator delete(object); }
 #else
 
 namespace {
-constexpr size_t kBlockBytes = 256 * 1024;
+// A huge page, so that a full block can become one (which makes a fork cheap).
+constexpr size_t kBlockBytes = size_t{2} << 20;
+
+// Aligned to its size; takes memory only as it is used.
+std::byte* NewBlock() {
+  void* room = ::mmap(nullptr, 2 * kBlockBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  auto* start = static_cast<std::byte*>(room);
+  const size_t before =
+      (kBlockBytes - reinterpret_cast<uintptr_t>(start) % kBlockBytes) % kBlockBytes;
+  if (before > 0) ::munmap(start, before);
+  ::munmap(start + before + kBlockBytes, kBlockBytes - before);
+  return start + before;
+}
 }  // namespace
 
 void* Slab::Allocate() {
@@ -36,10 +51,7 @@ void* Slab::Allocate() {
     return object;
   }
   if (fresh_end_ - fresh_ < static_cast<std::ptrdiff_t>(object_size_)) {
-    void* block =
-        ::mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) throw std::bad_alloc();
-    fresh_ = static_cast<std::byte*>(block);
+    fresh_ = NewBlock();
     fresh_end_ = fresh_ + kBlockBytes;
   }
   void* object = fresh_;
