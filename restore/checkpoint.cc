@@ -4,74 +4,33 @@
 
 #include <utility>
 
-#include "restore/internal/format.h"
-#include "restore/internal/huge_pages.h"
+#include "restore/internal/pause.h"
 #include "restore/internal/stopwatch.h"
-#include "restore/state_point.h"
 #include "restore/types.h"
 #include "state/check.h"
 
 namespace stasis::restore {
-namespace {
-
-// Programs that may be frozen. They run again when this ends, unless Keep() was called.
-class Frozen {
- public:
-  explicit Frozen(Freezer& freezer) : freezer_(freezer) {}
-  ~Frozen() {
-    if (frozen_) freezer_.Thaw().IgnoreError();  // some other error is being reported
-  }
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-
-  absl::Status Freeze() {
-    absl::Status status = freezer_.Freeze();
-    frozen_ = status.ok();
-    return Annotate(status, "cannot freeze the programs");
-  }
-  absl::Status Thaw() {
-    frozen_ = false;
-    return Annotate(freezer_.Thaw(), "cannot thaw the programs");
-  }
-  void Keep() { frozen_ = false; }
-
- private:
-  Freezer& freezer_;
-  bool frozen_ = false;
-};
-
-}  // namespace
 
 // One checkpoint.
 class Checkpointer {
  public:
-  explicit Checkpointer(const CheckpointRequest& request)
-      : request_(request),
-        freezer_(request.freezer != nullptr ? *request.freezer : no_freezer_),
-        frozen_(freezer_) {}
+  explicit Checkpointer(const CheckpointRequest& request) : request_(request), pause_(request) {}
 
   absl::StatusOr<CheckpointReport> Run();
 
  private:
   absl::Status Begin();
   absl::Status Pause();
-  absl::Status TakePoint();
   absl::Status FinishRows();
   absl::Status Write();
-  absl::Status CheckCancelled() const;
   void CountState();
   image::WriteOptions OptionsForWrite() const;
 
   const CheckpointRequest& request_;
-  NoFreezer no_freezer_;
-  Freezer& freezer_;
-  Frozen frozen_;
   Stopwatch wall_;
+  PausedSave pause_;
   std::unique_ptr<image::Layout> layout_;
-  std::unique_ptr<StatePoint> point_;
   state::SavedGraph graph_;
-  TimeNs moment_ = 0;
-  absl::Status thawed_;
   CheckpointReport report_;
 };
 
@@ -81,9 +40,9 @@ absl::StatusOr<CheckpointReport> Checkpointer::Run() {
   if (request_.on_resumed) request_.on_resumed(report_);
   if (absl::Status s = FinishRows(); !s.ok()) return s;
   if (absl::Status s = Write(); !s.ok()) return s;
-  frozen_.Keep();
+  pause_.KeepFrozen();
   report_.wall_ns = wall_.Total();
-  if (!thawed_.ok()) return thawed_;
+  if (!pause_.thawed().ok()) return pause_.thawed();
   return std::move(report_);
 }
 
@@ -98,55 +57,27 @@ absl::Status Checkpointer::Begin() {
   layout_ = *std::move(layout);
   report_.reference = request_.directory + ":" + request_.tag;
   if (request_.parent.has_value()) report_.parent = request_.parent->ToString();
-  Stopwatch watch;
-  if (absl::Status s = freezer_.Flush(); !s.ok()) return Annotate(s, "cannot flush");
-  if (request_.rows == RowsPlace::kOutsidePause) GatherHugePages();
-  report_.preflush_ns = watch.Total();
-  return CheckCancelled();
+  return pause_.Prepare();
 }
 
 absl::Status Checkpointer::Pause() {
-  Stopwatch pause;
-  if (absl::Status s = frozen_.Freeze(); !s.ok()) return s;
-  report_.freeze_ns = pause.Lap();
-  if (absl::Status s = freezer_.Flush(); !s.ok()) return Annotate(s, "cannot flush");
-  report_.flush_ns = pause.Lap();
-  if (absl::Status s = CheckCancelled(); !s.ok()) return s;
-  moment_ = request_.clock->Now();
-  if (absl::Status s = TakePoint(); !s.ok()) return s;
-  pause.Lap();
-  // What is saved stays good although the programs could not be woken: the image is written anyway.
-  if (!request_.stay_frozen) thawed_ = frozen_.Thaw();
-  report_.thaw_ns = pause.Lap();
-  report_.pause_ns = pause.Total();
-  return absl::OkStatus();
-}
-
-absl::Status Checkpointer::TakePoint() {
-  if (request_.rows == RowsPlace::kInPause) {
-    absl::StatusOr<Rows> rows = SaveRows(*request_.vfs, *request_.registry, request_.roots);
-    if (!rows.ok()) return rows.status();
-    report_.rows = rows->times;
-    graph_ = std::move(rows->graph);
-    return absl::OkStatus();
-  }
-  auto point = StatePoint::Take(*request_.vfs, *request_.registry, request_.roots);
-  if (!point.ok()) return point.status();
-  point_ = *std::move(point);
-  report_.rows = point_->times();
-  if (!point_->warning().empty()) report_.warnings.push_back(point_->warning());
+  if (absl::Status s = pause_.Pause(); !s.ok()) return s;
+  const PauseTimes& times = pause_.times();
+  report_.preflush_ns = times.preflush_ns;
+  report_.pause_ns = times.pause_ns;
+  report_.freeze_ns = times.freeze_ns;
+  report_.flush_ns = times.flush_ns;
+  report_.rows = times.rows;
+  report_.thaw_ns = times.thaw_ns;
+  if (!pause_.warning().empty()) report_.warnings.push_back(pause_.warning());
   return absl::OkStatus();
 }
 
 absl::Status Checkpointer::FinishRows() {
-  if (point_ != nullptr) {
-    Stopwatch watch;
-    absl::StatusOr<state::SavedGraph> graph = point_->Finish(request_.cancel);
-    point_.reset();
-    if (!graph.ok()) return graph.status();
-    graph_ = *std::move(graph);
-    report_.build_ns = watch.Total();
-  }
+  absl::StatusOr<state::SavedGraph> graph = pause_.TakeRows();
+  if (!graph.ok()) return graph.status();
+  graph_ = *std::move(graph);
+  report_.build_ns = pause_.times().build_ns;
   CountState();
   return absl::OkStatus();
 }
@@ -162,7 +93,7 @@ image::WriteOptions Checkpointer::OptionsForWrite() const {
   image::WriteOptions options;
   options.tag = request_.tag;
   options.creator = request_.creator;
-  options.created = moment_;
+  options.created = pause_.moment();
   options.parent = request_.parent;
   options.required_features = RequiredFeatures(graph_, *request_.registry);
   // Only what the state determines: the same state gives the same image.
@@ -192,12 +123,6 @@ absl::Status Checkpointer::Write() {
   report_.pack_bytes = written->pack_bytes_stored;
   report_.stored_bytes = written->state_bytes + written->pack_bytes_stored;
   report_.write_ns = watch.Total();
-  return absl::OkStatus();
-}
-
-absl::Status Checkpointer::CheckCancelled() const {
-  if (request_.cancel != nullptr && request_.cancel->load(std::memory_order_relaxed))
-    return absl::CancelledError("the checkpoint was cancelled");
   return absl::OkStatus();
 }
 
