@@ -31,6 +31,11 @@ function(stasis_test)
     string(REPLACE "/" "." test ${test})
     stasis_test_program(${test} ${source} DEPS ${ARG_DEPS})
     stasis_add_test(${test} COMMAND ${test} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT})
+    # What a preset leaves out need not be built for it.
+    if((STASIS_SANITIZE AND "slow" IN_LIST ARG_LABELS)
+       OR (STASIS_SANITIZE MATCHES "thread" AND "privileged" IN_LIST ARG_LABELS))
+      set_target_properties(${test} PROPERTIES EXCLUDE_FROM_ALL ON)
+    endif()
   endforeach()
 endfunction()
 
