@@ -2,14 +2,22 @@
 
 #include "restore/checkpoint.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "restore/internal/pause.h"
 #include "restore/internal/stopwatch.h"
 #include "restore/types.h"
 #include "state/check.h"
+#include "state/copy_budget.h"
 
 namespace stasis::restore {
+
+uint64_t DefaultExtraMemory() {
+  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 4;
+}
 
 // One checkpoint.
 class Checkpointer {
@@ -31,6 +39,7 @@ class Checkpointer {
   PausedSave pause_;
   std::unique_ptr<image::Layout> layout_;
   state::SavedGraph graph_;
+  std::optional<state::CopyBudget> copies_;  // as long as graph_ holds chunks
   CheckpointReport report_;
 };
 
@@ -61,6 +70,7 @@ absl::Status Checkpointer::Begin() {
 }
 
 absl::Status Checkpointer::Pause() {
+  copies_.emplace(request_.max_extra_memory);
   if (absl::Status s = pause_.Pause(); !s.ok()) return s;
   const PauseTimes& times = pause_.times();
   report_.preflush_ns = times.preflush_ns;
@@ -114,6 +124,8 @@ absl::Status Checkpointer::Write() {
       image::ImageWriter(*layout_).Write(graph_, OptionsForWrite());
   // Whoever writes to a chunk that the graph holds has to copy it.
   graph_ = state::SavedGraph();
+  report_.extra_memory_bytes = copies_->copied();
+  copies_.reset();
   if (!written.ok()) return written.status();
   report_.digest = written->manifest_digest;
   report_.dirty_bytes = written->dirty_bytes;

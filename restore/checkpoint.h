@@ -43,6 +43,8 @@ namespace stasis::restore {
 // neither the process nor a copy of what changes meanwhile.
 enum class RowsPlace { kOutsidePause, kInPause };
 
+uint64_t DefaultExtraMemory();
+
 struct CheckpointRequest {
   // Borrowed.
   vfs::VirtualFilesystem* vfs = nullptr;
@@ -59,6 +61,10 @@ struct CheckpointRequest {
   std::optional<image::Digest> parent;       // manifest of the checkpoint before
   std::string creator = "stasis";            // such as "stasis 0.1.0"
   image::Annotations annotations;
+
+  // Bytes that copies of file data may take which programs change while the image is written. Each
+  // of their writes then waits a little, until it is. The default is a quarter of the memory.
+  uint64_t max_extra_memory = DefaultExtraMemory();
 
   // True: the programs stay frozen after success, for a caller that ends them. The gate is open.
   bool stay_frozen = false;
@@ -99,6 +105,7 @@ struct CheckpointReport {
   uint64_t state_bytes = 0;          // the state blob
   uint64_t state_content_bytes = 0;  // the same, uncompressed
   uint64_t pack_bytes = 0;           // packs that were added
+  uint64_t extra_memory_bytes = 0;   // file data that was copied since, because it was being saved
   std::vector<std::string> warnings;
 
   // One line, compact; every field, under stable names.

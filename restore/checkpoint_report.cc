@@ -31,6 +31,7 @@ std::string CheckpointReport::ToJson() const {
       {"chunks", chunks},
       {"dirty_bytes", dirty_bytes},
       {"reused_bytes", reused_bytes},
+      {"extra_memory_bytes", extra_memory_bytes},
       {"stored_bytes", stored_bytes},
       {"state_bytes", state_bytes},
       {"state_content_bytes", state_content_bytes},

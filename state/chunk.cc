@@ -8,11 +8,15 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <memory>
 #include <thread>
 #include <utility>
 
+#include "state/base/poison.h"
+#include "state/base/rcu.h"
 #include "state/check.h"
+#include "state/chunk_memory.h"
+#include "state/chunk_reclaim.h"
+#include "state/copy_budget.h"
 
 namespace stasis::state {
 namespace {
@@ -53,11 +57,18 @@ uint32_t RoundCapacity(uint32_t size) {
 
 }  // namespace
 
-RefPtr<Chunk> Chunk::Create(std::span<const std::byte> bytes, uint32_t capacity) {
-  auto chunk = RefPtr<Chunk>::Adopt(new Chunk(static_cast<uint32_t>(bytes.size())));
-  chunk->GrowTo(std::max<uint32_t>(capacity, chunk->size_));
-  if (!bytes.empty())
-    std::memcpy(chunk->data_.load(std::memory_order_relaxed), bytes.data(), bytes.size());
+Result<RefPtr<Chunk>> Chunk::Create(std::span<const std::byte> bytes, uint32_t capacity) {
+  ChunkReclaim::MakeRoom();
+  const auto size = static_cast<uint32_t>(bytes.size());
+  auto chunk = RefPtr<Chunk>::Adopt(new Chunk(size));
+  capacity = RoundCapacity(std::max(capacity, size));
+  // What lies past size_ is left as it is, and never read.
+  STASIS_ASSIGN_OR_RETURN(std::byte* const data,
+                          ChunkMemory::Get().Allocate(capacity, chunk.get()));
+  if (!bytes.empty()) std::memcpy(data, bytes.data(), size);
+  MakeInaccessible(data + size, capacity - size);
+  chunk->capacity_ = capacity;
+  chunk->data_.store(data, std::memory_order_release);
   return chunk;
 }
 
@@ -86,61 +97,112 @@ void Chunk::OnZeroRefs() {
   delete this;
 }
 
-Chunk::~Chunk() { delete[] data_.load(std::memory_order_relaxed); }
+Chunk::~Chunk() {
+  // Either this or TryDrop gets the slot.
+  std::byte* data = data_.exchange(nullptr, std::memory_order_acq_rel);
+  if (data != nullptr) ChunkMemory::Get().Free(data);
+}
 
 Result<std::span<const std::byte>> Chunk::Bytes() const {
+  if (!used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_relaxed);
   std::byte* data = data_.load(std::memory_order_acquire);
-  if (data != nullptr) [[likely]]
-    return std::span<const std::byte>(data, size_);
-  absl::MutexLock lock(&ShardFor(this));
-  data = data_.load(std::memory_order_relaxed);
-  if (data == nullptr) {
-    const uint32_t capacity = RoundCapacity(size_);
-    auto fresh = std::make_unique<std::byte[]>(capacity);
-    STASIS_RETURN_IF_ERROR(source_->Read(at_, {fresh.get(), size_}));
-    capacity_ = capacity;
-    data = fresh.release();
-    data_.store(data, std::memory_order_release);
+  if (data == nullptr) [[unlikely]] {
+    ChunkReclaim::MakeRoom();
+    absl::MutexLock lock(&ShardFor(this));
+    STASIS_ASSIGN_OR_RETURN(data, Load());
   }
   return std::span<const std::byte>(data, size_);
 }
 
+Result<std::byte*> Chunk::Load() const {
+  std::byte* data = data_.load(std::memory_order_relaxed);
+  if (data != nullptr) return data;
+  const uint32_t capacity = RoundCapacity(size_);
+  auto slot = ChunkMemory::Get().Allocate(capacity, this);
+  if (!slot) return Err(ENOMEM);
+  if (const auto read = source_->Read(at_, {*slot, size_}); !read) {
+    ChunkMemory::Get().Free(*slot);
+    return Err(read.error());
+  }
+  MakeInaccessible(*slot + size_, capacity - size_);
+  capacity_ = capacity;
+  data_.store(*slot, std::memory_order_release);
+  return *slot;
+}
+
 Result<RefPtr<Chunk>> Chunk::Clone(uint32_t capacity) const {
+  const rcu::ReadLock reading;
   STASIS_ASSIGN_OR_RETURN(auto bytes, Bytes());
+  CopyBudget::Count(capacity_);
   return Create(bytes, capacity);
 }
 
-void Chunk::GrowTo(uint32_t capacity) {
-  if (capacity <= capacity_ && data_.load(std::memory_order_relaxed) != nullptr) return;
-  capacity = RoundCapacity(capacity);
-  // Left uninitialised: what lies past size_ is never read.
-  auto* fresh = new std::byte[capacity];
+Result<RefPtr<Chunk>> Chunk::Replacement(uint32_t capacity) const {
+  CopyBudget::Count(memory());
+  return Create({}, capacity);
+}
+
+Result<std::byte*> Chunk::Grow(uint32_t capacity) {
   std::byte* old = data_.load(std::memory_order_relaxed);
+  if (capacity <= capacity_ && old != nullptr) return nullptr;
+  capacity = RoundCapacity(capacity);
+  STASIS_ASSIGN_OR_RETURN(std::byte* const fresh, ChunkMemory::Get().Allocate(capacity, this));
   if (old != nullptr) std::memcpy(fresh, old, size_);
   data_.store(fresh, std::memory_order_release);
   capacity_ = capacity;
-  delete[] old;
+  return old;
+}
+
+Result<void> Chunk::Claim(uint32_t capacity, bool replaced) {
+  if (!used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_relaxed);
+  // A dirty chunk stays so, and where it is: nobody else could mark it stored.
+  if (!source_ && capacity <= capacity_) [[likely]]
+    return {};
+  ChunkReclaim::MakeRoom();
+  RefPtr<ChunkSource> source;  // released after the lock
+  std::byte* old = nullptr;
+  {
+    absl::MutexLock lock(&ShardFor(this));
+    if (!replaced) STASIS_RETURN_IF_ERROR(Load());
+    STASIS_ASSIGN_OR_RETURN(old, Grow(capacity));
+    std::swap(source, source_);
+  }
+  if (old != nullptr) ChunkMemory::Get().Free(old);
+  return {};
 }
 
 Result<void> Chunk::Write(uint32_t offset, std::span<const std::byte> bytes) {
   const uint32_t end = offset + static_cast<uint32_t>(bytes.size());
+  const uint32_t size = std::max(size_, end);
   // Whole overwrites need not load what they replace.
-  if (!resident() && !(offset == 0 && end >= size_)) STASIS_RETURN_IF_ERROR(Bytes());
-  GrowTo(std::max(end, size_));
+  STASIS_RETURN_IF_ERROR(Claim(size, /*replaced=*/offset == 0 && end >= size_));
   std::byte* data = data_.load(std::memory_order_relaxed);
+  MakeAccessible(data, size);
   if (offset > size_) std::memset(data + size_, 0, offset - size_);
   std::memcpy(data + offset, bytes.data(), bytes.size());
-  size_ = std::max(size_, end);
-  source_.reset();
+  size_ = size;
+  MakeInaccessible(data + size, capacity_ - size);
   return {};
 }
 
 Result<void> Chunk::Truncate(uint32_t size) {
   if (size == size_) return {};
-  STASIS_RETURN_IF_ERROR(Bytes());
+  STASIS_RETURN_IF_ERROR(Claim(0, /*replaced=*/false));
+  MakeInaccessible(data_.load(std::memory_order_relaxed) + size, size_ - size);
   size_ = size;
-  source_.reset();
   return {};
+}
+
+bool Chunk::TryDrop(std::byte* slot) const {
+  if (used_.exchange(false, std::memory_order_relaxed)) return false;
+  absl::Mutex& mu = ShardFor(this);
+  if (!mu.TryLock())
+    return false;  // who loads has it and waits for the slot's class, which we have
+  // Nothing is touched once the slot is taken: its owner may die then.
+  const bool dropped =
+      source_ && data_.compare_exchange_strong(slot, nullptr, std::memory_order_acq_rel);
+  mu.Unlock();
+  return dropped;
 }
 
 Chunk::StoredCopy Chunk::stored() const {

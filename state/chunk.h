@@ -12,6 +12,10 @@
 //
 // (Neither would be zeros: those are not a Chunk at all but a hole, a null RefPtr.)
 //
+// The copy in memory is a slot of ChunkMemory. A copy of a clean chunk may be dropped at any moment
+// (see chunk_reclaim.h), but its slot is not used again before all read-copy-update readers that
+// were inside have left.
+//
 // Sharing is by reference. Bytes may be changed only where MayChange() says so, by the holder of
 // the one and only reference, who must also keep its own readers out; everybody else makes a
 // Clone() first. So a checkpoint keeps the bytes of a moment by taking references, and a writer
@@ -56,7 +60,8 @@ class ChunkSource : public RefCounted {
 class Chunk final : public RefCounted {
  public:
   // A dirty chunk that holds a copy of `bytes`, with room for `capacity` (at least their number).
-  static RefPtr<Chunk> Create(std::span<const std::byte> bytes, uint32_t capacity);
+  // Errors: ENOSPC, see ChunkMemory::Allocate.
+  static Result<RefPtr<Chunk>> Create(std::span<const std::byte> bytes, uint32_t capacity);
   // A chunk of `size` bytes that is not loaded yet.
   static RefPtr<Chunk> Stored(RefPtr<ChunkSource> source, ChunkLocation at, uint32_t size);
   ~Chunk() override;
@@ -64,9 +69,11 @@ class Chunk final : public RefCounted {
   // Bytes that count; those between size() and kChunkSize read as zeros.
   uint32_t size() const { return size_; }
 
-  // The bytes, loaded on the first call. The span lives as long as the caller's reference, or until
-  // the only holder changes the chunk.
-  // Errors: EIO, see ChunkSource::Read. A failed load may be tried again.
+  // The bytes, loaded if need be. The span lives as long as the caller's reference, and no longer
+  // than the read-copy-update section it is in if the chunk is clean and chunks are dropped; or
+  // until the only holder changes the chunk.
+  // Errors: EIO, see ChunkSource::Read; ENOMEM if there is no room. A failed load may be tried
+  // again.
   Result<std::span<const std::byte>> Bytes() const;
 
   // True if the caller, who has a reference, may change the chunk: it is the only one, and no
@@ -79,15 +86,19 @@ class Chunk final : public RefCounted {
   size_t memory() const { return resident() ? capacity_ : 0; }
 
   // An equal chunk, dirty, with room for `capacity`. Loads this one if need be.
+  // Errors: as Create and Bytes.
   Result<RefPtr<Chunk>> Clone(uint32_t capacity) const;
+  // An empty one, dirty, to be written in place of this one, all of it. Errors: as Create.
+  Result<RefPtr<Chunk>> Replacement(uint32_t capacity) const;
 
   // Writes `bytes` at `offset`; a gap past the old size becomes zeros, the size grows as needed.
   // The chunk becomes dirty.
   // Requires: MayChange(), no reader; offset + bytes.size() <= kChunkSize.
-  // Errors: EIO if the old bytes had to be loaded and could not be.
+  // Errors: EIO if the old bytes had to be loaded and could not be; ENOSPC if it had to grow and
+  // could not, the bytes are as before then.
   Result<void> Write(uint32_t offset, std::span<const std::byte> bytes);
 
-  // Cuts off what lies past `size`. Requires: as Write; size <= size().
+  // Cuts off what lies past `size`. Requires: as Write; size <= size(). Errors: as Write.
   Result<void> Truncate(uint32_t size);
 
   // The stored copy: `source` is null if there is none. Consistent only while nobody marks the
@@ -105,15 +116,25 @@ class Chunk final : public RefCounted {
 
   friend class ChunkFreeze;
 
+  friend class ChunkReclaim;
+
   explicit Chunk(uint32_t size);
   void OnZeroRefs() override;
   bool Frozen() const;
-  void GrowTo(uint32_t capacity);
+  // Both with the chunk's lock held. The slot that Grow replaces is freed by the caller.
+  Result<std::byte*> Load() const;
+  Result<std::byte*> Grow(uint32_t capacity);
+  // Makes the chunk dirty, loaded unless all of it is `replaced`, and large enough.
+  Result<void> Claim(uint32_t capacity, bool replaced);
+  // Takes the copy out of memory if it is in `slot` still, clean, and was not used since the last
+  // call. Requires: ChunkMemory::Visit calls.
+  bool TryDrop(std::byte* slot) const;
 
   // Changed only by the only holder.
   uint32_t size_;
   mutable uint32_t capacity_ = 0;
-  // Null until loaded. Published once with release by the loader.
+  mutable std::atomic<bool> used_{false};  // since TryDrop asked
+  // Null if not loaded. Published with release by the loader.
   mutable std::atomic<std::byte*> data_{nullptr};
 
   // The stored copy, guarded by a lock shared by many chunks (see chunk.cc).

@@ -11,6 +11,8 @@
 #include <optional>
 #include <utility>
 
+#include "state/base/rcu.h"
+
 namespace stasis::vfs {
 namespace {
 
@@ -217,6 +219,7 @@ void FileData::HideHoles(uint64_t index, const Chunk& chunk, uint32_t offset,
 }
 
 Result<void> FileData::Read(uint64_t offset, std::span<std::byte> out) const {
+  const rcu::ReadLock reading;  // chunks may be dropped from memory
   while (!out.empty()) {
     const Piece piece = FirstPiece(offset, out.size());
     size_t copied = 0;
@@ -237,22 +240,25 @@ Result<void> FileData::Read(uint64_t offset, std::span<std::byte> out) const {
 
 Result<void> FileData::WriteChunk(uint64_t index, uint32_t offset,
                                   std::span<const std::byte> bytes) {
-  RefPtr<Chunk>& slot = Slot(index);
-  const unsigned before = WrittenOf(index, slot.get());
+  RefPtr<Chunk>* slot = FindMutable(index);
+  const unsigned before = WrittenOf(index, slot == nullptr ? nullptr : slot->get());
   const auto end = offset + static_cast<uint32_t>(bytes.size());
   const unsigned added = PagesTouched(offset, end) & ~before;
   // A file that has outgrown one chunk will fill this one too.
   const uint32_t capacity = index > 0 ? kChunkSize : end;
-  if (!slot) {
-    slot = Chunk::Create({}, capacity);
-  } else if (!slot->MayChange() && offset == 0 && end >= slot->size()) {
-    slot = Chunk::Create({}, capacity);  // nothing of the shared one stays
+  if (slot == nullptr) {
+    STASIS_ASSIGN_OR_RETURN(auto chunk, Chunk::Create({}, capacity));
+    slot = &Slot(index);
+    *slot = std::move(chunk);
+  } else if (!(*slot)->MayChange() && offset == 0 && end >= (*slot)->size()) {
+    // Nothing of the shared one stays.
+    STASIS_ASSIGN_OR_RETURN(*slot, (*slot)->Replacement(capacity));
   } else {
-    STASIS_RETURN_IF_ERROR(MakeExclusive(slot, capacity));
-    if (added != 0) STASIS_RETURN_IF_ERROR(ZeroPages(*slot, added));
+    STASIS_RETURN_IF_ERROR(MakeExclusive(*slot, capacity));
+    if (added != 0) STASIS_RETURN_IF_ERROR(ZeroPages(**slot, added));
   }
-  STASIS_RETURN_IF_ERROR(slot->Write(offset, bytes));
-  SetWritten(index, slot.get(), before | added);
+  STASIS_RETURN_IF_ERROR((*slot)->Write(offset, bytes));
+  SetWritten(index, slot->get(), before | added);
   if (added != 0) AddAllocated(Count(added & ~ReservedAt(index)));
   return {};
 }

@@ -53,14 +53,14 @@ class FileData {
   // Fills `out` with the bytes from `offset` on. Errors: EIO.
   Result<void> Read(uint64_t offset, std::span<std::byte> out) const;
 
-  // Errors: EIO.
+  // Errors: EIO; ENOSPC if there is no memory for it.
   Result<void> Write(uint64_t offset, std::span<const std::byte> bytes);
 
-  // Drops everything from `size` on; later reads there give zeros. Errors: EIO.
+  // Drops everything from `size` on; later reads there give zeros. Errors: as Write.
   Result<void> Truncate(uint64_t size);
 
   // Turns the whole pages in [offset, offset + length) into holes, and the rest of it into zeros.
-  // Errors: EIO.
+  // Errors: as Write.
   Result<void> PunchHole(uint64_t offset, uint64_t length);
 
   // Reserves the holes among the pages that [offset, offset + length) touches.
@@ -68,7 +68,7 @@ class FileData {
 
   // Makes `length` bytes at `offset` those of `from` at `from_offset`, sharing whole chunks where
   // the two positions allow it; what was allocated there stays reserved at least. Both may be the
-  // same file if the ranges do not overlap. Errors: EIO.
+  // same file if the ranges do not overlap. Errors: as Write.
   Result<void> CopyFrom(const FileData& from, uint64_t from_offset, uint64_t offset,
                         uint64_t length);
 

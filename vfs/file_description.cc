@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "state/copy_budget.h"
 #include "state/load_context.h"
 #include "vfs/virtual_filesystem.h"
 
@@ -115,6 +116,7 @@ Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out)
 }
 
 Result<size_t> FileDescription::PWrite(uint64_t offset, std::span<const std::byte> bytes) {
+  state::CopyBudget::WaitForRoom();
   Operation operation(VfsOf(at_).gate());
   return DoWrite(bytes, &offset);
 }
@@ -186,6 +188,7 @@ Result<size_t> FileDescription::Read(std::span<std::byte> out) {
 }
 
 Result<size_t> FileDescription::Write(std::span<const std::byte> bytes) {
+  state::CopyBudget::WaitForRoom();
   Operation operation(VfsOf(at_).gate());
   absl::MutexLock lock(&offset_mu_);
   uint64_t where = offset_;

@@ -131,6 +131,7 @@ absl::StatusOr<Report> Client::Checkpoint(const CheckpointParams& params,
     to.setTag(params.tag);
     to.setStop(params.stop);
     to.setDigest(params.digest);
+    to.setMaxExtraMemory(params.max_extra_memory);
     request.setListener(kj::heap<Listener>(on_progress, cancel));
     return connection_->AwaitReport(request.send());
   } catch (const kj::Exception& exception) {

@@ -29,6 +29,8 @@ struct Info {
   files @12 :UInt64;         # inodes of the tree
   bytes @13 :UInt64;         # of file data
   environment @14 :List(Text);  # what its first command was given with --env
+  memoryBytes @15 :UInt64;   # of file data in memory
+  memoryLimit @16 :UInt64;   # of those; 0: none
 }
 
 struct CheckpointParams {
@@ -36,6 +38,7 @@ struct CheckpointParams {
   tag @1 :Text;
   stop @2 :Bool;             # end the sandbox after success, without letting it run on
   digest @3 :Text;           # of which host files the content's digest is saved: "none", "open", "all"
+  maxExtraMemory @4 :UInt64; # bytes of copies from which on writers wait; 0: the default
 }
 
 struct Report {

@@ -32,6 +32,8 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
   to.setActivity(info.activity);
   to.setFiles(info.files);
   to.setBytes(info.bytes);
+  to.setMemoryBytes(info.memory_bytes);
+  to.setMemoryLimit(info.memory_limit);
   auto environment = to.initEnvironment(static_cast<unsigned int>(info.environment.size()));
   for (unsigned int i = 0; i < environment.size(); ++i) environment.set(i, info.environment[i]);
 }
@@ -52,6 +54,8 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.activity = ToString(from.getActivity());
   info.files = from.getFiles();
   info.bytes = from.getBytes();
+  info.memory_bytes = from.getMemoryBytes();
+  info.memory_limit = from.getMemoryLimit();
   for (const auto entry : from.getEnvironment()) info.environment.push_back(ToString(entry));
   return info;
 }

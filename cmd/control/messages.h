@@ -28,6 +28,8 @@ struct Info {
   std::string activity;
   uint64_t files = 0;
   uint64_t bytes = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t memory_limit = 0;  // 0: none
   std::vector<std::string> environment;
 };
 
@@ -36,6 +38,7 @@ struct CheckpointParams {
   std::string tag;
   bool stop = false;
   std::string digest = "none";
+  uint64_t max_extra_memory = 0;  // 0: as the library does
 };
 
 struct Report {

@@ -125,7 +125,8 @@ class ControlImpl final : public rpc::Control::Server {
   kj::Promise<void> checkpoint(CheckpointContext context) override {
     const auto reader = context.getParams().getParams();
     control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
-                                     reader.getStop(), ToString(reader.getDigest())};
+                                     reader.getStop(), ToString(reader.getDigest()),
+                                     reader.getMaxExtraMemory()};
     return AnswerInTime(context, [&handler = handler_, params = std::move(params)](
                                      const ProgressCallback& progress, Cancel cancel) {
       return handler.Checkpoint(params, progress, cancel);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <algorithm>
 #include <memory>
 
 #include "cmd/sandbox/paths.h"
 #include "cmd/stasis/commands.h"
+#include "cmd/stasis/content.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/progress_line.h"
@@ -18,6 +20,7 @@ struct CheckpointOptions {
   std::string name;
   std::string reference;
   std::string digest = "none";
+  std::string max_extra_memory;
   bool stop = false;
   bool json = false;
 };
@@ -27,7 +30,13 @@ absl::StatusOr<control::CheckpointParams> ReadParams(const CheckpointOptions& op
   if (!reference.ok()) return reference.status();
   const std::string directory = sandbox::AbsolutePath(reference->directory);
   if (absl::Status parent = CheckParent(directory); !parent.ok()) return parent;
-  return control::CheckpointParams{directory, reference->tag, options.stop, options.digest};
+  control::CheckpointParams params{directory, reference->tag, options.stop, options.digest};
+  if (!options.max_extra_memory.empty()) {
+    absl::StatusOr<uint64_t> size = ParseSize(options.max_extra_memory);
+    if (!size.ok()) return size.status();
+    params.max_extra_memory = std::max<uint64_t>(*size, 1);
+  }
+  return params;
 }
 
 absl::StatusOr<control::Report> MakeCheckpoint(const CheckpointOptions& options) {
@@ -82,6 +91,12 @@ void AddCheckpoint(CLI::App& app, Invocation& invocation) {
       ->type_name("SCOPE")
       ->check(CLI::IsMember({"none", "open", "all"}))
       ->capture_default_str();
+  command
+      ->add_option("--max-extra-memory", options->max_extra_memory,
+                   "How much memory the data may take that programs change while the image is "
+                   "written, before they are slowed, such as 512M (default: a quarter of the "
+                   "memory of the host)")
+      ->type_name("SIZE");
   command->add_flag("--stop", options->stop, "End the sandbox when the image is complete");
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(

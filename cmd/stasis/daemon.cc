@@ -31,6 +31,7 @@
 #include "fsimpl/gofer/filesystem.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/checkpoint.h"
+#include "state/chunk_reclaim.h"
 
 namespace stasis::cli {
 namespace {
@@ -183,6 +184,7 @@ absl::StatusOr<Content> Daemon::MakeContentOrEnd(StartupLine& line) {
 }
 
 absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
+  if (absl::Status set = ApplyMemoryLimits(options_.memory); !set.ok()) return set;
   absl::StatusOr<Content> content = MakeContentOrEnd(line);
   if (!content.ok()) return content.status();
   content_ = std::move(*content);
@@ -315,6 +317,8 @@ absl::StatusOr<control::Info> Daemon::GetInfo() {
     info.files += memory->inodes_used();
     info.bytes += memory->bytes_used();
   }
+  info.memory_bytes = state::ChunkReclaim::Resident();
+  info.memory_limit = state::ChunkReclaim::limit();
   return info;
 }
 
@@ -347,6 +351,7 @@ restore::CheckpointRequest Daemon::Request(const control::CheckpointParams& para
   if (!content_.base_image.empty())
     request.annotations[image::kAnnotationBase] = content_.base_image;
   request.stay_frozen = params.stop;
+  if (params.max_extra_memory != 0) request.max_extra_memory = params.max_extra_memory;
   {
     const absl::MutexLock lock(&mu_);
     if (parent_directory_ == params.directory) request.parent = parent_;

@@ -13,6 +13,7 @@
 #include "cmd/sandbox/sandbox.h"
 #include "cmd/stasis/content.h"
 #include "cmd/stasis/launch.h"
+#include "cmd/stasis/memory_options.h"
 #include "state/base/unique_fd.h"
 
 namespace stasis::cli {
@@ -21,6 +22,7 @@ struct DaemonOptions {
   sandbox::RuntimeDir dir{"", ""};
   sandbox::SandboxOptions sandbox;
   ContentOptions content;
+  MemoryLimits memory;
   std::string workdir = "/";
   std::vector<std::string> environment;  // of its first command; `exec` gives it to others
   nlohmann::ordered_json config;         // all of it as options (config_file.h)

@@ -18,6 +18,7 @@
 #include "cmd/stasis/host_options.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/launch.h"
+#include "cmd/stasis/memory_options.h"
 #include "cmd/stasis/output.h"
 
 namespace stasis::cli {
@@ -31,6 +32,8 @@ struct MountOptions {
   std::string log = "/dev/null";
   HostOptions host;
   HostRoots roots;  // what `host` says
+  MemoryOptions memory;
+  MemoryLimits limits;  // what `memory` says
   bool read_only = false;
   bool no_passthrough = false;
   bool background = false;
@@ -85,6 +88,7 @@ absl::Status ServeUntilEnd(fuse::Server& server, const MountOptions& options,
 
 absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interrupted,
                    const std::function<void(const std::vector<std::string>& warnings)>& on_ready) {
+  if (absl::Status set = ApplyMemoryLimits(options.limits); !set.ok()) return set;
   const Types types;
   ContentOptions wanted;
   wanted.reference = options.reference;
@@ -135,6 +139,9 @@ int Mount(MountOptions options) {
   absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
   if (!roots.ok()) return Fail(roots.status());
   options.roots = *std::move(roots);
+  absl::StatusOr<MemoryLimits> limits = ReadMemoryOptions(options.memory);
+  if (!limits.ok()) return Fail(limits.status());
+  options.limits = *std::move(limits);
   if (options.background) return MountInBackground(options);
   const absl::Status served = Serve(options, CatchInterrupts(), [&options](const auto& warnings) {
     for (const std::string& warning : warnings) Warn(warning);
@@ -159,6 +166,7 @@ void AddMount(CLI::App& app, Invocation& invocation) {
   command->add_option("--log", options->log, "With --background: file for messages")
       ->type_name("FILE");
   AddHostOptions(*command, options->host);
+  AddMemoryOptions(*command, options->memory);
   command->footer(
       "Ends with `umount DIR`, or Ctrl-C in the foreground. Needs root.\n\n"
       "  stasis mount snaps:v1 /mnt --read-only");

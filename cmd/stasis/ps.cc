@@ -54,7 +54,9 @@ nlohmann::ordered_json ToJson(const Row& row) {
           {"cgroup", info.cgroup},
           {"workdir", info.workdir},
           {"files", info.files},
-          {"bytes", info.bytes}};
+          {"bytes", info.bytes},
+          {"memory_bytes", info.memory_bytes},
+          {"memory_limit", info.memory_limit}};
 }
 
 int PrintTable(const std::vector<Row>& rows) {

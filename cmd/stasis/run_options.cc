@@ -134,10 +134,14 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   to.workdir = from.workdir;
   if (absl::Status ok = ReadSandboxOptions(from, to.sandbox); !ok.ok()) return ok;
   if (absl::Status ok = ReadContentOptions(from, to.content); !ok.ok()) return ok;
+  absl::StatusOr<MemoryLimits> memory = ReadMemoryOptions(from.memory);
+  if (!memory.ok()) return memory.status();
+  to.memory = *std::move(memory);
   to.sandbox.name = name;
   to.sandbox.hostname = from.hostname.empty() ? name : from.hostname;
   to.sandbox.staging = to.dir.mount_path();
   to.config = AbsoluteConfig(from.config, to.content, to.sandbox);
+  if (to.config.contains("filestore")) to.config["filestore"] = to.memory.filestore;
   return to;
 }
 
@@ -268,6 +272,7 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
                   "files that programs have open")
       ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
+  AddMemoryOptions(command, options.memory);
   command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
   command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");
   command.add_flag("--json", options.json, "With --detach: print what was started as JSON");

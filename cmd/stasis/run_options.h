@@ -13,6 +13,7 @@
 
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/host_options.h"
+#include "cmd/stasis/memory_options.h"
 #include "fsimpl/gofer/fd_cache.h"
 
 namespace stasis::cli {
@@ -36,6 +37,7 @@ struct RunOptions {
   std::vector<std::string> environment;
   bool clear_environment = false;
   std::string hostname;
+  MemoryOptions memory;
   std::string size_limit;
   std::string inode_limit;
   bool detach = false;

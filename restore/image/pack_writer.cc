@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "restore/image/internal/status.h"
+#include "state/base/rcu.h"
 
 namespace stasis::image {
 namespace {
@@ -140,6 +141,7 @@ absl::Status PackWriter::AppendChunk(const state::Chunk& chunk, std::vector<std:
     if (!read) return failed(read.error());
     return absl::OkStatus();
   }
+  const rcu::ReadLock reading;  // it may be dropped from memory
   const auto bytes = chunk.Bytes();
   if (!bytes) return failed(bytes.error());
   content.insert(content.end(), bytes->begin(), bytes->end());

@@ -8,13 +8,7 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define STASIS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define STASIS_ASAN 1
-#endif
-#endif
+#include "state/base/poison.h"
 
 namespace stasis {
 

@@ -18,9 +18,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "fsimpl/memfs/filesystem.h"
 #include "vfs/virtual_filesystem.h"
@@ -253,6 +255,39 @@ void BM_Write4K_kernel(benchmark::State& state) {
   ::close(fd);
 }
 BENCHMARK(BM_Write4K_kernel);
+
+// A file of 32 MiB of new data, which is freed again outside of the time.
+void BM_WriteNew_vfs(benchmark::State& state) {
+  Tree& tree = SharedTree();
+  const auto length = static_cast<size_t>(state.range(0));
+  const std::vector<std::byte> buffer(length, std::byte{1});
+  constexpr size_t kTotal = 32 * 1024 * 1024;
+  for (auto _ : state) {
+    auto file = tree.Touch("/work/fresh");
+    for (size_t at = 0; at < kTotal; at += length) Must(file->PWrite(at, buffer));
+    state.PauseTiming();
+    Must(tree.vfs().UnlinkAt(tree.owner(), tree.At("/work/fresh")));
+    file.reset();
+    state.ResumeTiming();
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(kTotal) * state.iterations());
+}
+BENCHMARK(BM_WriteNew_vfs)->Arg(4096)->Arg(128 * 1024)->Unit(benchmark::kMillisecond);
+
+// 1000 files of 200 to 9000 bytes, made and removed.
+void BM_SmallFiles_vfs(benchmark::State& state) {
+  Tree& tree = SharedTree();
+  const std::vector<std::byte> buffer(9000, std::byte{1});
+  for (auto _ : state) {
+    for (size_t i = 0; i < 1000; ++i) {
+      auto file = tree.Touch("/work/small" + std::to_string(i));
+      Must(file->PWrite(0, std::span(buffer).first(200 + i * 7919 % 8800)));
+    }
+    for (size_t i = 0; i < 1000; ++i)
+      Must(tree.vfs().UnlinkAt(tree.owner(), tree.At("/work/small" + std::to_string(i))));
+  }
+}
+BENCHMARK(BM_SmallFiles_vfs)->Unit(benchmark::kMicrosecond);
 
 void BM_Read4K_vfs(benchmark::State& state) {
   auto file = SharedTree().Touch("/work/data");

@@ -2,6 +2,7 @@
 
 #include "restore/checkpoint.h"
 
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +13,8 @@
 
 #include "restore/image/verify.h"
 #include "restore/restore.h"
+#include "state/chunk.h"
+#include "state/copy_budget.h"
 #include "tests/testing/faulty_file_ops.h"
 #include "tests/testing/test_vfs.h"
 
@@ -94,6 +97,27 @@ TEST_F(CheckpointTest, FreezesBetweenTheFlushesAndThawsBeforeWriting) {
   ASSERT_TRUE(report.ok()) << report.status();
   freezer_.calls.resize(5);
   EXPECT_THAT(freezer_.calls, ElementsAre("flush", "freeze", "flush", "thaw", "resumed"));
+  ExpectUsable({"v1"});
+}
+
+TEST_F(CheckpointTest, WritersAreSlowedWhenCopiesTakeTooMuchMemory) {
+  t_.Write("/big", std::string(3 * state::kChunkSize, 'x'));
+  CheckpointRequest request = Request("v1");
+  request.max_extra_memory = state::kChunkSize;
+  std::vector<absl::Duration> took;
+  request.on_resumed = [&](const CheckpointReport&) {
+    for (uint64_t i = 0; i < 3; ++i) {
+      const absl::Time start = absl::Now();
+      t_.WriteAt("/big", i * state::kChunkSize + 5, "changed");
+      took.push_back(absl::Now() - start);
+    }
+  };
+  const auto report = Checkpoint(request);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->extra_memory_bytes, 3 * state::kChunkSize);
+  // The third comes when two have been copied.
+  const auto longest = absl::Milliseconds(state::CopyBudget::kLongestWaitMs);
+  EXPECT_GE(took.at(2), longest);
   ExpectUsable({"v1"});
 }
 

@@ -25,7 +25,7 @@ std::string TextOf(const Chunk& chunk) {
   return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
 }
 
-RefPtr<Chunk> Make(std::string_view text) { return Chunk::Create(BytesOf(text), 0); }
+RefPtr<Chunk> Make(std::string_view text) { return *Chunk::Create(BytesOf(text), 0); }
 
 TEST(ChunkTest, OnlyTheHolderOfTheOnlyReferenceMayChangeIt) {
   RefPtr<Chunk> chunk = Make("one");

@@ -89,7 +89,7 @@ class EngineTest : public ::testing::Test {
   }
 
   static RefPtr<Chunk> MakeChunk(std::string_view text) {
-    return Chunk::Create({reinterpret_cast<const std::byte*>(text.data()), text.size()}, 0);
+    return *Chunk::Create({reinterpret_cast<const std::byte*>(text.data()), text.size()}, 0);
   }
 
   Registry registry_;

@@ -353,8 +353,8 @@ TEST(FileDataTest, ChunkThatIsNotLoadedIsPunchedAsAWholeWithoutLoadingIt) {
 TEST(FileDataTest, MapOfChunksAloneMeansPagesUpToTheEndOfEach) {
   FileData data;
   ChunkMap chunks;
-  chunks[0] = Chunk::Create(Bytes(std::string(5000, 'x')), 0);
-  chunks[2] = Chunk::Create(Bytes("y"), 0);
+  chunks[0] = *Chunk::Create(Bytes(std::string(5000, 'x')), 0);
+  chunks[2] = *Chunk::Create(Bytes("y"), 0);
   ASSERT_THAT(data.FromMap(std::move(chunks)), IsOk());
   EXPECT_EQ(data.allocated(), 3 * kPageSize);
   EXPECT_EQ(*data.SeekHole(0, 3 * kChunkSize), 2 * kPageSize);
@@ -378,7 +378,7 @@ TEST(FileDataTest, MapWithAMissingChunkOrAPositionPastTheLargestOffsetIsEINVAL) 
   EXPECT_THAT(data.FromMap(std::move(missing)), IsErrno(EINVAL));
   FileData other;
   ChunkMap far;
-  far[uint64_t{1} << 62] = Chunk::Create({}, 0);
+  far[uint64_t{1} << 62] = *Chunk::Create({}, 0);
   EXPECT_THAT(other.FromMap(std::move(far)), IsErrno(EINVAL));
 }
 
@@ -422,7 +422,7 @@ class DeceitfulChunkTest : public ::testing::Test {
  protected:
   DeceitfulChunkTest() {
     ChunkMap chunks;
-    chunks[1] = Chunk::Create(Bytes(std::string(kChunkSize, 'x')), 0);
+    chunks[1] = *Chunk::Create(Bytes(std::string(kChunkSize, 'x')), 0);
     EXPECT_THAT(data_.FromMap(std::move(chunks)), IsOk());
     EXPECT_THAT(data_.FromWritten({{1, 0x8}}), IsOk());
   }

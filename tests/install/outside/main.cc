@@ -9,7 +9,7 @@
 int main() {
   constexpr char kText[] = "kept";
   auto chunk = stasis::state::Chunk::Create(std::as_bytes(std::span(kText)), sizeof(kText));
-  auto bytes = chunk->Bytes();
+  auto bytes = chunk ? (*chunk)->Bytes() : stasis::Err(chunk.error());
   if (!bytes) {
     std::printf("%s\n", stasis::ErrnoName(bytes.error()).c_str());
     return 1;

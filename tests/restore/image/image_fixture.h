@@ -119,7 +119,7 @@ class ImageTest : public ::testing::Test {
   ~ImageTest() override { std::filesystem::remove_all(temp_); }
 
   static RefPtr<state::Chunk> NewChunk(const Bytes& bytes) {
-    return state::Chunk::Create(bytes, static_cast<uint32_t>(bytes.size()));
+    return *state::Chunk::Create(bytes, static_cast<uint32_t>(bytes.size()));
   }
 
   static WriteOptions Options(const std::string& tag) {

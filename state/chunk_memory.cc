@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "state/chunk_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdlib>
+#include <functional>
+#include <utility>
+
+#include "state/base/poison.h"
+#include "state/base/rcu.h"
+#include "state/check.h"
+
+namespace stasis::state {
+namespace {
+
+constexpr size_t kWords = ChunkMemory::kSpan / ChunkMemory::kSmallestSlot / 64;
+constexpr size_t kOwners = ChunkMemory::kSpan / ChunkMemory::kSmallestOwned;
+constexpr size_t kPage = 4096;
+
+#if defined(STASIS_ASAN) || defined(STASIS_TSAN)
+constexpr uint64_t kUsualRange = uint64_t{1} << 32;  // the shadow takes room, too
+#else
+constexpr uint64_t kUsualRange = uint64_t{1} << 40;
+#endif
+constexpr uint64_t kSmallestRange = uint64_t{1} << 26;
+
+constexpr size_t ClassOf(size_t size) {
+  return static_cast<size_t>(std::countr_zero(size / ChunkMemory::kSmallestSlot));
+}
+constexpr size_t SizeOf(size_t size_class) { return ChunkMemory::kSmallestSlot << size_class; }
+constexpr size_t SlotsOf(size_t size_class) { return ChunkMemory::kSpan / SizeOf(size_class); }
+constexpr bool Owned(size_t size_class) {
+  return SizeOf(size_class) >= ChunkMemory::kSmallestOwned;
+}
+
+Result<UniqueFd> OpenUnlinked(const std::string& directory) {
+  UniqueFd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd.valid() || (errno != EOPNOTSUPP && errno != EISDIR)) {
+    if (!fd.valid()) return Err(errno);
+    return fd;
+  }
+  std::string name = directory + "/.stasis-data-XXXXXX";  // the filesystem knows no O_TMPFILE
+  fd = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+  if (!fd.valid()) return Err(errno);
+  ::unlink(name.c_str());
+  return fd;
+}
+
+template <typename Call>
+int Retry(Call call) {
+  int result;
+  do result = call();
+  while (result < 0 && errno == EINTR);
+  return result;
+}
+
+void Punch(int fd, uint64_t offset, uint64_t length) {
+  Retry([&] {
+    return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(length));
+  });
+}
+
+// All of it, or nothing. Errors: EOPNOTSUPP if this filesystem cannot; ENOSPC.
+Result<void> Reserve(int fd, uint64_t offset, uint64_t length) {
+  const int done = Retry(
+      [&] { return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length)); });
+  if (done == 0) return {};
+  if (errno == EOPNOTSUPP) return Err(EOPNOTSUPP);
+  Punch(fd, offset, length);
+  return Err(ENOSPC);
+}
+
+absl::Mutex& GlobalMutex() {
+  static auto* mu = new absl::Mutex();
+  return *mu;
+}
+constinit std::atomic<ChunkMemory*> global{nullptr};
+
+}  // namespace
+
+// Guarded by the lock of its class, but for size_class, which tells which that is.
+struct ChunkMemory::Span {
+  std::atomic<uint8_t> size_class;  // plus 1; 0: the span is free
+  uint16_t used;
+  uint32_t previous;  // in the list of its class
+  uint32_t next;
+  std::array<uint64_t, kWords> free;  // a bit for each slot
+  std::array<const Chunk*, kOwners> owners;
+};
+
+ChunkMemory& ChunkMemory::Get() {
+  ChunkMemory* memory = global.load(std::memory_order_acquire);
+  if (memory != nullptr) [[likely]]
+    return *memory;
+  const auto made = Configure({});
+  Require(made.has_value() || made.error() == Errno(EBUSY), "addresses for file data");
+  return *global.load(std::memory_order_acquire);
+}
+
+Result<void> ChunkMemory::Configure(const ChunkMemoryOptions& options) {
+  absl::MutexLock lock(&GlobalMutex());
+  if (global.load(std::memory_order_relaxed) != nullptr) return Err(EBUSY);
+  STASIS_ASSIGN_OR_RETURN(auto memory, Create(options));
+  global.store(memory.release(), std::memory_order_release);
+  return {};
+}
+
+Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Create(const ChunkMemoryOptions& options) {
+  UniqueFd fd;
+  if (options.directory.empty()) {
+    fd = UniqueFd(::memfd_create("stasis-data", MFD_CLOEXEC));
+    if (!fd.valid()) return Err(errno);
+  } else {
+    STASIS_ASSIGN_OR_RETURN(fd, OpenUnlinked(options.directory));
+    STASIS_RETURN_IF_ERROR(Reserve(fd.get(), 0, kSpan));
+    Punch(fd.get(), 0, kSpan);
+  }
+  std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(fd), options));
+  if (options.range != 0) {
+    STASIS_RETURN_IF_ERROR(memory->Map(options.range));
+    return memory;
+  }
+  rlimit file_size;
+  ::getrlimit(RLIMIT_FSIZE, &file_size);
+  for (uint64_t range = kUsualRange; range >= kSmallestRange; range /= 2) {
+    if (range > file_size.rlim_cur) continue;  // asking would raise SIGXFSZ
+    if (memory->Map(range)) return memory;
+  }
+  return Err(ENOMEM);
+}
+
+ChunkMemory::ChunkMemory(UniqueFd fd, const ChunkMemoryOptions& options)
+    : fd_(std::move(fd)), in_file_(!options.directory.empty()), kept_(options.kept / kSpan) {}
+
+Result<void> ChunkMemory::Map(uint64_t range) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(range)) != 0) return Err(errno);
+  void* base =
+      ::mmap(nullptr, range, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_.get(), 0);
+  if (base == MAP_FAILED) return Err(errno);
+  const auto end = static_cast<uint32_t>(range / kSpan);
+  void* spans = ::mmap(nullptr, end * sizeof(Span), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (spans == MAP_FAILED) {
+    const int error = errno;
+    ::munmap(base, range);
+    return Err(error);
+  }
+  ::madvise(base, range, MADV_DONTDUMP);  // a core dump would look at every page of it
+  base_ = static_cast<std::byte*>(base);
+  end_ = end;
+  spans_ = static_cast<Span*>(spans);  // zeros are a Span
+  return {};
+}
+
+ChunkMemory::~ChunkMemory() {
+  if (base_ == nullptr) return;
+  const size_t used = size_t{top_.load()} * kSpan;
+  MakeAccessible(base_, used);
+  ::munmap(base_, size_t{end_} * kSpan);
+  ::munmap(spans_, end_ * sizeof(Span));
+}
+
+Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
+  const size_t size_class = ClassOf(size);
+  SizeClass& slots = classes_[size_class];
+  for (;;) {
+    {
+      absl::MutexLock lock(&slots.mu);
+      if (slots.first != kNone) [[likely]] {
+        const uint32_t index = slots.first;
+        Span& span = spans_[index];
+        size_t word = 0;
+        while (span.free[word] == 0) ++word;
+        const size_t slot = word * 64 + static_cast<size_t>(std::countr_zero(span.free[word]));
+        span.free[word] &= span.free[word] - 1;
+        if (++span.used == SlotsOf(size_class)) Unlink(slots, index);
+        if (Owned(size_class)) span.owners[slot] = owner;
+        in_use_.fetch_add(size, std::memory_order_relaxed);
+        std::byte* place = SpanAt(index) + slot * size;
+        MakeAccessible(place, size);
+        return place;
+      }
+    }
+    STASIS_ASSIGN_OR_RETURN(const uint32_t index, TakeSpan());
+    AddSpan(size_class, index);
+  }
+}
+
+void ChunkMemory::Free(std::byte* slot) {
+  const uint64_t offset = OffsetOf(slot);
+  const auto index = static_cast<uint32_t>(offset / kSpan);
+  Span& span = spans_[index];
+  const size_t size_class = span.size_class.load(std::memory_order_relaxed) - 1u;
+  const size_t size = SizeOf(size_class);
+  const size_t number = offset % kSpan / size;
+  SizeClass& slots = classes_[size_class];
+  MakeInaccessible(slot, size);
+  {
+    absl::MutexLock lock(&slots.mu);
+    span.free[number / 64] |= uint64_t{1} << number % 64;
+    if (Owned(size_class)) span.owners[number] = nullptr;
+    in_use_.fetch_sub(size, std::memory_order_relaxed);
+    if (span.used-- == SlotsOf(size_class)) Link(slots, index);
+    if (span.used != 0) return;
+    Unlink(slots, index);
+    span.size_class.store(0, std::memory_order_relaxed);
+  }
+  ReturnSpan(index);
+}
+
+void ChunkMemory::AddSpan(size_t size_class, uint32_t index) {
+  MakeInaccessible(SpanAt(index), kSpan);
+  SizeClass& slots = classes_[size_class];
+  absl::MutexLock lock(&slots.mu);
+  Span& span = spans_[index];
+  span.used = 0;
+  const size_t count = SlotsOf(size_class);
+  for (size_t word = 0; word < kWords; ++word) {
+    const size_t first = word * 64;
+    const size_t here = count > first ? std::min<size_t>(count - first, 64) : 0;
+    span.free[word] = here == 64 ? ~uint64_t{0} : (uint64_t{1} << here) - 1;
+  }
+  span.owners.fill(nullptr);
+  span.size_class.store(static_cast<uint8_t>(size_class + 1), std::memory_order_relaxed);
+  Link(slots, index);
+}
+
+void ChunkMemory::Link(SizeClass& in, uint32_t index) {
+  Span& span = spans_[index];
+  span.previous = kNone;
+  span.next = in.first;
+  if (in.first != kNone) spans_[in.first].previous = index;
+  in.first = index;
+}
+
+void ChunkMemory::Unlink(SizeClass& in, uint32_t index) {
+  const Span& span = spans_[index];
+  if (span.next != kNone) spans_[span.next].previous = span.previous;
+  (span.previous != kNone ? spans_[span.previous].next : in.first) = span.next;
+}
+
+Result<uint32_t> ChunkMemory::TakeSpan() {
+  uint32_t index;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!free_.empty()) {
+      index = free_.back();
+      free_.pop_back();
+      return index;
+    }
+    const uint32_t top = top_.load(std::memory_order_relaxed);
+    if (!dropped_.empty()) {
+      index = dropped_.back();
+      dropped_.pop_back();
+    } else if (top < end_) {
+      index = top;
+      top_.store(top + 1, std::memory_order_relaxed);
+    } else {
+      return Err(ENOSPC);
+    }
+  }
+  if (const auto made = MakeReal(index); !made) {
+    absl::MutexLock lock(&mu_);
+    dropped_.push_back(index);
+    return Err(made.error());
+  }
+  real_.fetch_add(kSpan, std::memory_order_relaxed);
+  return index;
+}
+
+Result<void> ChunkMemory::MakeReal(uint32_t index) {
+  const uint64_t offset = uint64_t{index} * kSpan;
+  std::byte* span = SpanAt(index);
+  // Two steps are faster than one, also in memory; and a disk says here whether it has room.
+  const auto made = Reserve(fd_.get(), offset, kSpan);
+  if (!made || Retry([&] { return ::madvise(span, kSpan, MADV_POPULATE_WRITE); }) == 0) return made;
+  if (errno != EINVAL) {
+    Punch(fd_.get(), offset, kSpan);
+    return Err(ENOSPC);
+  }
+  MakeAccessible(span, kSpan);
+  for (size_t at = 0; at < kSpan; at += kPage) span[at] = std::byte{0};  // before Linux 5.14
+  return {};
+}
+
+void ChunkMemory::ReturnSpan(uint32_t index) {
+  std::vector<uint32_t> spans;
+  {
+    absl::MutexLock lock(&mu_);
+    free_.push_back(index);
+    if (free_.size() <= kept_) return;
+    // Half of what is kept, so that this is not done for every span; the higher addresses.
+    std::sort(free_.begin(), free_.end(), std::greater<>());
+    const auto half = static_cast<std::ptrdiff_t>(free_.size() - kept_ / 2);
+    spans.assign(free_.begin(), free_.begin() + half);
+    free_.erase(free_.begin(), free_.begin() + half);
+  }
+  GiveBack(std::move(spans));
+}
+
+// Requires: sorted downwards.
+void ChunkMemory::GiveBack(std::vector<uint32_t> spans) {
+  for (size_t begin = 0; begin < spans.size();) {
+    size_t end = begin + 1;
+    while (end < spans.size() && spans[end] + 1 == spans[end - 1]) ++end;
+    Punch(fd_.get(), uint64_t{spans[end - 1]} * kSpan, (end - begin) * kSpan);
+    begin = end;
+  }
+  real_.fetch_sub(spans.size() * kSpan, std::memory_order_relaxed);
+  absl::MutexLock lock(&mu_);
+  dropped_.insert(dropped_.end(), spans.begin(), spans.end());
+}
+
+ChunkMemoryStats ChunkMemory::stats() const {
+  return {in_use_.load(std::memory_order_relaxed), real_.load(std::memory_order_relaxed)};
+}
+
+void ChunkMemory::Visit(uint32_t spans, Visitor visit) {
+  const uint32_t count = span_count();
+  if (count == 0) return;
+  for (; spans > 0; --spans)
+    VisitSpan(hand_.fetch_add(1, std::memory_order_relaxed) % count, visit);
+}
+
+void ChunkMemory::VisitSpan(uint32_t index, Visitor visit) {
+  Span& span = spans_[index];
+  const uint8_t before = span.size_class.load(std::memory_order_relaxed);
+  if (before == 0 || !Owned(before - 1u)) return;
+  absl::MutexLock lock(&classes_[before - 1u].mu);
+  if (span.size_class.load(std::memory_order_relaxed) != before) return;
+  const size_t size = SizeOf(before - 1u);
+  for (size_t slot = 0; slot < SlotsOf(before - 1u); ++slot) {
+    const Chunk*& owner = span.owners[slot];
+    if (owner != nullptr && visit(owner, SpanAt(index) + slot * size, size)) owner = nullptr;
+  }
+}
+
+}  // namespace stasis::state

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// chunk_memory.h: the memory that file data is in.
+//
+// A ChunkMemory is one range of addresses, mapped shared from a memfd or an unlinked file. So a
+// fork copies nothing of it, not even page tables, and another process can map the same data
+// through the descriptor; and in a file, it may be larger than the machine's memory.
+//
+// The range is divided into spans. A span that is in use holds slots of one size, a power of two;
+// what is known of them is kept elsewhere, so that free memory is never written to. Memory becomes
+// real a span at a time, in one call that can fail: a full disk is an error and not a SIGBUS.
+//
+// Not for a forked child: it may read slots, and must neither allocate nor free.
+
+#ifndef STASIS_STATE_CHUNK_MEMORY_H_
+#define STASIS_STATE_CHUNK_MEMORY_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/functional/function_ref.h>
+#include <absl/synchronization/mutex.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "state/base/result.h"
+#include "state/base/unique_fd.h"
+
+namespace stasis::state {
+
+class Chunk;
+
+struct ChunkMemoryOptions {
+  // Where the unlinked file is; empty: the system's memory.
+  std::string directory;
+  // Bytes of addresses, a multiple of a span, and so the most that can be held. 0: as many as the
+  // system gives, at most 1 TiB.
+  uint64_t range = 0;
+  // Bytes of free spans that are kept for later and not given back to the system.
+  uint64_t kept = 32 * 1024 * 1024;
+};
+
+struct ChunkMemoryStats {
+  uint64_t in_use = 0;  // bytes of slots
+  uint64_t real = 0;    // bytes of spans that the system has given and not got back
+};
+
+// Thread-safe.
+class ChunkMemory {
+ public:
+  static constexpr size_t kSpan = 64 * 1024;
+  static constexpr size_t kSmallestSlot = 64;
+  static constexpr size_t kLargestSlot = 16 * 1024;
+  // From this size on, slots know their owner.
+  static constexpr size_t kSmallestOwned = 4096;
+
+  // The one that chunks of this process use. Made on the first call, if Configure was not called.
+  static ChunkMemory& Get();
+  // Makes it. Errors: EBUSY if it is there already; as Create.
+  static Result<void> Configure(const ChunkMemoryOptions& options);
+
+  // Errors: of the system, such as ENOENT for a directory that is not there, EOPNOTSUPP for one
+  // whose filesystem has no fallocate(2), ENOSPC.
+  static Result<std::unique_ptr<ChunkMemory>> Create(const ChunkMemoryOptions& options);
+  ~ChunkMemory();
+  ChunkMemory(const ChunkMemory&) = delete;
+  ChunkMemory& operator=(const ChunkMemory&) = delete;
+
+  // `size` bytes of any content. `owner` is who Visit will name.
+  // Requires: a power of two within the two sizes above.
+  // Errors: ENOSPC if there is no room in memory, on disk, or in the range.
+  Result<std::byte*> Allocate(size_t size, const Chunk* owner);
+  void Free(std::byte* slot);
+
+  // What another process maps to see the same: OffsetOf(p) in it is the place of `p`.
+  int fd() const { return fd_.get(); }
+  uint64_t OffsetOf(const std::byte* place) const { return static_cast<uint64_t>(place - base_); }
+  // True if it is a file in a directory.
+  bool in_file() const { return in_file_; }
+
+  ChunkMemoryStats stats() const;
+  uint64_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
+
+  // Calls `visit` for each slot that has an owner, in the next `spans` spans, going round and
+  // round. True as the answer means that the slot has no owner any more. The lock of the slot's
+  // size is held: the slot is not freed meanwhile, so that an owner that frees its slot before it
+  // dies is alive. `visit` must not allocate or free here.
+  using Visitor = absl::FunctionRef<bool(const Chunk* owner, std::byte* slot, size_t size)>;
+  void Visit(uint32_t spans, Visitor visit);
+  // The same for one of the first span_count().
+  void VisitSpan(uint32_t index, Visitor visit);
+  // Spans that have ever been used: the length of a round.
+  uint32_t span_count() const { return top_.load(std::memory_order_relaxed); }
+  std::byte* SpanAt(uint32_t index) const { return base_ + size_t{index} * kSpan; }
+
+ private:
+  struct Span;
+  // The spans of one slot size.
+  struct alignas(64) SizeClass {
+    absl::Mutex mu;
+    uint32_t first ABSL_GUARDED_BY(mu) = kNone;  // list of the spans that have free slots
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr size_t kClasses = 9;
+
+  ChunkMemory(UniqueFd fd, const ChunkMemoryOptions& options);
+  Result<void> Map(uint64_t range);
+
+  void AddSpan(size_t size_class, uint32_t index);
+  void Link(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
+  void Unlink(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
+  Result<uint32_t> TakeSpan() ABSL_LOCKS_EXCLUDED(mu_);
+  void ReturnSpan(uint32_t index) ABSL_LOCKS_EXCLUDED(mu_);
+  Result<void> MakeReal(uint32_t index);
+  void GiveBack(std::vector<uint32_t> spans) ABSL_LOCKS_EXCLUDED(mu_);
+
+  const UniqueFd fd_;
+  const bool in_file_;
+  const size_t kept_;  // spans
+
+  // Set by Map.
+  std::byte* base_ = nullptr;
+  uint32_t end_ = 0;       // spans in the range
+  Span* spans_ = nullptr;  // for each of them
+  std::array<SizeClass, kClasses> classes_;
+
+  std::atomic<uint64_t> in_use_{0};
+  std::atomic<uint64_t> real_{0};
+  std::atomic<uint32_t> hand_{0};  // of Visit
+
+  absl::Mutex mu_;                                      // may be taken with a class's
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);     // and real
+  std::vector<uint32_t> dropped_ ABSL_GUARDED_BY(mu_);  // free, and given back
+  std::atomic<uint32_t> top_{0};  // spans from here on were never used; grows with mu_ held
+};
+
+}  // namespace stasis::state
+
+#endif  // STASIS_STATE_CHUNK_MEMORY_H_
