@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "restore/fork.h"
 #include "restore/internal/format.h"
 #include "restore/internal/stopwatch.h"
 #include "restore/rows.h"
@@ -88,6 +89,7 @@ class Restorer {
   absl::Status Open();
   absl::Status Load(std::unique_ptr<image::ImageReader> reader);
   absl::Status Load() { return Load(std::move(reader_)); }
+  absl::Status Load(std::unique_ptr<ForkedState> forked);
   absl::Status Reopen() { return Named(ReopenAll()); }
   absl::Status Complete();
 
@@ -96,7 +98,7 @@ class Restorer {
 
  private:
   absl::Status CheckCancelled() const;
-  absl::Status LoadState();
+  absl::Status LoadState(const state::SavedGraph& graph, state::ChunkTable& chunks);
   absl::Status TakeRoots(const state::SavedGraph& graph, const state::LoadedGraph& loaded);
   absl::Status ReopenAll();
   absl::Status CheckRoots() const;
@@ -138,7 +140,15 @@ absl::Status Restorer::Load(std::unique_ptr<image::ImageReader> reader) {
   report_.reference = info.reference;
   report_.digest = info.manifest_digest;
   report_.created = info.config.created;
-  return Named(LoadState());
+  for (const image::ChunkEntry& chunk : result_.image_->chunk_entries())
+    report_.data_bytes += chunk.length;
+  return Named(LoadState(result_.image_->TakeGraph(), *result_.image_));
+}
+
+absl::Status Restorer::Load(std::unique_ptr<ForkedState> forked) {
+  report_.reference = "the forked sandbox";
+  report_.data_bytes = forked->data_bytes();
+  return Named(LoadState(forked->TakeGraph(), *forked));
 }
 
 RestoredImage Restorer::TakeResult() {
@@ -160,17 +170,17 @@ static absl::Status CheckOneVfs(const state::SavedGraph& graph) {
   return absl::DataLossError(fmt::format("there is no root {} of type {}", kVfsRoot, kType));
 }
 
-absl::Status Restorer::LoadState() {
+absl::Status Restorer::LoadState(const state::SavedGraph& graph, state::ChunkTable& chunks) {
   Stopwatch watch;
-  const state::SavedGraph graph = result_.image_->TakeGraph();
   if (absl::Status s = CheckOneVfs(graph); !s.ok()) return s;
   state::LoadOptions options = request_.services;
   options.Provide(request_.clock);
   absl::StatusOr<state::LoadedGraph> loaded =
-      state::LoadGraph(*request_.registry, graph, *result_.image_, options);
+      state::LoadGraph(*request_.registry, graph, chunks, options);
   if (!loaded.ok()) return loaded.status();
   if (absl::Status s = TakeRoots(graph, *loaded); !s.ok()) return s;
   CountState(graph);
+  report_.chunks = chunks.size();
   report_.load_ns = watch.Total();
   return CheckCancelled();
 }
@@ -236,15 +246,21 @@ void Restorer::CountState(const state::SavedGraph& graph) {
   report_.objects = CountRows(graph);
   report_.files = CountRowsOf(graph, *request_.registry, "vfs.Inode");
   report_.dentries = CountRowsOf(graph, *request_.registry, "vfs.Dentry");
-  report_.chunks = result_.image_->size();
-  for (const image::ChunkEntry& chunk : result_.image_->chunk_entries())
-    report_.data_bytes += chunk.length;
 }
 
 absl::StatusOr<RestoredImage> Restore(const RestoreRequest& request) {
   Restorer restorer(request);
   if (absl::Status s = restorer.Open(); !s.ok()) return s;
   if (absl::Status s = restorer.Load(); !s.ok()) return s;
+  if (absl::Status s = restorer.Reopen(); !s.ok()) return s;
+  if (absl::Status s = restorer.Complete(); !s.ok()) return s;
+  return restorer.TakeResult();
+}
+
+absl::StatusOr<RestoredImage> RestoreFork(std::unique_ptr<ForkedState> forked,
+                                          const RestoreRequest& request) {
+  Restorer restorer(request);
+  if (absl::Status s = restorer.Load(std::move(forked)); !s.ok()) return s;
   if (absl::Status s = restorer.Reopen(); !s.ok()) return s;
   if (absl::Status s = restorer.Complete(); !s.ok()) return s;
   return restorer.TakeResult();

@@ -135,8 +135,10 @@ void StatePoint::RunChild(const vfs::VirtualFilesystem& vfs, const state::Regist
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, "stasis-rows");
   CloseAllBut(rows_.get());
+  const absl::StatusOr<state::SavedGraph> graph =
+      BuildRows(vfs, registry, roots, Alone(*progress_));
   const absl::Status sent =
-      SendGraph(rows_.get(), BuildRows(vfs, registry, roots, Alone(*progress_)));
+      graph.ok() ? SendGraph(rows_.get(), *graph) : SendError(rows_.get(), graph.status());
   // Without destructors and what a program does at its end: all of that is the parent's.
   _exit(sent.ok() ? 0 : 1);
 }

@@ -100,7 +100,7 @@ void Chunk::OnZeroRefs() {
 Chunk::~Chunk() {
   // Either this or TryDrop gets the slot.
   std::byte* data = data_.exchange(nullptr, std::memory_order_acq_rel);
-  if (data != nullptr) ChunkMemory::Get().Free(data);
+  if (data != nullptr && capacity_ != 0) ChunkMemory::Get().Free(data);
 }
 
 Result<std::span<const std::byte>> Chunk::Bytes() const {
@@ -117,6 +117,11 @@ Result<std::span<const std::byte>> Chunk::Bytes() const {
 Result<std::byte*> Chunk::Load() const {
   std::byte* data = data_.load(std::memory_order_relaxed);
   if (data != nullptr) return data;
+  if (const std::byte* in_place = source_->InPlace(at_, size_); in_place != nullptr) {
+    // Never written to: Claim makes a copy first.
+    data_.store(const_cast<std::byte*>(in_place), std::memory_order_release);
+    return const_cast<std::byte*>(in_place);
+  }
   const uint32_t capacity = RoundCapacity(size_);
   auto slot = ChunkMemory::Get().Allocate(capacity, this);
   if (!slot) return Err(ENOMEM);
@@ -144,13 +149,14 @@ Result<RefPtr<Chunk>> Chunk::Replacement(uint32_t capacity) const {
 
 Result<std::byte*> Chunk::Grow(uint32_t capacity) {
   std::byte* old = data_.load(std::memory_order_relaxed);
-  if (capacity <= capacity_ && old != nullptr) return nullptr;
-  capacity = RoundCapacity(capacity);
+  if (capacity <= capacity_ && capacity_ != 0 && old != nullptr) return nullptr;
+  const bool in_place = capacity_ == 0;
+  capacity = RoundCapacity(std::max(capacity, size_));
   STASIS_ASSIGN_OR_RETURN(std::byte* const fresh, ChunkMemory::Get().Allocate(capacity, this));
   if (old != nullptr) std::memcpy(fresh, old, size_);
   data_.store(fresh, std::memory_order_release);
   capacity_ = capacity;
-  return old;
+  return in_place ? nullptr : old;
 }
 
 Result<void> Chunk::Claim(uint32_t capacity, bool replaced) {
@@ -194,6 +200,7 @@ Result<void> Chunk::Truncate(uint32_t size) {
 }
 
 bool Chunk::TryDrop(std::byte* slot) const {
+  if (pins_.load(std::memory_order_relaxed) != 0) return false;
   if (used_.exchange(false, std::memory_order_relaxed)) return false;
   absl::Mutex& mu = ShardFor(this);
   if (!mu.TryLock())
@@ -211,9 +218,16 @@ Chunk::StoredCopy Chunk::stored() const {
 }
 
 void Chunk::MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const {
-  absl::MutexLock lock(&ShardFor(this));
-  std::swap(source_, source);  // the old one is released after the lock
-  at_ = at;
+  bool in_place = false;
+  {
+    absl::MutexLock lock(&ShardFor(this));
+    in_place = capacity_ == 0 && data_.exchange(nullptr, std::memory_order_acq_rel) != nullptr;
+    std::swap(source_, source);  // the old one is released after the lock
+    at_ = at;
+  }
+  // Those who read its bytes where they were are inside read-side sections.
+  if (in_place && source)
+    rcu::Defer([](void* old) { static_cast<ChunkSource*>(old)->Unref(); }, source.release());
 }
 
 ChunkFreeze::ChunkFreeze() {

@@ -54,6 +54,8 @@ class ChunkSource : public RefCounted {
   // Fills `out`, whose size is the chunk's, with verified bytes.
   // Errors: EIO if they are missing, cannot be read, or do not match their digest.
   virtual Result<void> Read(ChunkLocation at, std::span<std::byte> out) = 0;
+  // The bytes where they are, if they can stay there for as long as this lives; null if not.
+  virtual const std::byte* InPlace(ChunkLocation, uint32_t /*size*/) const { return nullptr; }
 };
 
 // Thread-safe, but for what requires to be the only holder.
@@ -108,6 +110,10 @@ class Chunk final : public RefCounted {
     ChunkLocation at;
   };
   StoredCopy stored() const;
+  // Keeps the copy in memory where it is, also when the chunk becomes clean, until as many calls of
+  // Unpin: another process reads it.
+  void Pin() const { pins_.fetch_add(1, std::memory_order_relaxed); }
+  void Unpin() const { pins_.fetch_sub(1, std::memory_order_relaxed); }
   // Says that the same bytes are at `at` in `source` now. The chunk becomes clean.
   void MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const;
 
@@ -132,8 +138,10 @@ class Chunk final : public RefCounted {
 
   // Changed only by the only holder.
   uint32_t size_;
-  mutable uint32_t capacity_ = 0;
+  mutable uint32_t capacity_ =
+      0;  // of the slot; 0 if there is none, also if `data_` is the source's
   mutable std::atomic<bool> used_{false};  // since TryDrop asked
+  mutable std::atomic<uint16_t> pins_{0};
   // Null if not loaded. Published with release by the loader.
   mutable std::atomic<std::byte*> data_{nullptr};
 

@@ -3,6 +3,7 @@
 #include "restore/image/pack_reader.h"
 
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "restore/image/internal/frame_io.h"
@@ -10,11 +11,11 @@
 
 namespace stasis::image {
 
-PackReader::PackReader(std::shared_ptr<FileOps> ops, LayoutId id, std::string image,
-                       std::vector<PackEntry> packs, std::vector<FrameEntry> frames,
-                       PackReaderOptions options)
-    : ops_(std::move(ops)),
-      layout_id_(id),
+PackReader::PackReader(const Layout& layout, std::string image, std::vector<PackEntry> packs,
+                       std::vector<FrameEntry> frames, PackReaderOptions options)
+    : ops_(layout.shared_ops()),
+      directory_(std::filesystem::absolute(layout.directory())),
+      layout_id_(layout.id()),
       image_(std::move(image)),
       packs_(std::move(packs)),
       frames_(std::move(frames)),
@@ -25,8 +26,7 @@ absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::s
                                                     std::vector<PackEntry> packs,
                                                     std::vector<FrameEntry> frames,
                                                     PackReaderOptions options) {
-  auto reader = RefPtr<PackReader>::Adopt(new PackReader(layout.shared_ops(), layout.id(),
-                                                         std::move(image), std::move(packs),
+  auto reader = RefPtr<PackReader>::Adopt(new PackReader(layout, std::move(image), std::move(packs),
                                                          std::move(frames), std::move(options)));
   for (const PackEntry& pack : reader->packs_) {
     IMAGE_ASSIGN_OR_RETURN(UniqueFd fd, layout.OpenBlob(pack.digest, pack.size));

@@ -57,7 +57,9 @@ class PackReader final : public state::ChunkSource {
   // Reads frame `index`, decompresses and verifies it, past the cache.
   absl::StatusOr<FrameContent> ReadFrame(uint32_t index) const;
 
-  // The layout that holds the packs.
+  // The layout that holds the packs: where it was opened, absolute, and which one it is.
+  const std::string& directory() const { return directory_; }
+  const std::string& image() const { return image_; }
   LayoutId layout_id() const { return layout_id_; }
   const std::vector<PackEntry>& packs() const { return packs_; }
   const std::vector<FrameEntry>& frames() const { return frames_; }
@@ -67,12 +69,12 @@ class PackReader final : public state::ChunkSource {
   uint64_t frames_read() const { return frames_read_.load(std::memory_order_relaxed); }
 
  private:
-  PackReader(std::shared_ptr<FileOps> ops, LayoutId id, std::string image,
-             std::vector<PackEntry> packs, std::vector<FrameEntry> frames,
-             PackReaderOptions options);
+  PackReader(const Layout& layout, std::string image, std::vector<PackEntry> packs,
+             std::vector<FrameEntry> frames, PackReaderOptions options);
 
   // Immutable after Open.
   const std::shared_ptr<FileOps> ops_;
+  const std::string directory_;
   const LayoutId layout_id_;
   const std::string image_;
   const std::vector<PackEntry> packs_;

@@ -90,26 +90,70 @@ class DescriptionReader {
   bool good_ = true;
 };
 
-Description Describe(const absl::StatusOr<state::SavedGraph>& graph) {
+Description Describe(const absl::Status& status) {
   Description out;
-  out.Number(static_cast<uint64_t>(graph.status().raw_code()));
-  out.Text(graph.status().message());
-  if (!graph.ok()) return out;
-  out.Number(graph->tables.size());
-  for (const state::SavedTable& table : graph->tables) {
+  out.Number(static_cast<uint64_t>(status.raw_code()));
+  out.Text(status.message());
+  return out;
+}
+
+Description Describe(const state::SavedGraph& graph) {
+  Description out = Describe(absl::OkStatus());
+  out.Number(graph.tables.size());
+  for (const state::SavedTable& table : graph.tables) {
     out.Text(table.type);
     out.Number(table.row_count);
     out.Number(table.messages.size());
     for (const auto& message : table.messages) out.Number(message.size());
   }
-  out.Number(graph->roots.size());
-  for (const state::SavedRoot& root : graph->roots) {
+  out.Number(graph.roots.size());
+  for (const state::SavedRoot& root : graph.roots) {
     out.Text(root.name);
     out.Text(root.type);
     out.Number(root.row);
   }
   return out;
 }
+
+// A file on its way: the header comes last.
+class Sender {
+ public:
+  explicit Sender(int fd) : fd_(fd) {}
+
+  absl::Status Begin(const Description& description) {
+    header_.description_bytes = description.text().size();
+    return Append(description.text().data(), description.text().size());
+  }
+  absl::Status AppendTables(const state::SavedGraph& graph) {
+    for (const state::SavedTable& table : graph.tables) {
+      for (const auto& message : table.messages) {
+        if (absl::Status s = Append(message.begin(), message.asBytes().size()); !s.ok()) return s;
+        header_.message_words += message.size();
+      }
+    }
+    return absl::OkStatus();
+  }
+  absl::Status AppendChunks(const state::SavedGraph& graph) {
+    header_.chunks = graph.chunks.size();
+    static_assert(sizeof(graph.chunks[0]) == sizeof(void*), "a RefPtr is a pointer");
+    return Append(graph.chunks.data(), header_.chunks * sizeof(void*));
+  }
+  absl::Status End() {
+    if (::ftruncate(fd_, at_) != 0) return absl::ErrnoToStatus(errno, "cannot write the rows");
+    return WriteAll(fd_, &header_, sizeof header_, 0);
+  }
+
+ private:
+  absl::Status Append(const void* data, size_t size) {
+    absl::Status written = WriteAll(fd_, data, size, at_);
+    at_ += static_cast<off_t>(Padded(size));
+    return written;
+  }
+
+  const int fd_;
+  off_t at_ = sizeof(Header);
+  Header header_{kMagic, 0, 0, 0};
+};
 
 // The pages of a file, until the last array in them is gone.
 class Mapping final : private kj::ArrayDisposer {
@@ -188,7 +232,7 @@ absl::Status ReadTables(DescriptionReader& in, std::span<capnp::word> words, con
 }
 
 absl::StatusOr<state::SavedGraph> Read(const Mapping& mapping, std::byte* start, size_t size,
-                                       state::ChunkFreeze& freeze) {
+                                       state::ChunkFreeze* freeze) {
   absl::StatusOr<Parts> parts = TakeApart(start, size);
   if (!parts.ok()) return parts.status();
   DescriptionReader in(parts->description);
@@ -197,41 +241,29 @@ absl::StatusOr<state::SavedGraph> Read(const Mapping& mapping, std::byte* start,
   if (code != absl::StatusCode::kOk) return absl::Status(code, message);
   state::SavedGraph graph;
   if (absl::Status s = ReadTables(in, parts->messages, mapping, graph); !s.ok()) return s;
+  if (freeze == nullptr) return graph;
   graph.chunks.reserve(parts->chunks.size());
-  for (const state::Chunk* chunk : parts->chunks) graph.chunks.push_back(freeze.Hold(chunk));
+  for (const state::Chunk* chunk : parts->chunks) graph.chunks.push_back(freeze->Hold(chunk));
   return graph;
 }
 
 }  // namespace
 
-absl::Status SendGraph(int fd, const absl::StatusOr<state::SavedGraph>& graph) {
-  const Description description = Describe(graph);
-  Header header{kMagic, description.text().size(), 0, 0};
-  off_t at = sizeof header;
-  const auto append = [&](const void* data, size_t size) {
-    const absl::Status written = WriteAll(fd, data, size, at);
-    at += static_cast<off_t>(Padded(size));
-    return written;
-  };
-  if (absl::Status s = append(description.text().data(), description.text().size()); !s.ok())
-    return s;
-  if (graph.ok()) {
-    for (const state::SavedTable& table : graph->tables) {
-      for (const auto& message : table.messages) {
-        if (absl::Status s = append(message.begin(), message.asBytes().size()); !s.ok()) return s;
-        header.message_words += message.size();
-      }
-    }
-    header.chunks = graph->chunks.size();
-    static_assert(sizeof(graph->chunks[0]) == sizeof(void*), "a RefPtr is a pointer");
-    if (absl::Status s = append(graph->chunks.data(), header.chunks * sizeof(void*)); !s.ok())
-      return s;
-  }
-  if (::ftruncate(fd, at) != 0) return absl::ErrnoToStatus(errno, "cannot write the rows");
-  return WriteAll(fd, &header, sizeof header, 0);
+absl::Status SendGraph(int fd, const state::SavedGraph& graph) {
+  Sender sender(fd);
+  if (absl::Status s = sender.Begin(Describe(graph)); !s.ok()) return s;
+  if (absl::Status s = sender.AppendTables(graph); !s.ok()) return s;
+  if (absl::Status s = sender.AppendChunks(graph); !s.ok()) return s;
+  return sender.End();
 }
 
-absl::StatusOr<state::SavedGraph> ReceiveGraph(int fd, state::ChunkFreeze& freeze) {
+absl::Status SendError(int fd, const absl::Status& error) {
+  Sender sender(fd);
+  if (absl::Status s = sender.Begin(Describe(error)); !s.ok()) return s;
+  return sender.End();
+}
+
+static absl::StatusOr<state::SavedGraph> Receive(int fd, state::ChunkFreeze* freeze) {
   struct stat st;
   if (::fstat(fd, &st) != 0) return absl::ErrnoToStatus(errno, "cannot read the rows");
   const auto size = static_cast<size_t>(st.st_size);
@@ -244,5 +276,11 @@ absl::StatusOr<state::SavedGraph> ReceiveGraph(int fd, state::ChunkFreeze& freez
   mapping->Drop();
   return graph;
 }
+
+absl::StatusOr<state::SavedGraph> ReceiveGraph(int fd, state::ChunkFreeze& freeze) {
+  return Receive(fd, &freeze);
+}
+
+absl::StatusOr<state::SavedGraph> ReceiveTables(int fd) { return Receive(fd, nullptr); }
 
 }  // namespace stasis::restore

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fork.h: a live filesystem, given to another process of this host as it is at one moment.
+//
+//   auto offer = OfferFork(request);               // in the process that has it
+//   ... offer->places() over a socket ...
+//   auto forked = TakeFork(places);                // in the other one: a graph and its chunks
+//   auto restored = RestoreFork(std::move(*forked), restore_request);
+//
+// No file data is copied or written. What is stored in an image is read from there by both; what is
+// only in memory is read where it is, in the first process's ChunkMemory, which the second maps,
+// and copied when one of them changes it. The first keeps those chunks for as long as the second,
+// or whoever was forked from that, lives.
+
+#ifndef STASIS_RESTORE_FORK_H_
+#define STASIS_RESTORE_FORK_H_
+
+#include <absl/status/statusor.h>
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "restore/checkpoint.h"
+#include "restore/image/pack_reader.h"
+#include "restore/restore.h"
+#include "state/base/unique_fd.h"
+#include "state/saved_graph.h"
+
+namespace stasis::restore {
+
+// Descriptors of the process that offers, to be opened through its /proc/PID/fd.
+struct ForkPlaces {
+  struct Memory {
+    int memory = -1;
+    int token = -1;  // the memory stays as it is while somebody has this one open
+  };
+  pid_t pid = 0;
+  int rows = -1;
+  int data = -1;
+  std::vector<Memory> memories;
+
+  std::string ToJson() const;
+  static absl::StatusOr<ForkPlaces> FromJson(std::string_view json);
+};
+
+struct ForkReport {
+  int64_t pause_ns = 0;  // from before Freeze to after Thaw
+  int64_t freeze_ns = 0;
+  int64_t flush_ns = 0;
+  RowsTimes rows;
+  int64_t thaw_ns = 0;
+  int64_t wall_ns = 0;
+  uint64_t files = 0;
+  uint64_t chunks = 0;
+  uint64_t shared_bytes = 0;  // of chunks that are only in memory
+};
+
+// What was offered, for as long as it may be in use.
+class ForkOffer {
+ public:
+  ~ForkOffer();
+  ForkOffer(const ForkOffer&) = delete;
+  ForkOffer& operator=(const ForkOffer&) = delete;
+
+  ForkPlaces places() const;
+  const ForkReport& report() const { return report_; }
+  // True when nobody has taken it, or all who had have ended: nothing of it is kept any more.
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
+
+ private:
+  friend class Forker;
+  ForkOffer() = default;
+  void Watch(std::chrono::milliseconds time_to_take);
+
+  ForkReport report_;
+  state::SavedGraph graph_;  // for its chunks, each pinned
+  UniqueFd rows_;
+  UniqueFd data_;
+  std::vector<ForkPlaces::Memory> memories_;
+  UniqueFd token_;
+  UniqueFd token_watch_;  // the end that sees when no token is open any more
+  UniqueFd stop_;
+  std::atomic<bool> ended_{false};
+  std::thread watch_;
+};
+
+// Of the request: vfs, registry, roots, freezer, cancel. No layout is touched. The programs wait as
+// for a checkpoint. Whoever wants it has to take it within `time_to_take`.
+// Errors: as Checkpoint before it writes.
+absl::StatusOr<std::unique_ptr<ForkOffer>> OfferFork(
+    const CheckpointRequest& request,
+    std::chrono::milliseconds time_to_take = std::chrono::seconds(30));
+
+// A forked filesystem on its way.
+class ForkedState final : public state::ChunkTable {
+ public:
+  uint32_t size() const override { return static_cast<uint32_t>(chunks_.size()); }
+  RefPtr<state::Chunk> Get(uint32_t index) override { return chunks_[index]; }
+  state::SavedGraph TakeGraph() { return std::move(graph_); }
+  uint64_t data_bytes() const { return data_bytes_; }
+
+ private:
+  friend absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces&,
+                                                               const image::PackReaderOptions&);
+  state::SavedGraph graph_;
+  std::vector<RefPtr<state::Chunk>> chunks_;
+  uint64_t data_bytes_ = 0;
+};
+
+// Errors: kNotFound if the process or its offer is gone; those of a layout that cannot be read;
+// kDataLoss if what was offered is not whole.
+absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces& places,
+                                                      const image::PackReaderOptions& packs);
+
+// Of the request: all but the image. Errors: as Restore.
+absl::StatusOr<RestoredImage> RestoreFork(std::unique_ptr<ForkedState> forked,
+                                          const RestoreRequest& request);
+
+}  // namespace stasis::restore
+
+#endif  // STASIS_RESTORE_FORK_H_

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <absl/container/flat_hash_map.h>
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <kj/exception.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "restore/fork.capnp.h"
+#include "restore/fork.h"
+#include "restore/internal/format.h"
+#include "restore/internal/graph_transfer.h"
+#include "restore/internal/pause.h"
+#include "restore/internal/stopwatch.h"
+#include "state/chunk_memory.h"
+#include "state/chunk_memory_view.h"
+
+namespace stasis::restore {
+namespace {
+
+// Where the chunks of a graph are, as the other process is told.
+class DataWriter {
+ public:
+  DataWriter() { memories_.push_back({state::ChunkMemory::Get().fd(), -1}); }
+
+  absl::Status Write(const state::SavedGraph& graph, int fd);
+  // The first one is this process's own; its token is not known here.
+  const std::vector<ForkPlaces::Memory>& memories() const { return memories_; }
+  uint64_t shared_bytes() const { return shared_bytes_; }
+
+ private:
+  // What a row says.
+  struct Place {
+    bool in_memory = false;
+    uint32_t source = 0;  // row of packs_ or memories_
+    state::ChunkLocation at;
+  };
+
+  absl::StatusOr<Place> PlaceOf(const state::Chunk& chunk);
+  absl::StatusOr<uint32_t> RowOf(const image::PackReader& packs);
+  uint32_t RowOf(const state::ChunkMemoryView& view);
+  static void WritePacks(const image::PackReader& packs, wire::PackSource::Builder out);
+
+  std::vector<const image::PackReader*> packs_;
+  std::vector<ForkPlaces::Memory> memories_;
+  absl::flat_hash_map<const state::ChunkSource*, uint32_t> rows_;
+  uint64_t shared_bytes_ = 0;
+};
+
+absl::StatusOr<uint32_t> DataWriter::RowOf(const image::PackReader& packs) {
+  const auto [row, fresh] = rows_.try_emplace(&packs, packs_.size());
+  if (fresh) packs_.push_back(&packs);
+  return row->second;
+}
+
+uint32_t DataWriter::RowOf(const state::ChunkMemoryView& view) {
+  const auto [row, fresh] = rows_.try_emplace(&view, memories_.size());
+  if (fresh) memories_.push_back({view.fd(), view.token()});
+  return row->second;
+}
+
+absl::StatusOr<DataWriter::Place> DataWriter::PlaceOf(const state::Chunk& chunk) {
+  if (chunk.size() == 0) return Place{true, 0, {}};
+  const state::Chunk::StoredCopy stored = chunk.stored();
+  if (const auto* packs = dynamic_cast<const image::PackReader*>(stored.source.get())) {
+    absl::StatusOr<uint32_t> row = RowOf(*packs);
+    if (!row.ok()) return row.status();
+    return Place{false, *row, stored.at};
+  }
+  shared_bytes_ += chunk.size();
+  if (const auto* view = dynamic_cast<const state::ChunkMemoryView*>(stored.source.get()))
+    return Place{true, RowOf(*view), stored.at};
+  // Dirty: nobody drops its copy, and the graph's reference keeps it from being changed.
+  const auto bytes = chunk.Bytes();
+  if (!bytes.has_value()) return absl::DataLossError("a chunk in memory cannot be read");
+  return Place{
+      true, 0,
+      state::ChunkMemoryView::LocationOf(state::ChunkMemory::Get().OffsetOf(bytes->data()))};
+}
+
+void DataWriter::WritePacks(const image::PackReader& packs, wire::PackSource::Builder out) {
+  const auto digest = [](const image::Digest& d) {
+    return capnp::Data::Reader(reinterpret_cast<const kj::byte*>(d.bytes.data()), d.bytes.size());
+  };
+  out.setDirectory(packs.directory());
+  out.setImage(packs.image());
+  auto list = out.initPacks(static_cast<uint32_t>(packs.packs().size()));
+  for (uint32_t i = 0; i < list.size(); ++i) {
+    list[i].setDigest(digest(packs.packs()[i].digest));
+    list[i].setSize(packs.packs()[i].size);
+  }
+  auto frames = out.initFrames(static_cast<uint32_t>(packs.frames().size()));
+  for (uint32_t i = 0; i < frames.size(); ++i) {
+    const image::FrameEntry& frame = packs.frames()[i];
+    frames[i].setPack(frame.pack);
+    frames[i].setStoredLength(frame.stored_length);
+    frames[i].setOffset(frame.offset);
+    frames[i].setContentLength(frame.content_length);
+    frames[i].setDigest(digest(frame.content_digest));
+  }
+}
+
+absl::Status DataWriter::Write(const state::SavedGraph& graph, int fd) {
+  std::vector<Place> places;
+  places.reserve(graph.chunks.size());
+  for (const auto& chunk : graph.chunks) {
+    absl::StatusOr<Place> place = PlaceOf(*chunk);
+    if (!place.ok()) return place.status();
+    places.push_back(*place);
+  }
+  capnp::MallocMessageBuilder message;
+  auto data = message.initRoot<wire::ForkData>();
+  auto packs = data.initPacks(static_cast<uint32_t>(packs_.size()));
+  for (uint32_t i = 0; i < packs.size(); ++i) WritePacks(*packs_[i], packs[i]);
+  data.setMemories(static_cast<uint32_t>(memories_.size()));
+  constexpr size_t kRows = wire::ForkData::ROWS_PER_PART;
+  auto parts = data.initParts(static_cast<uint32_t>((places.size() + kRows - 1) / kRows));
+  for (uint32_t p = 0; p < parts.size(); ++p) {
+    const size_t first = p * kRows;
+    const auto rows = static_cast<uint32_t>(std::min(kRows, places.size() - first));
+    auto lengths = parts[p].initLengths(rows);
+    auto sources = parts[p].initSources(rows);
+    auto frames = parts[p].initFrames(rows);
+    auto offsets = parts[p].initOffsets(rows);
+    for (uint32_t i = 0; i < rows; ++i) {
+      const Place& place = places[first + i];
+      lengths.set(i, graph.chunks[first + i]->size());
+      sources.set(i, place.source + (place.in_memory ? packs.size() : 0));
+      frames.set(i, place.at.frame);
+      offsets.set(i, place.at.offset);
+    }
+  }
+  try {
+    capnp::writeMessageToFd(fd, message);
+  } catch (const kj::Exception& e) {
+    return absl::InternalError(
+        fmt::format("cannot hand over the data: {}", e.getDescription().cStr()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UniqueFd> NewMemoryFile(const char* name) {
+  UniqueFd fd(memfd_create(name, MFD_CLOEXEC));
+  if (!fd.valid()) return absl::ErrnoToStatus(errno, "cannot make a file in memory");
+  return fd;
+}
+
+}  // namespace
+
+std::string ForkPlaces::ToJson() const {
+  nlohmann::ordered_json json = {
+      {"pid", pid}, {"rows", rows}, {"data", data}, {"memories", nlohmann::ordered_json::array()}};
+  for (const Memory& memory : memories)
+    json["memories"].push_back({{"memory", memory.memory}, {"token", memory.token}});
+  return json.dump();
+}
+
+absl::StatusOr<ForkPlaces> ForkPlaces::FromJson(std::string_view json) {
+  ForkPlaces places;
+  try {
+    const auto parsed = nlohmann::json::parse(json);
+    places.pid = parsed.at("pid").get<pid_t>();
+    places.rows = parsed.at("rows").get<int>();
+    places.data = parsed.at("data").get<int>();
+    for (const auto& memory : parsed.at("memories"))
+      places.memories.push_back({memory.at("memory").get<int>(), memory.at("token").get<int>()});
+  } catch (const nlohmann::json::exception& e) {
+    return absl::InvalidArgumentError(fmt::format("this is no offer of a fork: {}", e.what()));
+  }
+  return places;
+}
+
+// One fork, on the side that offers.
+class Forker {
+ public:
+  Forker(const CheckpointRequest& request, std::chrono::milliseconds time_to_take)
+      : request_(request), time_to_take_(time_to_take), pause_(request) {}
+
+  absl::StatusOr<std::unique_ptr<ForkOffer>> Run();
+
+ private:
+  absl::Status HandOver(ForkOffer& offer);
+
+  const CheckpointRequest& request_;
+  const std::chrono::milliseconds time_to_take_;
+  PausedSave pause_;
+};
+
+absl::StatusOr<std::unique_ptr<ForkOffer>> Forker::Run() {
+  Stopwatch wall;
+  std::unique_ptr<ForkOffer> offer(new ForkOffer());
+  if (absl::Status s = pause_.Prepare(); !s.ok()) return s;
+  if (absl::Status s = pause_.Pause(); !s.ok()) return s;
+  absl::StatusOr<state::SavedGraph> graph = pause_.TakeRows();
+  if (!graph.ok()) return graph.status();
+  offer->graph_ = *std::move(graph);
+  if (absl::Status s = HandOver(*offer); !s.ok()) return s;
+  if (!pause_.thawed().ok()) return pause_.thawed();
+  ForkReport& report = offer->report_;
+  const PauseTimes& times = pause_.times();
+  report.pause_ns = times.pause_ns;
+  report.freeze_ns = times.freeze_ns;
+  report.flush_ns = times.flush_ns;
+  report.rows = times.rows;
+  report.thaw_ns = times.thaw_ns;
+  report.files = CountRowsOf(offer->graph_, *request_.registry, "vfs.Inode");
+  report.chunks = offer->graph_.chunks.size();
+  // Only the chunks are needed from here on.
+  offer->graph_.tables.clear();
+  report.wall_ns = wall.Total();
+  offer->watch_ = std::thread([offer = offer.get(), time = time_to_take_] { offer->Watch(time); });
+  return offer;
+}
+
+absl::Status Forker::HandOver(ForkOffer& offer) {
+  absl::StatusOr<UniqueFd> rows = NewMemoryFile("stasis-fork-rows");
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<UniqueFd> data = NewMemoryFile("stasis-fork-data");
+  if (!data.ok()) return data.status();
+  int token[2];
+  if (::pipe2(token, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "cannot make a pipe");
+  offer.token_watch_.reset(token[0]);
+  offer.token_.reset(token[1]);
+  offer.stop_.reset(eventfd(0, EFD_CLOEXEC));
+  if (!offer.stop_.valid()) return absl::ErrnoToStatus(errno, "cannot make an event");
+  if (absl::Status s = SendGraph(rows->get(), offer.graph_); !s.ok()) return s;
+  // From here on: what a checkpoint makes clean must not leave memory.
+  for (const auto& chunk : offer.graph_.chunks) chunk->Pin();
+  DataWriter writer;
+  if (absl::Status s = writer.Write(offer.graph_, data->get()); !s.ok()) return s;
+  offer.rows_ = *std::move(rows);
+  offer.data_ = *std::move(data);
+  offer.memories_ = writer.memories();
+  offer.memories_.front().token = offer.token_.get();
+  offer.report_.shared_bytes = writer.shared_bytes();
+  return absl::OkStatus();
+}
+
+ForkPlaces ForkOffer::places() const { return {::getpid(), rows_.get(), data_.get(), memories_}; }
+
+// Lets go of the chunks when nobody needs them.
+void ForkOffer::Watch(std::chrono::milliseconds time_to_take) {
+  const auto wait = [this](int timeout_ms) {
+    pollfd entries[] = {{token_watch_.get(), 0, 0}, {stop_.get(), POLLIN, 0}};
+    while (::poll(entries, 2, timeout_ms) < 0 && errno == EINTR) {
+    }
+    return entries[1].revents == 0;
+  };
+  if (wait(static_cast<int>(time_to_take.count()))) {
+    token_.reset();
+    rows_.reset();
+    data_.reset();
+    wait(-1);
+  }
+  for (const auto& chunk : graph_.chunks) chunk->Unpin();
+  graph_ = {};
+  ended_.store(true, std::memory_order_release);
+}
+
+ForkOffer::~ForkOffer() {
+  if (!watch_.joinable()) return;
+  const uint64_t one = 1;
+  (void)!::write(stop_.get(), &one, sizeof one);
+  watch_.join();
+}
+
+absl::StatusOr<std::unique_ptr<ForkOffer>> OfferFork(const CheckpointRequest& request,
+                                                     std::chrono::milliseconds time_to_take) {
+  return Forker(request, time_to_take).Run();
+}
+
+}  // namespace stasis::restore

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// chunk_memory_view.h: the ChunkMemory of another process, to read from.
+
+#ifndef STASIS_STATE_CHUNK_MEMORY_VIEW_H_
+#define STASIS_STATE_CHUNK_MEMORY_VIEW_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "state/base/result.h"
+#include "state/base/unique_fd.h"
+#include "state/chunk.h"
+
+namespace stasis::state {
+
+// The chunks that are read from it have no copies of their own until they are changed. The other
+// process keeps what they need as it is, for as long as `token` is open. Thread-safe.
+class ChunkMemoryView final : public ChunkSource {
+ public:
+  // Maps `memory`, which must not shrink. Errors: of fstat(2) and mmap(2).
+  static Result<RefPtr<ChunkMemoryView>> Map(UniqueFd memory, UniqueFd token);
+  ~ChunkMemoryView() override;
+
+  int fd() const { return memory_.get(); }
+  int token() const { return token_.get(); }
+
+  // A place in the memory as chunks have it.
+  static ChunkLocation LocationOf(uint64_t offset) {
+    return {static_cast<uint32_t>(offset >> 32), static_cast<uint32_t>(offset)};
+  }
+  static uint64_t OffsetOf(ChunkLocation at) { return uint64_t{at.frame} << 32 | at.offset; }
+
+  // Errors: EIO if that is not within the memory.
+  Result<void> Read(ChunkLocation at, std::span<std::byte> out) override;
+  const std::byte* InPlace(ChunkLocation at, uint32_t size) const override;
+
+ private:
+  ChunkMemoryView(UniqueFd memory, UniqueFd token, const std::byte* start, uint64_t size);
+
+  const UniqueFd memory_;
+  const UniqueFd token_;
+  const std::byte* const start_;
+  const uint64_t size_;
+};
+
+}  // namespace stasis::state
+
+#endif  // STASIS_STATE_CHUNK_MEMORY_VIEW_H_
