@@ -46,6 +46,7 @@ std::string CheckpointReport::ToText() const {
       "pause  {} (freeze {}, flush {}, drain {}, rows {}, thaw {})\n", FormatDuration(pause_ns),
       FormatDuration(freeze_ns), FormatDuration(flush_ns), FormatDuration(rows.drain_ns),
       FormatDuration(rows.prepare_ns + rows.rows_ns + rows.resume_ns), FormatDuration(thaw_ns));
+  if (!parent.empty()) text += fmt::format("parent {}\n", parent);
   text += fmt::format("wall   {}\n", FormatDuration(wall_ns));
   text += fmt::format("files  {} ({} names, {} objects)\n", files, dentries, objects);
   text += fmt::format("in     {} dirty, {} stored before\n", FormatBytes(dirty_bytes),

@@ -126,12 +126,7 @@ absl::StatusOr<Report> Client::Checkpoint(const CheckpointParams& params,
                                           const std::atomic<bool>* cancel) {
   try {
     auto request = connection_->control().checkpointRequest();
-    auto to = request.initParams();
-    to.setDirectory(params.directory);
-    to.setTag(params.tag);
-    to.setStop(params.stop);
-    to.setDigest(params.digest);
-    to.setMaxExtraMemory(params.max_extra_memory);
+    WriteCheckpointParams(params, request.initParams());
     request.setListener(kj::heap<Listener>(on_progress, cancel));
     return connection_->AwaitReport(request.send());
   } catch (const kj::Exception& exception) {
@@ -161,6 +156,19 @@ absl::StatusOr<Report> Client::Commit(const CommitParams& params,
     to.setCompression(params.compression);
     to.setAuthor(params.author);
     to.setMessage(params.message);
+    request.setListener(kj::heap<Listener>(on_progress, cancel));
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<Report> Client::Rollback(const RollbackParams& params,
+                                        const ProgressCallback& on_progress,
+                                        const std::atomic<bool>* cancel) {
+  try {
+    auto request = connection_->control().rollbackRequest();
+    WriteRollbackParams(params, request.initParams());
     request.setListener(kj::heap<Listener>(on_progress, cancel));
     return connection_->AwaitReport(request.send());
   } catch (const kj::Exception& exception) {

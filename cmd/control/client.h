@@ -35,6 +35,8 @@ class Client {
   absl::StatusOr<Report> Diff(const ProgressCallback& on_progress, const std::atomic<bool>* cancel);
   absl::StatusOr<Report> Commit(const CommitParams& params, const ProgressCallback& on_progress,
                                 const std::atomic<bool>* cancel);
+  absl::StatusOr<Report> Rollback(const RollbackParams& params, const ProgressCallback& on_progress,
+                                  const std::atomic<bool>* cancel);
   absl::StatusOr<Report> AddMount(const MountParams& params);
   absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach);
   absl::StatusOr<Report> GetConfig();

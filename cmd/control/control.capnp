@@ -11,6 +11,12 @@ struct Status {
   # An absl::Status. Code 0 is success.
   code @0 :UInt32;
   message @1 :Text;
+  payloads @2 :List(Payload);
+}
+
+struct Payload {
+  url @0 :Text;
+  data @1 :Data;
 }
 
 struct Info {
@@ -25,12 +31,14 @@ struct Info {
   cgroup @8 :Text;           # empty if there is none
   cgroupVersion @9 :UInt32;
   workdir @10 :Text;         # where its first command started
-  activity @11 :Text;        # "running", "checkpointing" or "changing its mounts"
+  activity @11 :Text;        # "running", or what is done to it, such as "checkpointing"
   files @12 :UInt64;         # inodes of the tree
   bytes @13 :UInt64;         # of file data
   environment @14 :List(Text);  # what its first command was given with --env
   memoryBytes @15 :UInt64;   # of file data in memory
   memoryLimit @16 :UInt64;   # of those; 0: none
+  rollbacks @17 :UInt32;     # how often its programs were ended to roll it back
+  command @18 :List(Text);   # its first command; empty: none, or one that it was not told of
 }
 
 struct CheckpointParams {
@@ -38,7 +46,23 @@ struct CheckpointParams {
   tag @1 :Text;
   stop @2 :Bool;             # end the sandbox after success, without letting it run on
   digest @3 :Text;           # of which host files the content's digest is saved: "none", "open", "all"
-  maxExtraMemory @4 :UInt64; # bytes of copies from which on writers wait; 0: the default
+  maxExtraMemory @7 :UInt64; # bytes of copies from which on writers wait; 0: the default
+  timeoutMs @4 :UInt64;      # for all of it; 0: none
+  freezeTimeoutMs @5 :UInt64;  # until all programs stand still; 0: the daemon's own
+  series @6 :Text;           # the series that the checkpoint is one of; empty: none
+}
+
+struct RollbackParams {
+  directory @0 :Text;        # absolute: the image layout
+  tag @1 :Text;
+  safetyDirectory @2 :Text;  # absolute: where the state before is saved
+  safetyTag @3 :Text;
+  graceMs @4 :UInt64;        # between SIGTERM and SIGKILL
+  roots @5 :List(Text);      # "NAME=DIR" of host directories, besides those that the sandbox has
+  layerCache @6 :Text;       # these four as the options of `restore`
+  validate @7 :Text;
+  onDrift @8 :Text;
+  rules @9 :List(Text);
 }
 
 struct Report {
@@ -87,4 +111,9 @@ interface Control {
 
   commit @7 (params :CommitParams, listener :ProgressListener) -> (status :Status, report :Report);
   # The upper layer as one of a container image.
+
+  rollback @8 (params :RollbackParams, listener :ProgressListener)
+      -> (status :Status, report :Report);
+  # Ends the programs and puts an image in the place of the tree. Cancelled, it gives up what can
+  # still be given up.
 }

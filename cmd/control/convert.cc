@@ -6,15 +6,96 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace stasis::control {
+namespace {
+
+// Not negative.
+uint64_t Milliseconds(absl::Duration time) {
+  return static_cast<uint64_t>(std::max<int64_t>(absl::ToInt64Milliseconds(time), 0));
+}
+
+}  // namespace
 
 void WriteStatus(const absl::Status& status, rpc::Status::Builder to) {
   to.setCode(static_cast<uint32_t>(status.code()));
   to.setMessage(std::string(status.message()));
+  std::vector<std::pair<std::string, std::string>> payloads;
+  status.ForEachPayload([&payloads](absl::string_view url, const absl::Cord& data) {
+    payloads.emplace_back(std::string(url), std::string(data));
+  });
+  auto list = to.initPayloads(static_cast<unsigned int>(payloads.size()));
+  for (unsigned int i = 0; i < list.size(); ++i) {
+    list[i].setUrl(payloads[i].first);
+    list[i].setData(kj::arrayPtr(reinterpret_cast<const kj::byte*>(payloads[i].second.data()),
+                                 payloads[i].second.size()));
+  }
 }
 
 absl::Status ReadStatus(rpc::Status::Reader from) {
-  return absl::Status(static_cast<absl::StatusCode>(from.getCode()), ToString(from.getMessage()));
+  absl::Status status(static_cast<absl::StatusCode>(from.getCode()), ToString(from.getMessage()));
+  for (const auto payload : from.getPayloads()) {
+    const capnp::Data::Reader data = payload.getData();
+    status.SetPayload(
+        ToString(payload.getUrl()),
+        absl::Cord(absl::string_view(reinterpret_cast<const char*>(data.begin()), data.size())));
+  }
+  return status;
+}
+
+void WriteTexts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder to) {
+  for (unsigned int i = 0; i < to.size(); ++i) to.set(i, texts[i]);
+}
+
+std::vector<std::string> ReadTexts(capnp::List<capnp::Text>::Reader from) {
+  std::vector<std::string> texts;
+  for (const auto text : from) texts.push_back(ToString(text));
+  return texts;
+}
+
+void WriteCheckpointParams(const CheckpointParams& params, rpc::CheckpointParams::Builder to) {
+  to.setDirectory(params.directory);
+  to.setTag(params.tag);
+  to.setStop(params.stop);
+  to.setDigest(params.digest);
+  to.setMaxExtraMemory(params.max_extra_memory);
+  to.setTimeoutMs(Milliseconds(params.timeout));
+  to.setFreezeTimeoutMs(Milliseconds(params.freeze_timeout));
+  to.setSeries(params.series);
+}
+
+CheckpointParams ReadCheckpointParams(rpc::CheckpointParams::Reader from) {
+  return {ToString(from.getDirectory()),
+          ToString(from.getTag()),
+          from.getStop(),
+          ToString(from.getDigest()),
+          from.getMaxExtraMemory(),
+          absl::Milliseconds(from.getTimeoutMs()),
+          absl::Milliseconds(from.getFreezeTimeoutMs()),
+          ToString(from.getSeries())};
+}
+
+void WriteRollbackParams(const RollbackParams& params, rpc::RollbackParams::Builder to) {
+  to.setDirectory(params.directory);
+  to.setTag(params.tag);
+  to.setSafetyDirectory(params.safety_directory);
+  to.setSafetyTag(params.safety_tag);
+  to.setGraceMs(Milliseconds(params.grace));
+  WriteTexts(params.roots, to.initRoots(static_cast<unsigned int>(params.roots.size())));
+  to.setLayerCache(params.layer_cache);
+  to.setValidate(params.validate);
+  to.setOnDrift(params.on_drift);
+  WriteTexts(params.rules, to.initRules(static_cast<unsigned int>(params.rules.size())));
+}
+
+RollbackParams ReadRollbackParams(rpc::RollbackParams::Reader from) {
+  return {ToString(from.getDirectory()),         ToString(from.getTag()),
+          ToString(from.getSafetyDirectory()),   ToString(from.getSafetyTag()),
+          absl::Milliseconds(from.getGraceMs()), ReadTexts(from.getRoots()),
+          ToString(from.getLayerCache()),        ToString(from.getValidate()),
+          ToString(from.getOnDrift()),           ReadTexts(from.getRules())};
 }
 
 void WriteInfo(const Info& info, rpc::Info::Builder to) {
@@ -34,8 +115,10 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
   to.setBytes(info.bytes);
   to.setMemoryBytes(info.memory_bytes);
   to.setMemoryLimit(info.memory_limit);
-  auto environment = to.initEnvironment(static_cast<unsigned int>(info.environment.size()));
-  for (unsigned int i = 0; i < environment.size(); ++i) environment.set(i, info.environment[i]);
+  WriteTexts(info.environment,
+             to.initEnvironment(static_cast<unsigned int>(info.environment.size())));
+  to.setRollbacks(info.rollbacks);
+  WriteTexts(info.command, to.initCommand(static_cast<unsigned int>(info.command.size())));
 }
 
 Info ReadInfo(rpc::Info::Reader from) {
@@ -56,7 +139,9 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.bytes = from.getBytes();
   info.memory_bytes = from.getMemoryBytes();
   info.memory_limit = from.getMemoryLimit();
-  for (const auto entry : from.getEnvironment()) info.environment.push_back(ToString(entry));
+  info.environment = ReadTexts(from.getEnvironment());
+  info.rollbacks = from.getRollbacks();
+  info.command = ReadTexts(from.getCommand());
   return info;
 }
 

@@ -9,6 +9,7 @@
 #include <kj/async-io.h>
 
 #include <string>
+#include <vector>
 
 #include "cmd/control/control.capnp.h"
 #include "cmd/control/messages.h"
@@ -19,6 +20,13 @@ inline std::string ToString(capnp::Text::Reader text) { return {text.begin(), te
 
 void WriteStatus(const absl::Status& status, rpc::Status::Builder to);
 absl::Status ReadStatus(rpc::Status::Reader from);
+// Into a list of the same size.
+void WriteTexts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder to);
+std::vector<std::string> ReadTexts(capnp::List<capnp::Text>::Reader from);
+void WriteCheckpointParams(const CheckpointParams& params, rpc::CheckpointParams::Builder to);
+CheckpointParams ReadCheckpointParams(rpc::CheckpointParams::Reader from);
+void WriteRollbackParams(const RollbackParams& params, rpc::RollbackParams::Builder to);
+RollbackParams ReadRollbackParams(rpc::RollbackParams::Reader from);
 void WriteInfo(const Info& info, rpc::Info::Builder to);
 Info ReadInfo(rpc::Info::Reader from);
 

@@ -5,6 +5,8 @@
 #ifndef STASIS_CMD_CONTROL_MESSAGES_H_
 #define STASIS_CMD_CONTROL_MESSAGES_H_
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -31,6 +33,8 @@ struct Info {
   uint64_t memory_bytes = 0;
   uint64_t memory_limit = 0;  // 0: none
   std::vector<std::string> environment;
+  uint32_t rollbacks = 0;
+  std::vector<std::string> command;
 };
 
 struct CheckpointParams {
@@ -39,6 +43,22 @@ struct CheckpointParams {
   bool stop = false;
   std::string digest = "none";
   uint64_t max_extra_memory = 0;  // 0: as the library does
+  absl::Duration timeout;         // zero: none
+  absl::Duration freeze_timeout;  // zero: the daemon's own
+  std::string series;
+};
+
+struct RollbackParams {
+  std::string directory;
+  std::string tag;
+  std::string safety_directory;
+  std::string safety_tag;
+  absl::Duration grace;
+  std::vector<std::string> roots;
+  std::string layer_cache;
+  std::string validate;
+  std::string on_drift = "fail";
+  std::vector<std::string> rules;
 };
 
 struct Report {

@@ -123,10 +123,7 @@ class ControlImpl final : public rpc::Control::Server {
   }
 
   kj::Promise<void> checkpoint(CheckpointContext context) override {
-    const auto reader = context.getParams().getParams();
-    control::CheckpointParams params{ToString(reader.getDirectory()), ToString(reader.getTag()),
-                                     reader.getStop(), ToString(reader.getDigest()),
-                                     reader.getMaxExtraMemory()};
+    control::CheckpointParams params = ReadCheckpointParams(context.getParams().getParams());
     return AnswerInTime(context, [&handler = handler_, params = std::move(params)](
                                      const ProgressCallback& progress, Cancel cancel) {
       return handler.Checkpoint(params, progress, cancel);
@@ -148,6 +145,14 @@ class ControlImpl final : public rpc::Control::Server {
     return AnswerInTime(context, [&handler = handler_, params = std::move(params)](
                                      const ProgressCallback& progress, Cancel cancel) {
       return handler.Commit(params, progress, cancel);
+    });
+  }
+
+  kj::Promise<void> rollback(RollbackContext context) override {
+    control::RollbackParams params = ReadRollbackParams(context.getParams().getParams());
+    return AnswerInTime(context, [&handler = handler_, params = std::move(params)](
+                                     const ProgressCallback& progress, Cancel cancel) {
+      return handler.Rollback(params, progress, cancel);
     });
   }
 

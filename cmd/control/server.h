@@ -37,6 +37,9 @@ class Handler {
   virtual absl::StatusOr<Report> Commit(const CommitParams& params,
                                         const ProgressCallback& on_progress,
                                         const std::atomic<bool>* cancel) = 0;
+  virtual absl::StatusOr<Report> Rollback(const RollbackParams& params,
+                                          const ProgressCallback& on_progress,
+                                          const std::atomic<bool>* cancel) = 0;
   // These too on a thread of their own.
   virtual absl::StatusOr<Report> AddMount(const MountParams& params) = 0;
   virtual absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) = 0;

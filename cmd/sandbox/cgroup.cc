@@ -122,6 +122,18 @@ bool Cgroup::IsFrozen() const {
   return absl::StrContains(ReadFile(path_ + "/cgroup.events"), "frozen 1");
 }
 
+// Programs in uninterruptible sleep, which is what cannot be frozen.
+std::string Cgroup::WhoWaits() const {
+  for (int pid : Pids()) {
+    const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+    const size_t open = stat.find('('), close = stat.rfind(')');
+    if (close == std::string::npos || close + 2 >= stat.size() || stat[close + 2] != 'D') continue;
+    return absl::StrCat("; '", stat.substr(open + 1, close - open - 1), "', process ", pid,
+                        ", waits for a device or a filesystem (state D)");
+  }
+  return "; one may be waiting for a device";
+}
+
 absl::Status Cgroup::Freeze(absl::Duration timeout) const {
   const absl::Time deadline = absl::Now() + timeout;
   absl::Status written = version_ == 2 ? WriteFile(path_ + "/cgroup.freeze", "1")
@@ -130,9 +142,9 @@ absl::Status Cgroup::Freeze(absl::Duration timeout) const {
   for (absl::Duration pause = absl::Microseconds(50); !IsFrozen();
        pause = std::min(pause * 2, absl::Milliseconds(2))) {
     if (absl::Now() > deadline)
-      return absl::DeadlineExceededError(
-          absl::StrCat("the processes in ", path_, " did not stop within ",
-                       absl::FormatDuration(timeout), "; one may be waiting for a device"));
+      return absl::DeadlineExceededError(absl::StrCat("the processes in ", path_,
+                                                      " did not stop within ",
+                                                      absl::FormatDuration(timeout), WhoWaits()));
     absl::SleepFor(pause);
   }
   return absl::OkStatus();

@@ -58,6 +58,7 @@ class Cgroup {
   Cgroup(std::string path, int version) : path_(std::move(path)), version_(version) {}
 
   bool IsFrozen() const;
+  std::string WhoWaits() const;
 
   std::string path_;
   int version_;

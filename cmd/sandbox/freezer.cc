@@ -4,6 +4,8 @@
 
 #include <absl/time/clock.h>
 
+#include <algorithm>
+
 namespace stasis::sandbox {
 namespace {
 
@@ -13,13 +15,19 @@ constexpr absl::Duration kFreezeTimeout = absl::Seconds(10);
 }  // namespace
 
 // While the programs run, it only leaves less to do for later: they go on making pages dirty.
-absl::Status SandboxFreezer::Flush() { return frozen_ ? FlushAll() : init_.Sync(kFlushTimeout); }
+absl::Status SandboxFreezer::Flush() {
+  return frozen_ ? FlushAll() : init_.Sync(Limit(kFlushTimeout));
+}
+
+absl::Duration SandboxFreezer::Limit(absl::Duration limit) const {
+  return std::max(std::min(limit, limits_.deadline - absl::Now()), absl::ZeroDuration());
+}
 
 // syncfs(2) on FUSE has every dirty page of a mapping sent, but does not wait until it has arrived;
 // and it leaves out pages that were still under way from before. So the servers say when nothing is
 // under way any more, until a round finds nothing to write back.
 absl::Status SandboxFreezer::FlushAll() {
-  const absl::Time deadline = absl::Now() + kFlushTimeout;
+  const absl::Time deadline = absl::Now() + Limit(kFlushTimeout);
   for (bool again = true, first = true; again; first = false) {
     const uint64_t before = served_.page_writes();
     absl::Status synced = init_.Sync(deadline - absl::Now());
@@ -32,7 +40,9 @@ absl::Status SandboxFreezer::FlushAll() {
 }
 
 absl::Status SandboxFreezer::Stop() {
-  return cgroup_.has_value() ? cgroup_->Freeze(kFreezeTimeout) : init_.StopAll(kFreezeTimeout);
+  const absl::Duration timeout =
+      Limit(limits_.freeze > absl::ZeroDuration() ? limits_.freeze : kFreezeTimeout);
+  return cgroup_.has_value() ? cgroup_->Freeze(timeout) : init_.StopAll(timeout);
 }
 
 absl::Status SandboxFreezer::Freeze() {

@@ -17,12 +17,21 @@
 
 namespace stasis::sandbox {
 
+// How long things may take. Each has a limit of its own besides.
+struct FreezeLimits {
+  absl::Time deadline = absl::InfiniteFuture();  // for all of it
+  absl::Duration freeze;                         // until all stand still; zero: the default
+};
+
 // Freezes the cgroup; without one, has init send signals.
 class SandboxFreezer final : public restore::Freezer {
  public:
   // `init` and `served` are borrowed.
   SandboxFreezer(Init& init, const ServedFilesystems& served, std::optional<Cgroup> cgroup)
       : init_(init), served_(served), cgroup_(std::move(cgroup)) {}
+
+  // For what comes next.
+  void set_limits(const FreezeLimits& limits) { limits_ = limits; }
 
   absl::Status Flush() override;
   absl::Status Freeze() override;
@@ -31,10 +40,12 @@ class SandboxFreezer final : public restore::Freezer {
  private:
   absl::Status Stop();
   absl::Status FlushAll();
+  absl::Duration Limit(absl::Duration limit) const;
 
   Init& init_;
   const ServedFilesystems& served_;
   const std::optional<Cgroup> cgroup_;
+  FreezeLimits limits_;
   bool frozen_ = false;
 };
 

@@ -163,6 +163,12 @@ absl::Status Init::Terminate(absl::Duration grace) {
       .status();
 }
 
+absl::Status Init::KillAll(absl::Duration timeout) {
+  return Call({{"do", "kill"}, {"ms", absl::ToInt64Milliseconds(timeout)}},
+              timeout + kAnswerTimeout)
+      .status();
+}
+
 absl::StatusOr<int> Init::CountProcesses() {
   if (!mu_.TryLock()) return absl::UnavailableError("the sandbox's init is at other work");
   const absl::StatusOr<Packet> answer = CallLocked({{"do", "count"}}, kAnswerTimeout);

@@ -46,6 +46,7 @@ class Init {
   // See served_mounts.h and root_mounts.h. MakeFuse gives the descriptor to serve.
   absl::StatusOr<UniqueFd> MakeFuse(int number, const std::string& source,
                                     const std::string& staging) ABSL_LOCKS_EXCLUDED(mu_);
+  // Called again, it puts another root in the place of the first, or leaves that as it is.
   absl::Status EnterRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status AddMount(const ServedMount& mount, const std::vector<std::string>& like)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -61,6 +62,8 @@ class Init {
   // Asks every process to end (SIGTERM) and waits until all have, at most `grace`.
   // Errors: kDeadlineExceeded.
   absl::Status Terminate(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same with SIGKILL.
+  absl::Status KillAll(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
   // Processes in the sandbox without init. Errors: kUnavailable at once if init is at other work.
   absl::StatusOr<int> CountProcesses() ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -8,6 +8,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -47,8 +48,9 @@ class InitProcess {
   void HandleMounts(int64_t id, const std::string& verb, const nlohmann::json& request);
   absl::Status Begin();
   absl::Status Enter(const MountPlan& plan);
+  absl::Status TryToEnter(const MountPlan& plan);
   void StartSync(int64_t id);
-  absl::Status Terminate(absl::Duration grace);
+  absl::Status End(int signal, absl::Duration grace);
   void Reap();
   void Answer(int64_t id, const absl::Status& status, nlohmann::json extra = {}, int fd = -1);
 
@@ -56,6 +58,7 @@ class InitProcess {
   const bool rootless_;
   UniqueFd signals_;
   ServedMounts mounts_;
+  RootMounts root_mounts_;
   ProcessTable processes_;
   // The child that is in syncfs(2), and the request it answers; 0 if there is none.
   pid_t syncer_ = 0;
@@ -91,12 +94,19 @@ absl::Status InitProcess::Begin() {
   return absl::OkStatus();
 }
 
+// Again, it leaves what there was if it fails.
 absl::Status InitProcess::Enter(const MountPlan& plan) {
+  const absl::Status entered = TryToEnter(plan);
+  if (!entered.ok()) mounts_.GiveUp(plan.mounts);
+  return entered;
+}
+
+absl::Status InitProcess::TryToEnter(const MountPlan& plan) {
   if (sethostname(plan.hostname.data(), plan.hostname.size()) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the host name ", plan.hostname));
   absl::StatusOr<UniqueFd> root = mounts_.Build(plan.mounts);
   if (!root.ok()) return root.status();
-  if (absl::Status entered = EnterRoot(*root, plan.binds); !entered.ok()) return entered;
+  if (absl::Status entered = root_mounts_.Enter(*root, plan.binds); !entered.ok()) return entered;
   mounts_.Entered();
   UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc.valid()) return absl::ErrnoToStatus(errno, "cannot open the sandbox's /proc");
@@ -132,15 +142,19 @@ void InitProcess::Reap() {
   }
 }
 
-absl::Status InitProcess::Terminate(absl::Duration grace) {
+absl::Status InitProcess::End(int signal, absl::Duration grace) {
   const absl::Time deadline = absl::Now() + grace;
   for (pid_t pid : processes_.List(syncer_)) {
-    kill(pid, SIGTERM);
+    kill(pid, signal);
     kill(pid, SIGCONT);
   }
   while (!processes_.List(syncer_).empty()) {
     if (absl::Now() > deadline)
-      return absl::DeadlineExceededError("some processes did not end on SIGTERM");
+      return absl::DeadlineExceededError(
+          absl::StrCat("some processes did not end on SIG", sigabbrev_np(signal)));
+    // One that was made since.
+    if (signal == SIGKILL)
+      for (pid_t pid : processes_.List(syncer_)) kill(pid, signal);
     absl::SleepFor(absl::Milliseconds(5));
     Reap();
   }
@@ -162,7 +176,8 @@ void InitProcess::Handle(const nlohmann::json& request) {
   if (verb == "enter") return Answer(id, Enter(MountPlan::FromJson(request.at("plan"))));
   if (verb == "sync") return StartSync(id);
   if (verb == "stop") return Answer(id, processes_.StopAll(time, syncer_));
-  if (verb == "terminate") return Answer(id, Terminate(time));
+  if (verb == "terminate") return Answer(id, End(SIGTERM, time));
+  if (verb == "kill") return Answer(id, End(SIGKILL, time));
   if (verb == "count")
     return Answer(id, absl::OkStatus(), {{"count", processes_.List(syncer_).size()}});
   if (verb == "continue") {

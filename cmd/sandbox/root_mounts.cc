@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -34,7 +35,7 @@ constexpr Link kDeviceLinks[] = {{"fd", "/proc/self/fd"},
                                  {"ptmx", "pts/ptmx"}};
 
 // A copy of the mount tree at a host path, not attached anywhere yet.
-absl::StatusOr<UniqueFd> CloneTree(const Bind& bind) {
+absl::StatusOr<UniqueFd> CloneOfHost(const Bind& bind) {
   UniqueFd tree(
       open_tree(AT_FDCWD, bind.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
   if (!tree.valid()) return SystemError(absl::StrCat("cannot bind ", bind.source));
@@ -73,16 +74,6 @@ absl::Status FillDev(int dev) {
   return absl::OkStatus();
 }
 
-absl::Status BindDevices(int root) {
-  for (const char* name : kDevices) {
-    const std::string path = absl::StrCat("/dev/", name);
-    absl::StatusOr<UniqueFd> device = CloneTree({path, path, false});
-    if (!device.ok()) return device.status();
-    if (absl::Status attached = AttachBelow(*device, root, path); !attached.ok()) return attached;
-  }
-  return absl::OkStatus();
-}
-
 absl::Status MountInDev(const char* type, const MountParameters& parameters,
                         unsigned int attributes, int root, const char* path) {
   absl::StatusOr<UniqueFd> mount = NewFilesystem(type, parameters, attributes);
@@ -90,10 +81,10 @@ absl::Status MountInDev(const char* type, const MountParameters& parameters,
   return AttachBelow(*mount, root, path);
 }
 
-// Makes the place of a bind below `dev`, an open /dev: of the same kind as its source.
-absl::Status MakePlaceInDev(int dev, const Bind& bind) {
+// Makes the place of a bind below `dev`, an open /dev: of the same kind as `tree`.
+absl::Status MakePlaceInDev(int dev, const Bind& bind, const UniqueFd& tree) {
   struct stat source {};
-  if (stat(bind.source.c_str(), &source) != 0)
+  if (fstat(tree.get(), &source) != 0)
     return SystemError(absl::StrCat("cannot bind ", bind.source));
   const std::string path = bind.target.substr(std::string_view("/dev/").size());
   for (size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1))
@@ -105,17 +96,16 @@ absl::Status MakePlaceInDev(int dev, const Bind& bind) {
   return absl::OkStatus();
 }
 
-absl::Status MountDev(int root, const std::vector<Bind>& binds) {
+absl::Status MountDev(int root, const RootMounts::Trees& binds) {
   absl::StatusOr<UniqueFd> dev =
       NewFilesystem("tmpfs", {{"mode", "0755"}, {"size", "1m"}}, MOUNT_ATTR_NOSUID);
   if (!dev.ok()) return dev.status();
   if (absl::Status filled = FillDev(dev->get()); !filled.ok()) return filled;
-  for (const Bind& bind : binds) {
+  for (const auto& [bind, tree] : binds) {
     if (!IsBelow(bind.target, "/dev") || bind.target == "/dev") continue;
-    if (absl::Status made = MakePlaceInDev(dev->get(), bind); !made.ok()) return made;
+    if (absl::Status made = MakePlaceInDev(dev->get(), bind, tree); !made.ok()) return made;
   }
   if (absl::Status attached = AttachBelow(*dev, root, "/dev"); !attached.ok()) return attached;
-  if (absl::Status bound = BindDevices(root); !bound.ok()) return bound;
   constexpr unsigned int kData = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (absl::Status pts = MountInDev("devpts", {{"ptmxmode", "0666"}, {"mode", "0620"}},
                                     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, root, "/dev/pts");
@@ -139,19 +129,56 @@ absl::Status PivotRoot(int root) {
 
 }  // namespace
 
-absl::Status EnterRoot(const UniqueFd& root, const std::vector<Bind>& binds) {
-  std::vector<std::pair<UniqueFd, std::string>> trees;
-  for (const Bind& bind : binds) {
-    absl::StatusOr<UniqueFd> tree = CloneTree(bind);
-    if (!tree.ok()) return tree.status();
-    trees.emplace_back(std::move(*tree), bind.target);
+// The devices first: a bind may be mounted over one.
+absl::Status RootMounts::TakeTrees(const std::vector<Bind>& binds, Trees& trees) {
+  std::vector<Bind> all;
+  for (const char* name : kDevices) {
+    const std::string path = absl::StrCat("/dev/", name);
+    all.push_back({path, path, false});
   }
-  if (absl::Status proc = MountProc(root.get()); !proc.ok()) return proc;
-  if (absl::Status dev = MountDev(root.get(), binds); !dev.ok()) return dev;
-  for (const auto& [tree, target] : trees)
-    if (absl::Status attached = AttachBelow(tree, root.get(), target); !attached.ok())
+  all.insert(all.end(), binds.begin(), binds.end());
+  for (const Bind& bind : all) {
+    const auto spare = std::find_if(spares_.begin(), spares_.end(),
+                                    [&bind](const auto& each) { return each.first == bind; });
+    if (spare != spares_.end()) {
+      trees.push_back(std::move(*spare));
+      spares_.erase(spare);
+      continue;
+    }
+    if (entered_)
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the tree needs the host's ", bind.source, " on ", bind.target,
+          ", which this sandbox did not have from its start; restore it as another sandbox"));
+    absl::StatusOr<UniqueFd> tree = CloneOfHost(bind);
+    if (!tree.ok()) return tree.status();
+    trees.emplace_back(bind, *std::move(tree));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RootMounts::Attach(const Trees& trees, int root) {
+  if (absl::Status proc = MountProc(root); !proc.ok()) return proc;
+  if (absl::Status dev = MountDev(root, trees); !dev.ok()) return dev;
+  for (const auto& [bind, tree] : trees)
+    if (absl::Status attached = AttachBelow(tree, root, bind.target); !attached.ok())
       return attached;
-  return PivotRoot(root.get());
+  return absl::OkStatus();
+}
+
+absl::Status RootMounts::Enter(const UniqueFd& root, const std::vector<Bind>& binds) {
+  Trees trees;
+  absl::Status done = TakeTrees(binds, trees);
+  if (done.ok()) done = Attach(trees, root.get());
+  // Nobody has changed them yet. Of one that could not be attached it is the tree itself.
+  for (auto& [bind, tree] : trees) {
+    UniqueFd copy(open_tree(tree.get(), "",
+                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
+    spares_.emplace_back(bind, copy.valid() ? std::move(copy) : std::move(tree));
+  }
+  if (!done.ok()) return done;
+  if (absl::Status turned = PivotRoot(root.get()); !turned.ok()) return turned;
+  entered_ = true;
+  return absl::OkStatus();
 }
 
 }  // namespace stasis::sandbox

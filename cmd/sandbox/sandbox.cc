@@ -2,6 +2,7 @@
 
 #include "cmd/sandbox/sandbox.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <unistd.h>
 
@@ -49,6 +50,41 @@ absl::Status Sandbox::Mount(const SandboxOptions& options) {
   absl::StatusOr<std::vector<ServedMount>> mounts = served_->ServeAll(*tree_.vfs, *tree_.ns);
   if (!mounts.ok()) return mounts.status();
   return init_->EnterRoot({options.hostname, *std::move(mounts), *std::move(binds)});
+}
+
+absl::StatusOr<Sandbox::ServedTree> Sandbox::Enter(Tree tree, const SandboxOptions& options) {
+  ServedTree entered;
+  entered.tree = std::move(tree);
+  absl::Cleanup end = [&] { End(std::move(entered)); };
+  absl::StatusOr<std::vector<Bind>> binds =
+      PrepareTree(*entered.tree.vfs, entered.tree.root(), options.binds, options.system);
+  if (!binds.ok()) return binds.status();
+  entered.served = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging,
+                                                       served_->next_number());
+  absl::StatusOr<std::vector<ServedMount>> mounts =
+      entered.served->ServeAll(*entered.tree.vfs, *entered.tree.ns);
+  if (!mounts.ok()) return mounts.status();
+  if (absl::Status done =
+          init_->EnterRoot({options.hostname, *std::move(mounts), *std::move(binds)});
+      !done.ok())
+    return done;
+  std::move(end).Cancel();
+  return entered;
+}
+
+void Sandbox::Swap(ServedTree& other) {
+  std::swap(tree_, other.tree);
+  std::swap(served_, other.served);
+  freezer_ = std::make_unique<SandboxFreezer>(*init_, *served_, cgroup_);
+}
+
+void Sandbox::End(ServedTree ended) {
+  if (ended.served != nullptr) {
+    ended.served->Forget();
+    (void)ended.served->WaitUntilUnmountedFor(kUnmountTimeout);
+    ended.served.reset();
+  }
+  ended.tree.Teardown();
 }
 
 std::string Sandbox::CgroupName(const SandboxOptions& options) {

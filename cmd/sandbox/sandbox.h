@@ -70,6 +70,23 @@ class Sandbox {
   const std::optional<Cgroup>& cgroup() const { return cgroup_; }
   // What works, but not as it should.
   const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // A tree and what serves it.
+  struct ServedTree {
+    Tree tree;
+    std::unique_ptr<ServedFilesystems> served;
+  };
+  // Serves `tree` and makes it the root of the same namespaces, with the same binds: programs that
+  // start from now on see it. The caller then calls Swap(), and End() with what that gives back.
+  // All or nothing; on failure `tree` is taken down.
+  // Requires: no program runs. Errors: those of Start; kFailedPrecondition if a bind would have to
+  // be made of the host that the sandbox did not have before.
+  absl::StatusOr<ServedTree> Enter(Tree tree, const SandboxOptions& options);
+  // Exchanges the sandbox's own tree with `other`. Requires: nobody else uses it.
+  void Swap(ServedTree& other);
+  // Takes down a tree that is no longer, or not, the sandbox's root.
+  void End(ServedTree ended);
+
   // The name of the sandbox's cgroup, for Cgroup::Candidates.
   static std::string CgroupName(const SandboxOptions& options);
 

@@ -125,6 +125,16 @@ void ServedFilesystems::EndUnused(vfs::VirtualFilesystem& vfs) {
   }
 }
 
+void ServedFilesystems::Forget() {
+  const absl::MutexLock lock(&mu_);
+  for (const Served& served : served_) (void)init_.ForgetFuse(served.number);
+}
+
+int ServedFilesystems::next_number() const {
+  const absl::MutexLock lock(&mu_);
+  return next_;
+}
+
 std::vector<std::pair<std::string, RefPtr<fuse::FuseState>>> ServedFilesystems::States() const {
   const absl::MutexLock lock(&mu_);
   std::vector<std::pair<std::string, RefPtr<fuse::FuseState>>> states;

@@ -36,8 +36,9 @@ namespace stasis::sandbox {
 class ServedFilesystems {
  public:
   // `init` is borrowed. `name` is shown in the mount table, with what is mounted.
-  ServedFilesystems(Init& init, std::string name, std::string staging)
-      : init_(init), name_(std::move(name)), staging_(std::move(staging)) {}
+  // The filesystems are numbered from `first`.
+  ServedFilesystems(Init& init, std::string name, std::string staging, int first = 0)
+      : init_(init), name_(std::move(name)), staging_(std::move(staging)), next_(first) {}
   // Stops the servers.
   ~ServedFilesystems() { Stop(); }
   ServedFilesystems(const ServedFilesystems&) = delete;
@@ -57,6 +58,11 @@ class ServedFilesystems {
       ABSL_LOCKS_EXCLUDED(mu_);
   // Ends filesystems that are mounted nowhere any more and that no program uses.
   void EndUnused(vfs::VirtualFilesystem& vfs) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Has init let go of all: each ends with its last mount.
+  void Forget() ABSL_LOCKS_EXCLUDED(mu_);
+  // Greater than those of all that were served.
+  int next_number() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The states of the servers, to be saved with the tree, by name.
   std::vector<std::pair<std::string, RefPtr<fuse::FuseState>>> States() const
@@ -83,7 +89,7 @@ class ServedFilesystems {
   const std::string name_;
   const std::string staging_;
   mutable absl::Mutex mu_;
-  int next_ ABSL_GUARDED_BY(mu_) = 0;
+  int next_ ABSL_GUARDED_BY(mu_);
   std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -19,6 +19,8 @@ namespace stasis::sandbox {
 namespace {
 
 constexpr char kRootPlace[] = "root";
+// Where a root is built that is to take the place of the one that is entered. Nobody sees that.
+constexpr char kStagingInside[] = "/dev";
 
 // The directory `path`, a mount's root.
 absl::StatusOr<UniqueFd> OpenPlace(int at, const std::string& path) {
@@ -38,9 +40,15 @@ std::string ServedMounts::PlaceOf(int number) const { return absl::StrCat(stagin
 
 absl::Status ServedMounts::Prepare(const std::string& staging) {
   if (!staging_.empty()) return absl::OkStatus();
-  device_.reset(open("/dev/fuse", O_PATH | O_CLOEXEC));  // if it is missing, the first use says so
+  // If it is missing, the first use says so.
+  if (!device_.valid()) device_.reset(open("/dev/fuse", O_PATH | O_CLOEXEC));
   absl::StatusOr<UniqueFd> places = NewFilesystem("tmpfs", {{"mode", "0700"}, {"size", "1m"}}, 0);
   if (!places.ok()) return places.status();
+  // A bind of a host directory that it is in must not keep what is mounted there.
+  mount_attr attributes{};
+  attributes.propagation = MS_UNBINDABLE;
+  if (mount_setattr(places->get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
+    return SystemError("cannot keep the staging directory out of binds");
   if (move_mount(places->get(), "", AT_FDCWD, staging.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return SystemError(absl::StrCat("cannot mount on ", staging));
   staging_ = staging;
@@ -77,7 +85,40 @@ absl::Status ServedMounts::KeepRoot(int number, int place) {
   return absl::OkStatus();
 }
 
+// What was made since the root was entered goes where mounts can be cloned from.
+absl::Status ServedMounts::Stage(const std::vector<ServedMount>& mounts) {
+  if (absl::Status prepared = Prepare(kStagingInside); !prepared.ok()) return prepared;
+  for (const ServedMount& mount : mounts) {
+    const auto it = made_.find(mount.filesystem);
+    if (it == made_.end()) continue;
+    const UniqueFd made = std::move(it->second);
+    made_.erase(it);
+    const std::string place = PlaceOf(mount.filesystem);
+    if (absl::Status placed = MakePlace(place); !placed.ok()) return placed;
+    if (move_mount(made.get(), "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+      return SystemError(absl::StrCat("cannot mount on ", place));
+  }
+  return absl::OkStatus();
+}
+
+void ServedMounts::Entered() {
+  entered_ = true;
+  staging_.clear();
+}
+
+void ServedMounts::GiveUp(const std::vector<ServedMount>& mounts) {
+  if (!entered_) return;
+  for (const ServedMount& mount : mounts) {
+    made_.erase(mount.filesystem);
+    roots_.erase(mount.filesystem);
+  }
+  if (!staging_.empty()) (void)umount2(staging_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  staging_.clear();
+}
+
 absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mounts) {
+  if (entered_)
+    if (absl::Status staged = Stage(mounts); !staged.ok()) return staged;
   UniqueFd root;
   for (const ServedMount& mount : mounts) {
     absl::StatusOr<UniqueFd> whole = OpenPlace(AT_FDCWD, PlaceOf(mount.filesystem));

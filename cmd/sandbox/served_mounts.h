@@ -30,10 +30,13 @@ class ServedMounts {
   absl::StatusOr<UniqueFd> Make(int number, const std::string& source, const std::string& staging);
 
   // Makes the mounts of a plan, the first of which is the root. Returns the root, in the staging
-  // directory. Requires: somebody serves what was made.
+  // directory. Requires: somebody serves what was made. In an entered root the sandbox's /dev is
+  // the staging directory.
   absl::StatusOr<UniqueFd> Build(const std::vector<ServedMount>& mounts);
   // The root was entered, and what was in the staging directory is gone.
-  void Entered() { entered_ = true; }
+  void Entered();
+  // After a failure: takes away what was built in an entered root, and forgets its filesystems.
+  void GiveUp(const std::vector<ServedMount>& mounts);
 
   // Attaches one more in the entered root: of a filesystem that was made since, or, if `like` is
   // not empty, of one that is to be seen whole at these paths: at one of them at least, if nothing
@@ -44,13 +47,17 @@ class ServedMounts {
   absl::Status Remove(int number, const std::string& target, bool detach) const;
 
   // Lets go of a filesystem: it ends with its last mount.
-  void Forget(int number) { roots_.erase(number); }
+  void Forget(int number) {
+    made_.erase(number);
+    roots_.erase(number);
+  }
 
   // Descriptors of the roots of all, for syncfs(2). They keep no mount busy.
   std::vector<int> Roots() const;
 
  private:
   absl::Status Prepare(const std::string& staging);
+  absl::Status Stage(const std::vector<ServedMount>& mounts);
   absl::Status KeepRoot(int number, int place);
   std::string PlaceOf(int number) const;
   absl::StatusOr<UniqueFd> Take(const ServedMount& mount, int top,

@@ -27,6 +27,7 @@ void AddExec(CLI::App& app, Invocation& invocation);
 void AddPs(CLI::App& app, Invocation& invocation);
 void AddStop(CLI::App& app, Invocation& invocation);
 void AddCheckpoint(CLI::App& app, Invocation& invocation);
+void AddRollback(CLI::App& app, Invocation& invocation);
 void AddRestore(CLI::App& app, Invocation& invocation);
 void AddDiff(CLI::App& app, Invocation& invocation);
 void AddDrift(CLI::App& app, Invocation& invocation);

@@ -19,6 +19,7 @@ struct CommitOptions {
   std::string reference;
   control::CommitParams params;
   bool json = false;
+  ProgressMode progress = ProgressMode::kAuto;
 };
 
 absl::StatusOr<control::Report> MakeCommit(const CommitOptions& options) {
@@ -35,7 +36,7 @@ absl::StatusOr<control::Report> MakeCommit(const CommitOptions& options) {
   if (!dir.ok()) return dir.status();
   absl::StatusOr<std::unique_ptr<control::Client>> client = ConnectTo(*dir);
   if (!client.ok()) return client.status();
-  ProgressLine line;
+  ProgressLine line(options.progress);
   return (*client)->Commit(
       params,
       [&line](const control::Progress& progress) {
@@ -66,6 +67,7 @@ void AddCommit(CLI::App& app, Invocation& invocation) {
       ->capture_default_str();
   command->add_option("--author", options->params.author, "Who made it")->type_name("TEXT");
   command->add_option("--message,-m", options->params.message, "Why")->type_name("TEXT");
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "For a sandbox of `run --rootfs`. Any container engine reads the image: the layers of the\n"

@@ -84,7 +84,7 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   request->services.Provide(&services);
   UniqueFd lock;
   if (const auto upper = options.roots.directories.find(kUpperName);
-      upper != options.roots.directories.end()) {
+      upper != options.roots.directories.end() && upper->second != options.locked_upper) {
     absl::StatusOr<UniqueFd> locked = LockUpper(upper->second);
     if (!locked.ok()) return locked.status();
     lock = *std::move(locked);
@@ -94,6 +94,8 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   Content content;
   content.upper_lock = std::move(lock);
   content.source = restored->report().reference;
+  content.image = restored->report().digest;
+  content.image_directory = request->directory;
   const image::Annotations& annotations = restored->image().info().manifest.annotations;
   if (const auto base = annotations.find(image::kAnnotationBase); base != annotations.end())
     content.base_image = base->second;

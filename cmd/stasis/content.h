@@ -39,6 +39,8 @@ struct ContentOptions {
   RootfsOptions rootfs;   // of a new tree
   HostMounts host;        // of a new tree; its fd_limit also of an image's
   std::vector<ImportSpec> imports;
+  // The directory of an upper layer that the caller has locked already; empty: none.
+  std::string locked_upper;
   // The caller's files become root's: whoever serves the tree in a user namespace is root there.
   bool own_as_root = false;
 };
@@ -46,9 +48,11 @@ struct ContentOptions {
 // What came of it.
 struct Content {
   sandbox::Tree tree;
-  std::string source;      // the image's "DIR:TAG"
-  UniqueFd upper_lock;     // see LockUpper
-  std::string base_image;  // whose layers are below the tree, "DIR@DIGEST"; empty: none
+  std::string source;                  // the image's "DIR:TAG"
+  std::optional<image::Digest> image;  // its manifest
+  std::string image_directory;         // the layout it is in
+  UniqueFd upper_lock;                 // see LockUpper
+  std::string base_image;              // whose layers are below the tree, "DIR@DIGEST"; empty: none
   std::optional<oci::ImageConfig> base_config;  // of it, for a new tree
   std::string report;                           // of the restore or the imports: JSON, or empty
   std::vector<std::string> warnings;

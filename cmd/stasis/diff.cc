@@ -28,6 +28,7 @@ struct DiffOptions {
   bool times = false;
   bool sizes_only = false;
   bool json = false;
+  ProgressMode progress = ProgressMode::kAuto;
 };
 
 // A tree of an image, for reading. Goes before the types that it was made of.
@@ -73,7 +74,7 @@ absl::StatusOr<restore::DiffReport> DiffImages(const Types& types, const DiffOpt
   roots->spare_roots = !options.after.empty();  // each names its own
   auto before = LoadTree(types, options.before, *roots);
   if (!before.ok()) return before.status();
-  ProgressLine line;
+  ProgressLine line(options.progress);
   if (options.after.empty())
     return DiffOverlay((*before)->content.tree, options.before, HowTo(options, line));
   auto after = LoadTree(types, options.after, *roots);
@@ -88,7 +89,7 @@ absl::StatusOr<control::Report> DiffSandbox(const DiffOptions& options) {
   if (!dir.ok()) return dir.status();
   absl::StatusOr<std::unique_ptr<control::Client>> client = ConnectTo(*dir);
   if (!client.ok()) return client.status();
-  ProgressLine line;
+  ProgressLine line(options.progress);
   return (*client)->Diff(
       [&line](const control::Progress& progress) {
         line.Update({progress.phase, progress.done, progress.total, progress.bytes});
@@ -132,6 +133,7 @@ void AddDiff(CLI::App& app, Invocation& invocation) {
   command->add_flag("--times", options->times, "A modification time alone is a change too");
   command->add_flag("--sizes-only", options->sizes_only,
                     "Do not read files that have the same size");
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "A line for each name: A added, M modified (and how), D removed. Exit code 0 with and\n"

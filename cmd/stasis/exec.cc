@@ -30,6 +30,9 @@ int Exec(const ExecOptions& options, const Invocation& invocation) {
   if (absl::Status ok = sandbox::CheckEnvironment(options.environment); !ok.ok()) return Fail(ok);
   absl::StatusOr<control::Info> info = InfoOf(options.name);
   if (!info.ok()) return Fail(info.status());
+  if (info->activity == "rolling back")
+    return Fail(
+        absl::UnavailableError(options.name + " is rolling back; try again when that is done"));
   sandbox::Command command;
   command.arguments = invocation.command;
   if (command.arguments.empty()) command.arguments = {"/bin/sh"};

@@ -25,6 +25,7 @@ struct ExportOptions {
   std::string path = "/";
   HostOptions host;
   bool json = false;
+  ProgressMode progress = ProgressMode::kAuto;
 };
 
 bool IsTar(const std::string& target) { return target == "-" || absl::EndsWith(target, ".tar"); }
@@ -88,7 +89,7 @@ int Export(const ExportOptions& options) {
   if (!content.ok()) return Fail(content.status(), options.json);
   const absl::Cleanup teardown = [&content] { content->tree.Teardown(); };
   for (const std::string& warning : content->warnings) Warn(warning);
-  ProgressLine line;
+  ProgressLine line(options.progress);
   absl::StatusOr<restore::TransferReport> report = CopyOut(*content, options, interrupted, line);
   line.Clear();
   if (!report.ok()) return Fail(report.status(), options.json);
@@ -111,6 +112,7 @@ void AddExport(CLI::App& app, Invocation& invocation) {
   command->add_option("--path", options->path, "Only this directory of the tree")
       ->capture_default_str();
   AddHostOptions(*command, options->host);
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "Exit code 3: done, but not every attribute could be set (owners need root).\n\n"

@@ -18,6 +18,7 @@ struct ImportOptions {
   std::string directory;
   std::string reference;
   bool json = false;
+  ProgressMode progress = ProgressMode::kAuto;
 };
 
 absl::StatusOr<restore::CheckpointReport> WriteImage(const Types& types, const Content& content,
@@ -57,7 +58,7 @@ int PrintReports(const ImportOptions& options, const Content& content,
 
 int Import(const ImportOptions& options) {
   const Types types;
-  ProgressLine line;
+  ProgressLine line(options.progress);
   const StepCallback on_step = [&line](const Step& step) { line.Update(step); };
   absl::StatusOr<restore::RestoreRequest> to = types.Request(options.reference);
   if (!to.ok()) return Fail(to.status(), options.json);
@@ -87,6 +88,7 @@ void AddImport(CLI::App& app, Invocation& invocation) {
       ->required()
       ->type_name("DIR");
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "Exit code 3: the image is made, but files changed while they were read.\n\n"

@@ -104,8 +104,8 @@ absl::Status StatusOf(const nlohmann::json& json) {
 // Reads lines of JSON until the one that decides.
 class Listener {
  public:
-  Listener(int pipe, InterruptReader& interrupts, pid_t child)
-      : pipe_(pipe), interrupts_(interrupts), child_(child) {}
+  Listener(int pipe, InterruptReader& interrupts, pid_t child, ProgressMode progress)
+      : pipe_(pipe), interrupts_(interrupts), child_(child), line_(progress) {}
 
   // kUnknown: the child died.
   absl::StatusOr<nlohmann::json> Run() {
@@ -228,7 +228,7 @@ absl::StatusOr<nlohmann::json> Launch(const LaunchOptions& options,
     _exit(body(StartupLine(std::move(to_parent))));
   }
   to_parent.reset();
-  Listener listener(from_child.get(), interrupts, pid);
+  Listener listener(from_child.get(), interrupts, pid, options.progress);
   absl::StatusOr<nlohmann::json> result = listener.Run();
   if (result.ok()) return result;
   const bool died = absl::IsUnknown(result.status());

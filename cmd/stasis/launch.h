@@ -36,8 +36,9 @@ class StartupLine {
 
 // What a daemon keeps of its launcher besides.
 struct LaunchOptions {
-  std::string log;        // file for its standard output and error
-  std::vector<int> keep;  // descriptors above the standard ones
+  std::string log;                              // file for its standard output and error
+  std::vector<int> keep;                        // descriptors above the standard ones
+  ProgressMode progress = ProgressMode::kAuto;  // how the launcher shows what it hears
 };
 
 // Runs `body` in a child: a session of its own, "/" as its working directory, no terminal, as many

@@ -40,17 +40,18 @@ std::string PayloadOf(const absl::Status& status, const char* url) {
   return std::string(status.GetPayload(url).value_or(absl::Cord()));
 }
 
-nlohmann::ordered_json ErrorDocument(const absl::Status& status, int exit_code) {
-  nlohmann::ordered_json document = {{"error",
-                                      {{"code", CodeName(status.code())},
-                                       {"message", std::string(status.message())},
-                                       {"exit_code", exit_code}}}};
+}  // namespace
+
+nlohmann::ordered_json ErrorDocument(const absl::Status& status) {
+  nlohmann::ordered_json document = {
+      {"error",
+       {{"code", CodeName(status.code())},
+        {"message", std::string(status.message())},
+        {"exit_code", static_cast<int>(restore::ExitCodeOf(status))}}}};
   if (const std::string drift = PayloadOf(status, restore::kDriftPayload); !drift.empty())
     document["drift"] = nlohmann::ordered_json::parse(drift, nullptr, false);
   return document;
 }
-
-}  // namespace
 
 absl::Status WithRemedy(const absl::Status& error, std::string_view remedy) {
   return absl::Status(error.code(), absl::StrCat(error.message(), "; ", std::string(remedy)));
@@ -67,7 +68,7 @@ int Fail(const absl::Status& error, bool json) {
   const std::string message(status.message());
   if (!json) fmt::print(stderr, "{}", PayloadOf(status, restore::kDriftLinesPayload));
   Say(kRed, "", message);
-  if (json) (void)PrintJson(ErrorDocument(status, exit_code));
+  if (json) (void)PrintJson(ErrorDocument(status));
   return exit_code;
 }
 
@@ -90,6 +91,10 @@ int Print(std::string_view text) {
 
 int PrintJson(const nlohmann::ordered_json& json) {
   return Print(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+int PrintJsonLine(const nlohmann::ordered_json& json) {
+  return Print(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 bool ErrorIsTerminal() { return isatty(STDERR_FILENO) == 1; }

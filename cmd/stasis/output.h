@@ -28,6 +28,10 @@ absl::Status WithRemedy(const absl::Status& error, std::string_view remedy);
 // failure.
 int Print(std::string_view text);
 int PrintJson(const nlohmann::ordered_json& json);
+// One of several documents, in a line of its own.
+int PrintJsonLine(const nlohmann::ordered_json& json);
+// {"error": ...}, as Fail prints it.
+nlohmann::ordered_json ErrorDocument(const absl::Status& status);
 // One of many lines, and the end of them, which says whether all could be written.
 void PrintLine(std::string_view text);
 int FlushLines();

@@ -11,7 +11,7 @@
 #include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/runtime_dir.h"
 #include "cmd/stasis/config_file.h"
-#include "cmd/stasis/daemon.h"
+#include "cmd/stasis/daemon/daemon.h"
 #include "cmd/stasis/launch.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/stop_sandbox.h"
@@ -146,11 +146,11 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
 }
 
 // Starts the daemon; what it said when it was ready.
-absl::StatusOr<nlohmann::json> StartDaemon(const DaemonOptions& options) {
+absl::StatusOr<nlohmann::json> StartDaemon(const DaemonOptions& options, ProgressMode progress) {
   absl::StatusOr<UniqueFd> lock = options.dir.Claim();
   if (!lock.ok()) return lock.status();
   absl::StatusOr<nlohmann::json> ready = Launch(
-      {options.dir.log_path(), {lock->get()}},
+      {options.dir.log_path(), {lock->get()}, progress},
       [&](StartupLine line) { return RunDaemon(options, std::move(*lock), std::move(line)); });
   // What a daemon that was killed could not do itself.
   if (!ready.ok()) (void)options.dir.CleanUp(*lock);
@@ -202,6 +202,14 @@ int RunDetached(const RunOptions& options, const DaemonOptions& daemon, const nl
   return PrintStarted(options, daemon, ready, pid);
 }
 
+// Its CMD did not end by itself then, and the sandbox has not done what it is for.
+bool WasRolledBack(const sandbox::RuntimeDir& dir) {
+  const auto client = control::Client::Connect(dir.socket_path());
+  if (!client.ok()) return false;
+  const absl::StatusOr<control::Info> info = (*client)->GetInfo();
+  return info.ok() && info->rollbacks > 0;
+}
+
 int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nlohmann::json& ready,
                 sandbox::Command command, const sandbox::SignalRelay& signals) {
   if (signals.Interrupted()) return FailInterrupted(options, daemon);
@@ -218,6 +226,12 @@ int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nl
     Warn(absl::StrCat("the sandbox's daemon has died, and everything in the sandbox with it",
                       LogNote(daemon.dir.log_path())));
   if (options.keep) return exit_code;
+  if (pid.ok() && WasRolledBack(daemon.dir)) {
+    Warn(absl::StrCat(
+        "the sandbox was rolled back and goes on without CMD; end it with: stasis stop ",
+        daemon.dir.name()));
+    return exit_code;
+  }
   const absl::Status stopped = StopSandbox(daemon.dir, absl::ZeroDuration());
   if (!stopped.ok() && !absl::IsNotFound(stopped)) Warn(std::string(stopped.message()));
   return exit_code;
@@ -275,6 +289,7 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
   AddMemoryOptions(command, options.memory);
   command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
   command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");
+  AddProgressOption(command, options.progress);
   command.add_flag("--json", options.json, "With --detach: print what was started as JSON");
 }
 
@@ -283,14 +298,14 @@ int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation)
   if (!options.config_file.empty())
     if (absl::Status read = ApplyConfig(options.config_file, app, arguments); !read.ok())
       return Fail(read, options.json);
-  options.config = ConfigOf(app, {"config", "json", "detach", "keep"});
+  options.config = ConfigOf(app, {"config", "json", "progress", "detach", "keep"});
   if (!arguments.empty()) options.config["command"] = arguments;
   sandbox::SignalRelay signals;
   absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);
   if (!daemon.ok()) return Fail(daemon.status(), options.json);
   // Until somebody waits for CMD: a sandbox that nobody knows of shall not be left behind.
   signals.Hold();
-  absl::StatusOr<nlohmann::json> ready = StartDaemon(*daemon);
+  absl::StatusOr<nlohmann::json> ready = StartDaemon(*daemon, options.progress);
   if (!ready.ok()) return Fail(ready.status(), options.json);
   for (const nlohmann::json& warning : ready->at("warnings")) Warn(warning.get<std::string>());
   sandbox::Command command;

@@ -14,6 +14,7 @@
 #include "cmd/stasis/commands.h"
 #include "cmd/stasis/host_options.h"
 #include "cmd/stasis/memory_options.h"
+#include "cmd/stasis/progress_line.h"
 #include "fsimpl/gofer/fd_cache.h"
 
 namespace stasis::cli {
@@ -43,6 +44,7 @@ struct RunOptions {
   bool detach = false;
   bool keep = false;
   bool json = false;
+  ProgressMode progress = ProgressMode::kAuto;
   std::string config_file;
   nlohmann::ordered_json config;  // the options, by name; set when they are read
 };

@@ -21,15 +21,16 @@ namespace {
 struct VerifyOptions {
   std::string reference;
   bool json = false;
+  ProgressMode progress = ProgressMode::kAuto;
 };
 
-absl::StatusOr<image::VerifyReport> VerifyBytes(const Types& types,
+absl::StatusOr<image::VerifyReport> VerifyBytes(const Types& types, const VerifyOptions& options,
                                                 const restore::RestoreRequest& request) {
   absl::StatusOr<std::unique_ptr<image::Layout>> layout = image::Layout::Open(request.directory);
   if (!layout.ok()) return layout.status();
   if (absl::StatusOr<image::Descriptor> found = (*layout)->Resolve(request.tag); !found.ok())
     return found.status();
-  ProgressLine line;
+  ProgressLine line(options.progress);
   image::VerifyOptions how;
   how.known_features = restore::KnownFeatures(types.registry());
   how.on_progress = [&line](const image::VerifyProgress& progress) {
@@ -53,7 +54,7 @@ int Verify(const VerifyOptions& options) {
   const Types types;
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return Fail(request.status(), options.json);
-  absl::StatusOr<image::VerifyReport> report = VerifyBytes(types, *request);
+  absl::StatusOr<image::VerifyReport> report = VerifyBytes(types, options, *request);
   if (!report.ok()) return Fail(NameTags(report.status(), *request), options.json);
   // What the bytes mean: every row and every invariant of the tree.
   if (report->findings.empty())
@@ -79,6 +80,7 @@ void AddVerify(CLI::App& app, Invocation& invocation) {
       app.add_subcommand("verify", "Check every digest, chunk and invariant of an image");
   auto options = std::make_shared<VerifyOptions>();
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the findings as JSON");
   command->footer("Exit code 5: damaged; 6: made by a newer version.");
   command->callback(

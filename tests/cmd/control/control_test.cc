@@ -2,6 +2,8 @@
 //
 // Client and server over a real socket, with a handler that does what the test wants.
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
@@ -68,6 +70,17 @@ class FakeHandler : public NullHandler {
                                 const std::atomic<bool>*) override {
     return Report{"", params.directory + ":" + params.tag + " " + params.compression + " " +
                           params.author + " " + params.message};
+  }
+  absl::StatusOr<Report> Rollback(const RollbackParams& params, const ProgressCallback&,
+                                  const std::atomic<bool>*) override {
+    absl::Status drift = absl::FailedPreconditionError("differs");
+    drift.SetPayload("the/report", absl::Cord(absl::string_view("a\0b", 3)));
+    if (params.rules.empty()) return drift;
+    return Report{"", absl::StrCat(params.directory, ":", params.tag, " ", params.safety_directory,
+                                   ":", params.safety_tag, " ", absl::FormatDuration(params.grace),
+                                   " ", absl::StrJoin(params.roots, "+"), " ", params.layer_cache,
+                                   " ", params.validate, " ", params.on_drift, " ",
+                                   absl::StrJoin(params.rules, "+"))};
   }
   absl::StatusOr<Report> AddMount(const MountParams& params) override {
     if (params.directory.empty()) return absl::NotFoundError("no root " + params.mount);
@@ -303,6 +316,34 @@ TEST_F(ControlTest, TheEndOfTheServerIsAnErrorForItsClients) {
   server_.reset();
   EXPECT_TRUE(absl::IsNotFound(client->GetInfo().status()));
   EXPECT_TRUE(absl::IsUnavailable(Client::Connect(path()).status()));
+}
+
+TEST_F(ControlTest, ACheckpointHasItsTimes) {
+  handler_.checkpoint = [](const CheckpointParams& params, const ProgressCallback&,
+                           const std::atomic<bool>*) -> absl::StatusOr<Report> {
+    return Report{"",
+                  absl::StrCat(absl::FormatDuration(params.timeout), " ",
+                               absl::FormatDuration(params.freeze_timeout), " ", params.series)};
+  };
+  CheckpointParams params{"/snaps", "v1", false, "none", absl::Seconds(90), absl::Milliseconds(20),
+                          "auto"};
+  EXPECT_EQ(Connect()->Checkpoint(params, nullptr, nullptr)->text, "1m30s 20ms auto");
+  params.timeout = -absl::Seconds(1);
+  EXPECT_EQ(Connect()->Checkpoint(params, nullptr, nullptr)->text, "0 20ms auto");
+}
+
+TEST_F(ControlTest, ARollbackIsAskedForWithAllOfIt) {
+  const RollbackParams params{"/snaps",         "v1",     "/safe", "s",    absl::Seconds(2),
+                              {"a=/a", "b=/b"}, "/cache", "size",  "heal", {"/x=warn", "/y=fail"}};
+  EXPECT_EQ(Connect()->Rollback(params, nullptr, nullptr)->text,
+            "/snaps:v1 /safe:s 2s a=/a+b=/b /cache size heal /x=warn+/y=fail");
+}
+
+TEST_F(ControlTest, AnErrorComesWithItsPayloads) {
+  const absl::Status error = Connect()->Rollback({}, nullptr, nullptr).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(error));
+  EXPECT_EQ(std::string(error.GetPayload("the/report").value_or(absl::Cord())),
+            std::string("a\0b", 3));
 }
 
 }  // namespace

@@ -26,6 +26,10 @@ class NullHandler : public Handler {
                                 const std::atomic<bool>*) override {
     return Report{};
   }
+  absl::StatusOr<Report> Rollback(const RollbackParams&, const ProgressCallback&,
+                                  const std::atomic<bool>*) override {
+    return Report{};
+  }
   absl::StatusOr<Report> AddMount(const MountParams&) override { return Report{}; }
   absl::StatusOr<Report> RemoveMount(const std::string&, bool) override { return Report{}; }
   absl::StatusOr<Report> GetConfig() override { return Report{}; }

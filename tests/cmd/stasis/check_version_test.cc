@@ -42,6 +42,9 @@ TEST_F(CheckVersionTest, CompletionsAreScripts) {
     EXPECT_THAT(bash, HasSubstr(word));
   EXPECT_THAT(Stasis({"completion", "zsh"}).out, HasSubstr("#compdef stasis"));
   EXPECT_THAT(Stasis({"completion", "fish"}).out, HasSubstr("complete -c stasis"));
+  for (const char* shell : {"bash", "zsh", "fish"})
+    for (const char* word : {"rollback", "safety", "every", "keep", "timeout", "progress"})
+      EXPECT_THAT(Stasis({"completion", shell}).out, HasSubstr(word));
   EXPECT_THAT(Stasis({"completion", "tcsh"}), ExitsWith(2));
 }
 
@@ -63,8 +66,8 @@ TEST_F(CheckVersionTest, WrongUsagePointsAtTheHelpOfTheCommand) {
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {
   for (const char* command :
-       {"run", "exec", "ps", "stop", "checkpoint", "restore", "import", "export", "mount",
-        "inspect", "verify", "check", "version", "completion"}) {
+       {"run", "exec", "ps", "stop", "checkpoint", "restore", "rollback", "import", "export",
+        "mount", "inspect", "verify", "check", "version", "completion"}) {
     EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;
     EXPECT_THAT(Stasis({"--help"}).out, HasSubstr(command));
   }

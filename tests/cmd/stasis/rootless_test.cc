@@ -92,5 +92,16 @@ TEST_F(RootlessTest, ExportGivesTheUserItsFiles) {
   EXPECT_EQ(Shell("stat -c %u out/file").out, std::string(kUid) + "\n");
 }
 
+TEST_F(RootlessTest, ASandboxIsRolledBack) {
+  StartBox("box", {"--bind", Path("src") + ":/src"});
+  ASSERT_THAT(In("box", "echo old > /a"), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
+  for (const char* safety : {"snaps:first", "snaps:second"}) {
+    ASSERT_THAT(In("box", "echo new > /a"), Succeeded());
+    ASSERT_THAT(Stasis({"rollback", "box", "snaps:v1", "--safety", safety}), Succeeded());
+    EXPECT_EQ(In("box", "cat /a /src/file; echo x > /dev/null").out, "old\ntext\n");
+  }
+}
+
 }  // namespace
 }  // namespace stasis::cli

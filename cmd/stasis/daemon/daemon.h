@@ -2,8 +2,8 @@
 //
 // daemon.h: the process that owns a running sandbox.
 
-#ifndef STASIS_CMD_STASIS_DAEMON_H_
-#define STASIS_CMD_STASIS_DAEMON_H_
+#ifndef STASIS_CMD_STASIS_DAEMON_DAEMON_H_
+#define STASIS_CMD_STASIS_DAEMON_DAEMON_H_
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -36,4 +36,4 @@ int RunDaemon(const DaemonOptions& options, UniqueFd lock, StartupLine line);
 
 }  // namespace stasis::cli
 
-#endif  // STASIS_CMD_STASIS_DAEMON_H_
+#endif  // STASIS_CMD_STASIS_DAEMON_DAEMON_H_

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/daemon/box.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace stasis::cli {
+namespace {
+
+// If it is ended by a signal.
+constexpr absl::Duration kSignalGrace = absl::Seconds(2);
+
+}  // namespace
+
+Box::Box(const DaemonOptions& options)
+    : options_(options),
+      log_(spdlog::basic_logger_mt(options.dir.name(), options.dir.log_path())),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      config_(options.config),
+      grace_(kSignalGrace) {
+  log_->flush_on(spdlog::level::info);
+}
+
+image::ReadErrorCallback Box::ErrorLogger() const {
+  return
+      [log = log_](const absl::Status& error) { log->error("{}", std::string(error.message())); };
+}
+
+void Box::LookAtTree(absl::FunctionRef<void(const sandbox::Tree& tree)> look) const {
+  const absl::ReaderMutexLock lock(&tree_mu_);
+  look(sandbox_->tree());
+}
+
+void Box::ReplaceTree(sandbox::Sandbox::ServedTree tree) {
+  {
+    const absl::MutexLock lock(&tree_mu_);
+    sandbox_->Swap(tree);
+  }
+  sandbox_->End(std::move(tree));
+}
+
+void Box::SetOrigin(Content content) {
+  const absl::MutexLock lock(&mu_);
+  origin_.source = std::move(content.source);
+  origin_.base_image = std::move(content.base_image);
+  if (content.base_config.has_value()) origin_.base_config = std::move(content.base_config);
+  if (content.upper_lock.valid()) upper_lock_ = std::move(content.upper_lock);
+  ancestor_.reset();
+  if (content.image.has_value())
+    ancestor_ = Ancestor{*content.image, std::move(content.image_directory)};
+}
+
+Origin Box::origin() const {
+  const absl::MutexLock lock(&mu_);
+  return origin_;
+}
+
+std::optional<image::Digest> Box::ParentIn(const std::string& directory) const {
+  const absl::MutexLock lock(&mu_);
+  if (!ancestor_.has_value() || ancestor_->directory != directory) return std::nullopt;
+  return ancestor_->digest;
+}
+
+void Box::SetAncestor(Ancestor ancestor) {
+  const absl::MutexLock lock(&mu_);
+  ancestor_ = std::move(ancestor);
+}
+
+nlohmann::ordered_json Box::config() const {
+  const absl::MutexLock lock(&mu_);
+  return config_;
+}
+
+void Box::SetConfig(nlohmann::ordered_json config) {
+  const absl::MutexLock lock(&mu_);
+  config_ = std::move(config);
+}
+
+uint32_t Box::rollbacks() const {
+  const absl::MutexLock lock(&mu_);
+  return rollbacks_;
+}
+
+void Box::CountRollback() {
+  const absl::MutexLock lock(&mu_);
+  ++rollbacks_;
+}
+
+absl::Status Box::Begin(const char* work) {
+  const absl::MutexLock lock(&mu_);
+  if (busy_with_ != nullptr)
+    return absl::UnavailableError(
+        absl::StrCat(name(), " is ", busy_with_, "; try again when that is done"));
+  busy_with_ = work;
+  return absl::OkStatus();
+}
+
+void Box::Done() {
+  const absl::MutexLock lock(&mu_);
+  busy_with_ = nullptr;
+}
+
+std::string Box::activity() const {
+  const absl::MutexLock lock(&mu_);
+  return busy_with_ == nullptr ? "running" : busy_with_;
+}
+
+void Box::EndAt(absl::Time when, absl::Duration grace) {
+  const absl::MutexLock lock(&mu_);
+  // What was saved to be stopped must not run on because somebody else stops it with more grace.
+  grace_ = end_at_ == absl::InfiniteFuture() ? grace : std::min(grace_, grace);
+  end_at_ = when;
+  const uint64_t one = 1;
+  (void)!write(wake_.get(), &one, sizeof one);
+}
+
+absl::Duration Box::TimeLeft() const {
+  const absl::MutexLock lock(&mu_);
+  return end_at_ - absl::Now();
+}
+
+absl::Duration Box::grace() const {
+  const absl::MutexLock lock(&mu_);
+  return grace_;
+}
+
+}  // namespace stasis::cli

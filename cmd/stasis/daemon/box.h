@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// box.h: the sandbox of a daemon, and what is known of it.
+
+#ifndef STASIS_CMD_STASIS_DAEMON_BOX_H_
+#define STASIS_CMD_STASIS_DAEMON_BOX_H_
+
+#include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/content.h"
+#include "cmd/stasis/daemon/daemon.h"
+#include "cmd/stasis/types.h"
+#include "state/base/unique_fd.h"
+
+namespace stasis::cli {
+
+// What the tree was made of.
+struct Origin {
+  std::string source;      // the image's "DIR:TAG"; empty: none
+  std::string base_image;  // see Content
+  std::optional<oci::ImageConfig> base_config;
+};
+
+// The image that the next checkpoint follows, and the layout it is in.
+struct Ancestor {
+  image::Digest digest;
+  std::string directory;
+};
+
+// Thread-safe. The sandbox itself is there from the end of the start to the beginning of the end;
+// who works on its tree says so with Begin().
+class Box {
+ public:
+  explicit Box(const DaemonOptions& options);
+
+  const DaemonOptions& options() const { return options_; }
+  const std::string& name() const { return options_.dir.name(); }
+  const Types& types() const { return types_; }
+  spdlog::logger& log() const { return *log_; }
+  // Writes to the log what goes wrong in reads of file data.
+  image::ReadErrorCallback ErrorLogger() const;
+
+  // Requires: nobody else uses it yet, or any more.
+  void SetSandbox(std::unique_ptr<sandbox::Sandbox> sandbox) { sandbox_ = std::move(sandbox); }
+  // Null before that. Its tree is for who has begun a work, and for LookAtTree().
+  sandbox::Sandbox* sandbox() const { return sandbox_.get(); }
+  // Calls `look` with a tree that stays meanwhile.
+  void LookAtTree(absl::FunctionRef<void(const sandbox::Tree& tree)> look) const
+      ABSL_LOCKS_EXCLUDED(tree_mu_);
+  // Puts another tree in the place of the sandbox's (Sandbox::Enter has shown it to programs), and
+  // takes the former one down. Requires: a work has begun.
+  void ReplaceTree(sandbox::Sandbox::ServedTree tree) ABSL_LOCKS_EXCLUDED(tree_mu_);
+
+  // Notes what a tree was made of, and keeps its lock. Takes everything of `content` but the tree.
+  void SetOrigin(Content content) ABSL_LOCKS_EXCLUDED(mu_);
+  Origin origin() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The parent of a checkpoint in `directory`, if it has one there.
+  std::optional<image::Digest> ParentIn(const std::string& directory) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void SetAncestor(Ancestor ancestor) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The options it runs with (config_file.h).
+  nlohmann::ordered_json config() const ABSL_LOCKS_EXCLUDED(mu_);
+  void SetConfig(nlohmann::ordered_json config) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // How often its programs were ended to roll it back.
+  uint32_t rollbacks() const ABSL_LOCKS_EXCLUDED(mu_);
+  void CountRollback() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Works on the tree exclude each other. `work` says what the caller does ("checkpointing").
+  // Errors: kUnavailable, with what is being done.
+  absl::Status Begin(const char* work) ABSL_LOCKS_EXCLUDED(mu_);
+  void Done() ABSL_LOCKS_EXCLUDED(mu_);
+  // That of the work, or "running".
+  std::string activity() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Has the sandbox end, with that much time for its programs after a SIGTERM.
+  void EndAt(absl::Time when, absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Duration TimeLeft() const ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Duration grace() const ABSL_LOCKS_EXCLUDED(mu_);
+  // An eventfd: EndAt() was called.
+  const UniqueFd& wake() const { return wake_; }
+
+ private:
+  const DaemonOptions options_;
+  const std::shared_ptr<spdlog::logger> log_;
+  const Types types_;
+  const UniqueFd wake_;
+  std::unique_ptr<sandbox::Sandbox> sandbox_;
+
+  mutable absl::Mutex tree_mu_;  // written by who puts another tree in the sandbox
+
+  mutable absl::Mutex mu_;
+  const char* busy_with_ ABSL_GUARDED_BY(mu_) = nullptr;  // null: nothing
+  nlohmann::ordered_json config_ ABSL_GUARDED_BY(mu_);
+  Origin origin_ ABSL_GUARDED_BY(mu_);
+  UniqueFd upper_lock_ ABSL_GUARDED_BY(mu_);
+  std::optional<Ancestor> ancestor_ ABSL_GUARDED_BY(mu_);
+  uint32_t rollbacks_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time end_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  absl::Duration grace_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_DAEMON_BOX_H_

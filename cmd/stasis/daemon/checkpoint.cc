@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "restore/checkpoint.h"
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <optional>
+
+#include "cmd/stasis/daemon/tasks.h"
+#include "cmd/stasis/daemon/timed_cancel.h"
+#include "cmd/stasis/series.h"
+#include "fsimpl/gofer/filesystem.h"
+
+namespace stasis::cli {
+namespace {
+
+// After `checkpoint --stop`: for the answer to get out. The caller then asks for the end itself.
+constexpr absl::Duration kAnswerTime = absl::Seconds(2);
+
+std::optional<gofer::DigestScope> ParseDigestScope(const std::string& text) {
+  if (text == "none" || text.empty()) return gofer::DigestScope::kNone;
+  if (text == "open") return gofer::DigestScope::kOpen;
+  if (text == "all") return gofer::DigestScope::kAll;
+  return std::nullopt;
+}
+
+// Says what is being done until the image is written.
+class ReportingFreezer final : public restore::Freezer {
+ public:
+  ReportingFreezer(restore::Freezer& freezer, const control::ProgressCallback& on_progress)
+      : freezer_(freezer), on_progress_(on_progress) {}
+
+  absl::Status Flush() override {
+    on_progress_({"flush", 0, 0, 0});
+    absl::Status flushed = freezer_.Flush();
+    if (frozen_) on_progress_({"save", 0, 0, 0});
+    return flushed;
+  }
+  absl::Status Freeze() override {
+    on_progress_({"freeze", 0, 0, 0});
+    absl::Status stopped = freezer_.Freeze();
+    frozen_ = stopped.ok();
+    return stopped;
+  }
+  absl::Status Thaw() override {
+    frozen_ = false;
+    return freezer_.Thaw();
+  }
+
+ private:
+  restore::Freezer& freezer_;
+  const control::ProgressCallback& on_progress_;
+  bool frozen_ = false;
+};
+
+restore::CheckpointRequest Request(Box& box, const control::CheckpointParams& params) {
+  restore::CheckpointRequest request;
+  request.vfs = &box.sandbox()->vfs();
+  request.registry = &box.types().registry();
+  request.clock = &box.types().clock();
+  for (const auto& [name, state] : box.sandbox()->served().States())
+    request.roots.push_back({name, state.get()});
+  request.directory = params.directory;
+  request.tag = params.tag;
+  request.creator = Creator();
+  request.annotations = {{image::kAnnotationContainerName, box.name()}};
+  if (const Origin origin = box.origin(); !origin.base_image.empty())
+    request.annotations[image::kAnnotationBase] = origin.base_image;
+  if (!params.series.empty()) request.annotations[kAnnotationSeries] = params.series;
+  request.stay_frozen = params.stop;
+  if (params.max_extra_memory != 0) request.max_extra_memory = params.max_extra_memory;
+  request.parent = box.ParentIn(params.directory);
+  request.packs.on_error = box.ErrorLogger();
+  return request;
+}
+
+absl::Status TimeIsOver(const control::CheckpointParams& params) {
+  return absl::DeadlineExceededError(absl::StrCat(
+      "the checkpoint was given up: it took longer than ", absl::FormatDuration(params.timeout),
+      "; every tag is what it was, and the programs run on"));
+}
+
+}  // namespace
+
+absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::CheckpointParams& params,
+                                                  const control::ProgressCallback& on_progress,
+                                                  const std::atomic<bool>* cancel) {
+  const std::optional<gofer::DigestScope> digest = ParseDigestScope(params.digest);
+  if (!digest.has_value())
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", params.digest, "' is no scope of digests: none, open or all"));
+  const absl::Time deadline =
+      params.timeout > absl::ZeroDuration() ? absl::Now() + params.timeout : absl::InfiniteFuture();
+  sandbox::Sandbox& sandbox = *box.sandbox();
+  sandbox.served().EndUnused(sandbox.vfs());
+  for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
+      host->set_digest_scope(*digest);
+  sandbox.freezer().set_limits({deadline, params.freeze_timeout});
+  ReportingFreezer freezer(sandbox.freezer(), on_progress);
+  const TimedCancel stop(cancel, deadline);
+  restore::CheckpointRequest request = Request(box, params);
+  request.freezer = &freezer;
+  request.cancel = stop.flag();
+  request.on_progress = [&on_progress](const image::WriteProgress& progress) {
+    on_progress({"write", progress.chunks_done, progress.chunks_total, progress.content_bytes});
+  };
+  absl::StatusOr<restore::CheckpointReport> report = restore::Checkpoint(request);
+  const bool given_up =
+      absl::IsCancelled(report.status()) || absl::IsDeadlineExceeded(report.status());
+  if (given_up && stop.time_is_over()) report = TimeIsOver(params);
+  if (!report.ok()) {
+    box.log().warn("checkpoint {}:{}: {}", params.directory, params.tag,
+                   std::string(report.status().message()));
+    return report;
+  }
+  box.log().info("checkpoint {}", report->ToJson());
+  box.SetAncestor({report->digest, params.directory});
+  return report;
+}
+
+absl::StatusOr<control::Report> CheckpointBox(Box& box, const control::CheckpointParams& params,
+                                              const control::ProgressCallback& on_progress,
+                                              const std::atomic<bool>* cancel) {
+  if (absl::Status begun = box.Begin("checkpointing"); !begun.ok()) return begun;
+  const absl::Cleanup done = [&box] { box.Done(); };
+  const absl::StatusOr<restore::CheckpointReport> report =
+      SaveBox(box, params, on_progress, cancel);
+  if (!report.ok()) return report.status();
+  if (params.stop) box.EndAt(absl::Now() + kAnswerTime, absl::ZeroDuration());
+  return control::Report{report->ToJson(), report->ToText()};
+}
+
+}  // namespace stasis::cli

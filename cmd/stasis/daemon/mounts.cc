@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/functional/function_ref.h>
+
+#include "cmd/stasis/daemon/tasks.h"
+#include "cmd/stasis/live_mounts.h"
+
+namespace stasis::cli {
+namespace {
+
+absl::StatusOr<control::Report> ChangeMounts(
+    Box& box, absl::FunctionRef<absl::Status(nlohmann::ordered_json& config)> change) {
+  if (absl::Status begun = box.Begin("changing its mounts"); !begun.ok()) return begun;
+  const absl::Cleanup done = [&box] { box.Done(); };
+  nlohmann::ordered_json config = box.config();
+  if (absl::Status changed = change(config); !changed.ok()) return changed;
+  box.SetConfig(std::move(config));
+  return control::Report{};
+}
+
+}  // namespace
+
+absl::StatusOr<control::Report> AddMountToBox(Box& box, const control::MountParams& params) {
+  return ChangeMounts(box, [&](nlohmann::ordered_json& config) {
+    return AddHostMount(params.mount, params.directory, box.options().content.host, *box.sandbox(),
+                        config);
+  });
+}
+
+absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& target, bool detach) {
+  return ChangeMounts(box, [&](nlohmann::ordered_json& config) {
+    return RemoveHostMount(target, detach, *box.sandbox(), config);
+  });
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tasks.h: what callers have done to a running sandbox, and the files it is in.
+//
+// One at a time: kUnavailable, with what is being done, while another goes on. Each gives up with
+// kCancelled when `cancel` becomes true, and tells `on_progress` how far it is.
+
+#ifndef STASIS_CMD_STASIS_DAEMON_TASKS_H_
+#define STASIS_CMD_STASIS_DAEMON_TASKS_H_
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <string>
+
+#include "cmd/control/messages.h"
+#include "cmd/stasis/daemon/box.h"
+#include "restore/checkpoint.h"
+
+namespace stasis::cli {
+
+// checkpoint.cc. Errors: also kDeadlineExceeded, if the time was over or programs did not stand
+// still.
+absl::StatusOr<control::Report> CheckpointBox(Box& box, const control::CheckpointParams& params,
+                                              const control::ProgressCallback& on_progress,
+                                              const std::atomic<bool>* cancel);
+// The same for a caller whose work has begun.
+absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::CheckpointParams& params,
+                                                  const control::ProgressCallback& on_progress,
+                                                  const std::atomic<bool>* cancel);
+
+// rollback.cc.
+absl::StatusOr<control::Report> RollBackBox(Box& box, const control::RollbackParams& params,
+                                            const control::ProgressCallback& on_progress,
+                                            const std::atomic<bool>* cancel);
+
+// changes.cc.
+absl::StatusOr<control::Report> DiffBox(Box& box, const control::ProgressCallback& on_progress,
+                                        const std::atomic<bool>* cancel);
+absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams& params,
+                                          const control::ProgressCallback& on_progress,
+                                          const std::atomic<bool>* cancel);
+
+// mounts.cc.
+absl::StatusOr<control::Report> AddMountToBox(Box& box, const control::MountParams& params);
+absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& target, bool detach);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_DAEMON_TASKS_H_
