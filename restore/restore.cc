@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "restore/fork.h"
+#include "restore/image/lease.h"
 #include "restore/internal/format.h"
 #include "restore/internal/stopwatch.h"
 #include "restore/rows.h"
@@ -121,9 +122,13 @@ absl::Status Restorer::Open() {
   image::ReadOptions options;
   options.known_features = KnownFeatures(*request_.registry);
   options.packs = request_.packs;
+  // Of everything until it is known which image that is.
+  const std::shared_ptr<image::Lease> lease = image::Lease::Take(**layout, request_.lease_name);
+  options.packs.hold = lease;
   auto reader = image::ImageReader::Open(**layout, request_.tag, std::move(options));
   if (!reader.ok()) return reader.status();
   reader_ = *std::move(reader);
+  if (lease != nullptr) lease->Narrow({reader_->info().manifest_digest});
   report_.open_ns = wall_.Total();
   return CheckCancelled();
 }

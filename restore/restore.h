@@ -53,6 +53,8 @@ struct RestoreRequest {
   state::LoadOptions services;
   // How file data is read; `on_error` hears why a read gave EIO.
   image::PackReaderOptions packs;
+  // Who reads the image, to people who want to remove it: a sandbox's name, or empty.
+  std::string lease_name;
 
   // Where the host directories are that the image names; all of them, and no others.
   std::map<std::string, std::string> roots;

@@ -77,6 +77,7 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   if (!request.ok()) return request.status();
   request->packs.on_error = std::move(on_read_error);
   request->cancel = cancel;
+  request->lease_name = options.reader;
   options.roots.ApplyTo(*request);
   gofer::GoferServices services;
   services.fd_limit = options.host.fd_limit;

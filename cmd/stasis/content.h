@@ -35,6 +35,7 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 // What to make the tree of.
 struct ContentOptions {
   std::string reference;  // "DIR:TAG"; empty: a new tree
+  std::string reader;     // of the image, to people who want to remove it: a sandbox's name
   HostRoots roots;        // of the image
   RootfsOptions rootfs;   // of a new tree
   HostMounts host;        // of a new tree; its fd_limit also of an image's

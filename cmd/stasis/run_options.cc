@@ -137,6 +137,7 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   absl::StatusOr<MemoryLimits> memory = ReadMemoryOptions(from.memory);
   if (!memory.ok()) return memory.status();
   to.memory = *std::move(memory);
+  to.content.reader = name;
   to.sandbox.name = name;
   to.sandbox.hostname = from.hostname.empty() ? name : from.hostname;
   to.sandbox.staging = to.dir.mount_path();

@@ -46,11 +46,6 @@ std::vector<std::string> OwnTags(const Series& series,
   return tags;
 }
 
-// Removes the blobs that no tag needs any more.
-absl::Status CollectGarbageOfSeries(image::Layout& layout) {
-  (void)layout;
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -105,7 +100,7 @@ absl::StatusOr<std::vector<std::string>> TurnSeries(const Series& series,
   if (absl::Status replaced = (*layout)->ReplaceIndex(index->Encode()); !replaced.ok())
     return replaced;
   if (!gone.empty())
-    if (absl::Status collected = CollectGarbageOfSeries(**layout); !collected.ok())
+    if (absl::Status collected = image::CollectGarbage(**layout, {.now = RealClock().Now()}).status(); !collected.ok())
       return collected;
   return gone;
 }

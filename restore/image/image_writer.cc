@@ -9,6 +9,7 @@
 
 #include "restore/image/index.h"
 #include "restore/image/internal/status.h"
+#include "restore/image/lease.h"
 #include "restore/image/pack_writer.h"
 #include "restore/image/state_blob.h"
 #include "restore/image/transaction.h"
@@ -41,13 +42,14 @@ Annotations ManifestAnnotations(const WriteOptions& options) {
   return annotations;
 }
 
-Config ConfigFor(const WriteOptions& options) {
+Config ConfigFor(const WriteOptions& options, uint64_t content_bytes) {
   Config config;
   config.required_features = options.required_features;
   std::sort(config.required_features.begin(), config.required_features.end());
   config.creator = options.creator;
   config.created = Rfc3339(options.created);
   config.statistics = options.statistics;
+  config.statistics["content_bytes"] = content_bytes;
   return config;
 }
 
@@ -60,8 +62,9 @@ class Writing {
   absl::StatusOr<WriteResult> Run() {
     IMAGE_RETURN_IF_ERROR(WritePacks());
     IMAGE_ASSIGN_OR_RETURN(manifest_.state, WriteState());
+    const uint64_t content = result_.dirty_bytes + result_.reused_bytes;
     IMAGE_ASSIGN_OR_RETURN(const StoredBlob config,
-                           transaction_.AddBytes(EncodeConfig(ConfigFor(options_))));
+                           transaction_.AddBytes(EncodeConfig(ConfigFor(options_, content))));
     manifest_.config = DescriptorOf(kMediaTypeConfig, config);
     IMAGE_RETURN_IF_ERROR(Commit());
     MarkChunks();
@@ -116,8 +119,12 @@ class Writing {
 
   // The image is there already: what goes wrong here only lets the next write store more.
   void MarkChunks() {
+    const auto name = options_.annotations.find(kAnnotationContainerName);
+    PackReaderOptions packs = options_.packs;
+    packs.hold = Lease::TakeOf(layout_, name == options_.annotations.end() ? "" : name->second,
+                               {result_.manifest_digest});
     auto source = PackReader::Open(layout_, fmt::format("{}:{}", layout_.directory(), options_.tag),
-                                   tables_.packs, tables_.frames, options_.packs);
+                                   tables_.packs, tables_.frames, std::move(packs));
     if (!source.ok()) return;
     for (size_t i = 0; i < graph_.chunks.size(); ++i) {
       if (graph_.chunks[i]->HasOneRef()) continue;  // dead but for the save

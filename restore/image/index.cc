@@ -17,13 +17,10 @@ constexpr std::array<std::string_view, 6> kIndexProperties = {
 constexpr std::array<std::string_view, 8> kDescriptorProperties = {
     "mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"};
 
-// The tag of an entry; null if it has none.
-const std::string* TagOf(const Json& entry) {
-  const auto annotations = entry.find("annotations");
-  if (annotations == entry.end() || !annotations->is_object()) return nullptr;
-  const auto name = annotations->find(kAnnotationRefName);
-  if (name == annotations->end() || !name->is_string()) return nullptr;
-  return name->get_ptr<const std::string*>();
+// True if the entry has no tag and names this digest.
+bool IsUntagged(const Json& entry, const std::string& digest) {
+  const auto found = entry.find("digest");
+  return Index::TagOf(entry) == nullptr && found != entry.end() && *found == digest;
 }
 
 absl::Status CheckIndex(const Json& json) {
@@ -53,6 +50,14 @@ void CollectUnknown(const Json& object, const std::array<std::string_view, N>& k
 }
 
 }  // namespace
+
+const std::string* Index::TagOf(const Json& entry) {
+  const auto annotations = entry.find("annotations");
+  if (annotations == entry.end() || !annotations->is_object()) return nullptr;
+  const auto name = annotations->find(kAnnotationRefName);
+  if (name == annotations->end() || !name->is_string()) return nullptr;
+  return name->get_ptr<const std::string*>();
+}
 
 Index::Index() {
   json_["schemaVersion"] = 2;
@@ -105,14 +110,26 @@ void Index::Set(std::string_view tag, Descriptor descriptor) {
 
 bool Index::Remove(std::string_view tag) {
   Json& entries = json_["manifests"];
-  for (size_t i = 0; i < entries.size(); ++i) {
+  bool found = false;
+  for (size_t i = entries.size(); i-- > 0;) {
     const std::string* name = TagOf(entries[i]);
-    if (name != nullptr && *name == tag) {
-      entries.erase(i);
-      return true;
-    }
+    if (name == nullptr || *name != tag) continue;
+    entries.erase(i);
+    found = true;
   }
-  return false;
+  return found;
+}
+
+void Index::AddUntagged(const Descriptor& descriptor) {
+  for (const Json& entry : json_["manifests"])
+    if (IsUntagged(entry, descriptor.digest.ToString())) return;
+  json_["manifests"].push_back(DescriptorToJson(descriptor));
+}
+
+void Index::RemoveUntagged(const Digest& digest) {
+  Json& entries = json_["manifests"];
+  for (size_t i = entries.size(); i-- > 0;)
+    if (IsUntagged(entries[i], digest.ToString())) entries.erase(i);
 }
 
 std::vector<std::string> Index::UnknownProperties(std::string_view tag) const {

@@ -32,10 +32,18 @@ class Index {
   absl::StatusOr<Descriptor> Find(std::string_view tag) const;
   // Tag and raw entry of all that have a tag.
   std::vector<std::pair<std::string, const nlohmann::ordered_json*>> Tags() const;
+  // All entries as they are, in their order.
+  const nlohmann::ordered_json& Entries() const { return json_["manifests"]; }
+  // The tag of one of them; null if it has none.
+  static const std::string* TagOf(const nlohmann::ordered_json& entry);
   // Puts `descriptor` in the place of the tag's entry, or at the end.
   void Set(std::string_view tag, Descriptor descriptor);
-  // False if there is no such tag.
+  // Removes every entry of the tag. False if there is no such tag.
   bool Remove(std::string_view tag);
+  // An entry without a tag, at the end; nothing if its digest has one already.
+  void AddUntagged(const Descriptor& descriptor);
+  // Removes the entries without a tag that name this digest.
+  void RemoveUntagged(const Digest& digest);
 
   // Properties that OCI does not know, in the document and in the tag's entry. Readers must ignore
   // them; to Verify they are a sign of damage.

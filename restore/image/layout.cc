@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "restore/image/index.h"
@@ -217,12 +218,15 @@ absl::StatusOr<std::vector<TagEntry>> Layout::List() const {
   return entries;
 }
 
-absl::Status Layout::RemoveTag(std::string_view tag) {
+absl::Status Layout::RemoveTag(std::string_view tag) { return RemoveTags({std::string(tag)}); }
+
+absl::Status Layout::RemoveTags(const std::vector<std::string>& tags) {
   IMAGE_ASSIGN_OR_RETURN(const std::string text, ReadIndex());
   auto index = Index::Parse(text);
   if (!index.ok()) return Prefix(index.status(), directory_);
-  if (!index->Remove(tag))
-    return absl::NotFoundError(fmt::format("{}: there is no tag \"{}\"", directory_, tag));
+  for (const std::string& tag : std::set<std::string>(tags.begin(), tags.end()))
+    if (!index->Remove(tag))
+      return absl::NotFoundError(fmt::format("{}: there is no tag \"{}\"", directory_, tag));
   return ReplaceIndex(index->Encode());
 }
 

@@ -96,8 +96,10 @@ class Layout {
   absl::StatusOr<Descriptor> Resolve(std::string_view tag) const;
   // All tags, in the order of the index. Entries without a tag are not listed.
   absl::StatusOr<std::vector<TagEntry>> List() const;
-  // Takes a tag away; its blobs stay. Requires: writable(). Errors: kNotFound.
+  // Takes a tag away, or several, all of them or none; their blobs stay. Requires: writable().
+  // Errors: kNotFound.
   absl::Status RemoveTag(std::string_view tag);
+  absl::Status RemoveTags(const std::vector<std::string>& tags);
 
   // Opens blob `digest`, a regular file of exactly `size` bytes. Its content is not checked.
   // Errors: kDataLoss if it is missing or of another size.

@@ -30,6 +30,9 @@ inline constexpr char kMediaTypeConfig[] = "application/vnd.stasis.checkpoint.co
 inline constexpr char kMediaTypeState[] = "application/vnd.stasis.state.v1+zstd";
 inline constexpr char kMediaTypePack[] = "application/vnd.stasis.pack.v1+zstd";
 
+// With what every type of a trace begins, whatever its version.
+inline constexpr char kTraceTypes[] = "application/vnd.stasis.trace.";
+
 inline constexpr char kAnnotationRefName[] = "org.opencontainers.image.ref.name";
 inline constexpr char kAnnotationCreated[] = "org.opencontainers.image.created";
 inline constexpr char kAnnotationEngineName[] = "org.criu.checkpoint.engine.name";
@@ -39,6 +42,9 @@ inline constexpr char kAnnotationContainerName[] = "org.criu.checkpoint.containe
 // The container image that the tree's layers are of, "DIR@DIGEST".
 inline constexpr char kAnnotationBase[] = "vnd.stasis.checkpoint.base";
 inline constexpr char kAnnotationParent[] = "vnd.stasis.checkpoint.parent";
+// Digests of the manifests that the image had before it was squashed, the last one first, with
+// commas between.
+inline constexpr char kAnnotationSquashed[] = "vnd.stasis.checkpoint.squashed";
 inline constexpr char kAnnotationFormatVersion[] = "vnd.stasis.checkpoint.format";
 
 // Registries refuse more.

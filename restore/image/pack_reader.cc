@@ -20,6 +20,7 @@ PackReader::PackReader(const Layout& layout, std::string image, std::vector<Pack
       packs_(std::move(packs)),
       frames_(std::move(frames)),
       on_error_(std::move(options.on_error)),
+      hold_(std::move(options.hold)),
       cache_(options.cache_bytes) {}
 
 absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::string image,

@@ -38,6 +38,8 @@ using ReadErrorCallback = std::function<void(const absl::Status&)>;
 struct PackReaderOptions {
   size_t cache_bytes = 16 * 1024 * 1024;
   ReadErrorCallback on_error;
+  // Kept as long as the reader: a lease (lease.h) of what it reads. May be null.
+  std::shared_ptr<void> hold;
 };
 
 // Thread-safe.
@@ -80,6 +82,7 @@ class PackReader final : public state::ChunkSource {
   const std::vector<PackEntry> packs_;
   const std::vector<FrameEntry> frames_;
   const ReadErrorCallback on_error_;
+  const std::shared_ptr<void> hold_;
   std::vector<UniqueFd> fds_;  // by row of packs_
 
   mutable std::atomic<uint64_t> frames_read_{0};

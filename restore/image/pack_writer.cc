@@ -51,7 +51,8 @@ bool PackWriter::PackPresent(Source& source, uint32_t pack) {
   std::optional<bool>& present = source.present[pack];
   if (!present.has_value()) {
     const PackEntry& entry = source.reader->packs()[pack];
-    present = layout_.HasBlob(entry.digest, entry.size);
+    present = (!may_refer_.has_value() || may_refer_->contains(entry.digest)) &&
+              layout_.HasBlob(entry.digest, entry.size);
   }
   return *present;
 }
@@ -116,7 +117,7 @@ absl::Status PackWriter::WriteDirty(std::span<const ChunkRef> chunks) {
       IMAGE_RETURN_IF_ERROR(pipeline.Submit());
     std::vector<std::byte>& content = pipeline.Content();
     chunks_[i].at = {pipeline.current(), static_cast<uint32_t>(content.size())};
-    IMAGE_RETURN_IF_ERROR(AppendChunk(*chunks[i], content));
+    IMAGE_RETURN_IF_ERROR(AppendChunk(i, *chunks[i], content));
     progress_.content_bytes += chunks_[i].length;
     Report(/*force=*/false);
   }
@@ -125,11 +126,13 @@ absl::Status PackWriter::WriteDirty(std::span<const ChunkRef> chunks) {
   return ClosePack();
 }
 
-absl::Status PackWriter::AppendChunk(const state::Chunk& chunk, std::vector<std::byte>& content) {
-  const auto failed = [&chunk](Errno e) {
+absl::Status PackWriter::AppendChunk(size_t index, const state::Chunk& chunk,
+                                     std::vector<std::byte>& content) {
+  const auto failed = [index, &chunk](Errno e) {
     const state::Chunk::StoredCopy stored = chunk.stored();
     const auto* reader = dynamic_cast<const PackReader*>(stored.source.get());
-    return DataLoss("cannot load file data from the image that it was restored from: {}",
+    return DataLoss("cannot load file data (chunk {}) from the image that it is stored in: {}",
+                    index,
                     reader != nullptr ? std::string(reader->last_error().message()) : ErrnoName(e));
   };
   // A chunk of another image is copied past its memory: saving must not load everything.

@@ -6,6 +6,7 @@
 #define STASIS_RESTORE_IMAGE_PACK_WRITER_H_
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
@@ -47,6 +48,9 @@ class PackWriter {
              std::function<void(const WriteProgress&)> on_progress,
              const std::atomic<bool>* cancel);
 
+  // Refers to what is in these packs only, and writes the rest anew.
+  void ReferOnlyTo(absl::flat_hash_set<Digest> packs) { may_refer_ = std::move(packs); }
+
   // Errors: kDataLoss if a chunk cannot be loaded; kCancelled; those of the layout.
   absl::StatusOr<PackedData> Write(std::span<const RefPtr<const state::Chunk>> chunks);
 
@@ -69,7 +73,8 @@ class PackWriter {
 
   void Classify(std::span<const ChunkRef> chunks);
   absl::Status WriteDirty(std::span<const ChunkRef> chunks);
-  absl::Status AppendChunk(const state::Chunk& chunk, std::vector<std::byte>& content);
+  absl::Status AppendChunk(size_t index, const state::Chunk& chunk,
+                           std::vector<std::byte>& content);
   absl::Status TakeFrame(const FinishedFrame& frame);
   absl::Status ClosePack();
   void Report(bool force);
@@ -79,6 +84,7 @@ class PackWriter {
   Transaction& transaction_;
   const std::function<void(const WriteProgress&)> on_progress_;
   const std::atomic<bool>* const cancel_;
+  std::optional<absl::flat_hash_set<Digest>> may_refer_;  // nothing: to all
 
   absl::flat_hash_map<const state::ChunkSource*, std::unique_ptr<Source>> sources_;
   const state::ChunkSource* last_source_ = nullptr;

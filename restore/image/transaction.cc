@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "restore/image/index.h"
 #include "restore/image/internal/files.h"
 #include "restore/image/internal/pending.h"
 #include "restore/image/internal/status.h"
@@ -25,7 +24,8 @@ std::string BlobName(const Layout& layout) {
   return fmt::format("a blob in {}", layout.directory());
 }
 
-// True if the blob of that name has the content that its name says.
+}  // namespace
+
 absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob) {
   auto fd = layout.OpenBlob(blob.digest, blob.size);
   if (absl::IsDataLoss(fd.status())) return false;
@@ -40,8 +40,6 @@ absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob) {
   }
   return hasher.Finish() == blob.digest;
 }
-
-}  // namespace
 
 absl::StatusOr<BlobWriter> BlobWriter::Create(Layout& layout, uint64_t expected_size) {
   std::string name = layout.NewTempName();
@@ -162,18 +160,22 @@ absl::Status Transaction::Publish() {
   return absl::OkStatus();
 }
 
-absl::Status Transaction::ReplaceIndex(std::string_view tag, const Descriptor& entry) {
+absl::Status Transaction::ReplaceIndex(std::string_view tag, const Descriptor& entry,
+                                       const CommitOptions& options) {
+  if (options.check) IMAGE_RETURN_IF_ERROR(options.check());
   IMAGE_ASSIGN_OR_RETURN(const std::string text, layout_.ReadIndex());
   auto index = Index::Parse(text);
   if (!index.ok()) return Prefix(index.status(), layout_.directory());
   index->Set(tag, entry);
+  if (options.change_index) options.change_index(*index);
   return layout_.ReplaceIndex(index->Encode());
 }
 
-absl::Status Transaction::Commit(std::string_view tag, const Descriptor& entry) {
+absl::Status Transaction::Commit(std::string_view tag, const Descriptor& entry,
+                                 const CommitOptions& options) {
   done_ = true;
   absl::Status status = Publish();
-  if (status.ok()) status = ReplaceIndex(tag, entry);
+  if (status.ok()) status = ReplaceIndex(tag, entry, options);
   if (!status.ok()) {
     Rollback(&entry.digest);
     return status;

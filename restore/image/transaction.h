@@ -15,12 +15,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "restore/image/digest.h"
+#include "restore/image/index.h"
 #include "restore/image/layout.h"
 #include "state/base/unique_fd.h"
 
@@ -29,6 +31,17 @@ namespace stasis::image {
 struct StoredBlob {
   Digest digest;
   uint64_t size = 0;
+};
+
+// True if the layout has a blob of that name with the content that its name says.
+absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob);
+
+struct CommitOptions {
+  // Called when the blobs have their names and the index is still the old one; an error undoes it
+  // all. May be null.
+  std::function<absl::Status()> check;
+  // Further changes of the index in the same step. May be null.
+  std::function<void(Index&)> change_index;
 };
 
 // A blob being written, hashed on the way. Its file goes with it unless a transaction takes it
@@ -80,7 +93,8 @@ class Transaction {
 
   // Publishes the blobs and lets `tag` name the manifest of `entry`, one of them.
   // On failure the transaction is rolled back at once.
-  absl::Status Commit(std::string_view tag, const Descriptor& entry);
+  absl::Status Commit(std::string_view tag, const Descriptor& entry,
+                      const CommitOptions& options = {});
 
  private:
   struct Pending {
@@ -94,7 +108,8 @@ class Transaction {
   bool Holds(const Digest& digest) const;
   absl::Status SyncOne(Pending& pending);
   absl::Status Publish();
-  absl::Status ReplaceIndex(std::string_view tag, const Descriptor& entry);
+  absl::Status ReplaceIndex(std::string_view tag, const Descriptor& entry,
+                            const CommitOptions& options);
   void Rollback(const Digest* manifest);
 
   Layout& layout_;

@@ -99,6 +99,7 @@ absl::Status Rollback::CheckCancelled() const {
 absl::Status Rollback::ReadOptions() {
   const DaemonOptions& options = box_.options();
   wanted_.reference = reference();
+  wanted_.reader = box_.name();
   wanted_.own_as_root = options.content.own_as_root;
   wanted_.host.own_as_root = options.content.own_as_root;
   wanted_.host.fd_limit = options.content.host.fd_limit;
