@@ -112,6 +112,8 @@ class RestoredImage {
 
   // What the image says about itself, and the source of the chunks.
   const image::ImageReader& image() const { return *image_; }
+  // Gives the open image to the caller, for a prefetch. Requires: image() is not used any more.
+  std::unique_ptr<image::ImageReader> TakeImage() { return std::move(image_); }
   const RestoreReport& report() const { return report_; }
 
  private:

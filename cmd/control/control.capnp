@@ -39,6 +39,11 @@ struct Info {
   memoryLimit @16 :UInt64;   # of those; 0: none
   rollbacks @17 :UInt32;     # how often its programs were ended to roll it back
   command @18 :List(Text);   # its first command; empty: none, or one that it was not told of
+  degraded @19 :Text;        # why some stored file data cannot be read; empty if all can
+  prefetchMode @20 :Text;    # "trace", "all" or "none"
+  prefetchState @21 :Text;   # "none", "running", "done", "incomplete", "limited" or "stopped"
+  prefetchDone @22 :UInt64;  # bytes of file data whose turn has been
+  prefetchTotal @23 :UInt64; # bytes in all
 }
 
 struct CheckpointParams {

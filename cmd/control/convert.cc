@@ -119,6 +119,11 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
              to.initEnvironment(static_cast<unsigned int>(info.environment.size())));
   to.setRollbacks(info.rollbacks);
   WriteTexts(info.command, to.initCommand(static_cast<unsigned int>(info.command.size())));
+  to.setDegraded(info.degraded);
+  to.setPrefetchMode(info.prefetch_mode);
+  to.setPrefetchState(info.prefetch_state);
+  to.setPrefetchDone(info.prefetch_done);
+  to.setPrefetchTotal(info.prefetch_total);
 }
 
 Info ReadInfo(rpc::Info::Reader from) {
@@ -142,6 +147,11 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.environment = ReadTexts(from.getEnvironment());
   info.rollbacks = from.getRollbacks();
   info.command = ReadTexts(from.getCommand());
+  info.degraded = ToString(from.getDegraded());
+  info.prefetch_mode = ToString(from.getPrefetchMode());
+  info.prefetch_state = ToString(from.getPrefetchState());
+  info.prefetch_done = from.getPrefetchDone();
+  info.prefetch_total = from.getPrefetchTotal();
   return info;
 }
 

@@ -35,6 +35,11 @@ struct Info {
   std::vector<std::string> environment;
   uint32_t rollbacks = 0;
   std::vector<std::string> command;
+  std::string degraded;
+  std::string prefetch_mode;
+  std::string prefetch_state;
+  uint64_t prefetch_done = 0;
+  uint64_t prefetch_total = 0;
 };
 
 struct CheckpointParams {

@@ -70,12 +70,25 @@ void DropKernelState(const restore::RestoredImage& restored, vfs::VirtualFilesys
     if (const auto state = restored.Root<fuse::FuseState>(name)) state->DropKernelState();
 }
 
+std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLog log,
+                                           const std::string& directory) {
+  image::LazyOptions lazy;
+  lazy.directory = directory;
+  lazy.mode = options.prefetch;
+  lazy.record = options.record_trace;
+  lazy.health.on_failed = std::move(log.error);
+  lazy.health.on_recovered = std::move(log.recovered);
+  lazy.on_note = std::move(log.note);
+  return std::make_unique<image::LazyImage>(std::move(lazy));
+}
+
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
-                                  const std::atomic<bool>* cancel,
-                                  image::ReadErrorCallback on_read_error) {
+                                  const std::atomic<bool>* cancel, DataLog log) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return request.status();
-  request->packs.on_error = std::move(on_read_error);
+  Content content;
+  content.lazy = MakeLazy(options, std::move(log), request->directory);
+  request->packs = content.lazy->RestoreOptions();
   request->cancel = cancel;
   request->lease_name = options.reader;
   options.roots.ApplyTo(*request);
@@ -92,7 +105,6 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   }
   absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
   if (!restored.ok()) return NameTags(restored.status(), *request);
-  Content content;
   content.upper_lock = std::move(lock);
   content.source = restored->report().reference;
   content.image = restored->report().digest;
@@ -109,6 +121,7 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   if (content.tree.vfs->namespaces().empty())
     return absl::DataLossError(absl::StrCat(options.reference, " holds no mount namespace"));
   content.tree.ns = content.tree.vfs->namespaces().front();
+  content.lazy->Attach(restored->TakeImage());
   return content;
 }
 
@@ -139,10 +152,10 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
 
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
-                                    image::ReadErrorCallback on_read_error) {
-  if (!options.reference.empty())
-    return FromImage(types, options, cancel, std::move(on_read_error));
+                                    DataLog log) {
+  if (!options.reference.empty()) return FromImage(types, options, cancel, std::move(log));
   Content content;
+  content.lazy = MakeLazy(options, std::move(log), "");
   content.tree.vfs = MakeRef<vfs::VirtualFilesystem>(types.clock());
   absl::Cleanup teardown = [&content] { content.tree.Teardown(); };
   if (absl::Status made = MakeTree(options, content, on_step, cancel); !made.ok()) return made;
@@ -151,6 +164,16 @@ absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& op
       return done;
   std::move(teardown).Cancel();
   return content;
+}
+
+void AddPrefetchOption(CLI::App& command, std::string& mode) {
+  command
+      .add_option("--prefetch", mode,
+                  "What to read before it is asked for: trace, what the last restore of the image "
+                  "wanted first; all; none")
+      ->type_name("MODE")
+      ->check(CLI::IsMember({"trace", "all", "none"}))
+      ->capture_default_str();
 }
 
 absl::StatusOr<uint64_t> ParseSize(std::string_view text) {

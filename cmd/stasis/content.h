@@ -7,8 +7,11 @@
 
 #include <absl/status/statusor.h>
 
+#include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +23,7 @@
 #include "cmd/stasis/progress_line.h"
 #include "cmd/stasis/rootfs.h"
 #include "cmd/stasis/types.h"
+#include "restore/image/lazy_image.h"
 #include "restore/transfer/report.h"
 
 namespace stasis::cli {
@@ -34,11 +38,13 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 
 // What to make the tree of.
 struct ContentOptions {
-  std::string reference;  // "DIR:TAG"; empty: a new tree
+  std::string reference;                                      // "DIR:TAG"; empty: a new tree
   std::string reader;     // of the image, to people who want to remove it: a sandbox's name
-  HostRoots roots;        // of the image
-  RootfsOptions rootfs;   // of a new tree
-  HostMounts host;        // of a new tree; its fd_limit also of an image's
+  HostRoots roots;                                            // of the image
+  image::PrefetchMode prefetch = image::PrefetchMode::kNone;  // of its data
+  bool record_trace = false;                                  // of it, where there is none
+  RootfsOptions rootfs;                                       // of a new tree
+  HostMounts host;  // of a new tree; its fd_limit also of an image's
   std::vector<ImportSpec> imports;
   // The directory of an upper layer that the caller has locked already; empty: none.
   std::string locked_upper;
@@ -57,14 +63,25 @@ struct Content {
   std::optional<oci::ImageConfig> base_config;  // of it, for a new tree
   std::string report;                           // of the restore or the imports: JSON, or empty
   std::vector<std::string> warnings;
+  // What goes on behind the tree, once it is started; never null.
+  std::unique_ptr<image::LazyImage> lazy;
 };
 
-// `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. `on_read_error`
-// hears what reads of damaged file data find. Errors of a restore carry their drift report;
-// kCancelled once `cancel` (may be null) is true.
+// Who hears of stored file data. All may be null, and are called from any thread.
+struct DataLog {
+  std::function<void(const absl::Status&)> error;     // some cannot be read
+  std::function<void(const std::string&)> recovered;  // all can be again
+  std::function<void(const std::string&)> note;       // of interest to nobody but developers
+};
+
+// `types` outlives the tree. The caller calls tree.vfs->Teardown() in the end. Errors of a restore
+// carry their drift report; kCancelled once `cancel` (may be null) is true.
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
-                                    image::ReadErrorCallback on_read_error = nullptr);
+                                    DataLog log = {});
+
+// "--prefetch MODE".
+void AddPrefetchOption(CLI::App& command, std::string& mode);
 
 // "64M", "2GiB", "1000". Errors: kInvalidArgument.
 absl::StatusOr<uint64_t> ParseSize(std::string_view text);

@@ -34,6 +34,7 @@ struct MountOptions {
   HostRoots roots;  // what `host` says
   MemoryOptions memory;
   MemoryLimits limits;  // what `memory` says
+  std::string prefetch = "trace";
   bool read_only = false;
   bool no_passthrough = false;
   bool background = false;
@@ -93,9 +94,14 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
   ContentOptions wanted;
   wanted.reference = options.reference;
   wanted.roots = options.roots;
-  absl::StatusOr<Content> content =
-      MakeContent(types, wanted, {}, interrupted,
-                  [](const absl::Status& error) { Warn(std::string(error.message())); });
+  absl::StatusOr<image::PrefetchMode> prefetch = image::ParsePrefetchMode(options.prefetch);
+  if (!prefetch.ok()) return prefetch.status();
+  wanted.prefetch = *prefetch;
+  wanted.record_trace = true;
+  DataLog log;
+  log.error = [](const absl::Status& error) { Warn(std::string(error.message())); };
+  log.recovered = [](const std::string& what) { Warn(what); };
+  absl::StatusOr<Content> content = MakeContent(types, wanted, {}, interrupted, std::move(log));
   if (!content.ok()) return content.status();
   sandbox::Tree& tree = content->tree;
   const absl::Cleanup teardown = [&tree] { tree.Teardown(); };
@@ -109,6 +115,8 @@ absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interru
       Warn(std::string(unmounted.message()));
     return serving;
   }
+  content->lazy->Start();
+  const absl::Cleanup stop_lazy = [&content] { content->lazy->Stop(); };
   on_ready(content->warnings);
   return ServeUntilEnd(*server, options, interrupted);
 }
@@ -165,6 +173,7 @@ void AddMount(CLI::App& app, Invocation& invocation) {
   command->add_flag("--background", options->background, "Return when the mount can be used");
   command->add_option("--log", options->log, "With --background: file for messages")
       ->type_name("FILE");
+  AddPrefetchOption(*command, options->prefetch);
   AddHostOptions(*command, options->host);
   AddMemoryOptions(*command, options->memory);
   command->footer(

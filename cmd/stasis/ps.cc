@@ -16,7 +16,7 @@ namespace {
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(2);
 
 struct Row {
-  std::string status;  // "running", "checkpointing", "starting", "unresponsive", "dead"
+  std::string status;  // "running", "degraded", "checkpointing", "starting", "unresponsive", "dead"
   control::Info info;
 };
 
@@ -36,7 +36,21 @@ Row RowOf(const sandbox::RuntimeDir& dir) {
   absl::StatusOr<control::Info> info = (*client)->GetInfo(kAnswerTimeout);
   row.status = info.ok() ? info->activity : "unresponsive";
   if (info.ok()) row.info = *std::move(info);
+  if (row.status == "running" && !row.info.degraded.empty()) row.status = "degraded";
   return row;
+}
+
+nlohmann::ordered_json DegradedOf(const control::Info& info) {
+  if (info.degraded.empty()) return nullptr;
+  return info.degraded;
+}
+
+nlohmann::ordered_json PrefetchOf(const control::Info& info) {
+  if (info.source.empty()) return nullptr;
+  return {{"mode", info.prefetch_mode},
+          {"state", info.prefetch_state},
+          {"done_bytes", info.prefetch_done},
+          {"total_bytes", info.prefetch_total}};
 }
 
 nlohmann::ordered_json ToJson(const Row& row) {
@@ -56,7 +70,9 @@ nlohmann::ordered_json ToJson(const Row& row) {
           {"files", info.files},
           {"bytes", info.bytes},
           {"memory_bytes", info.memory_bytes},
-          {"memory_limit", info.memory_limit}};
+          {"memory_limit", info.memory_limit},
+          {"degraded", DegradedOf(info)},
+          {"prefetch", PrefetchOf(info)}};
 }
 
 int PrintTable(const std::vector<Row>& rows) {
@@ -74,6 +90,11 @@ int PrintTable(const std::vector<Row>& rows) {
                         row.status, info.daemon_pid, info.processes,
                         FormatDuration(std::max<int64_t>(0, now - info.created_ns)), info.files,
                         FormatBytes(info.bytes), info.source);
+    // On the same line: completion takes each line for a sandbox.
+    if (!info.degraded.empty()) {
+      text.pop_back();
+      text += fmt::format("  ({})\n", info.degraded);
+    }
   }
   return Print(text);
 }

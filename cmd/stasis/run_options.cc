@@ -80,6 +80,10 @@ absl::Status ReadRootfs(const RunOptions& from, RootfsOptions& to) {
 absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   to.reference = AbsoluteReference(from.reference);
   to.own_as_root = geteuid() != 0;
+  absl::StatusOr<image::PrefetchMode> prefetch = image::ParsePrefetchMode(from.prefetch);
+  if (!prefetch.ok()) return prefetch.status();
+  to.prefetch = *prefetch;
+  to.record_trace = true;
   absl::StatusOr<HostRoots> roots = ReadHostOptions(from.host);
   if (!roots.ok()) return roots.status();
   to.roots = *std::move(roots);

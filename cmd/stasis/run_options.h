@@ -22,8 +22,9 @@ namespace stasis::cli {
 // As on the command line.
 struct RunOptions {
   std::string name;
-  std::string reference;  // restore only
-  HostOptions host;       // run: only the roots
+  std::string reference;           // restore only
+  HostOptions host;                // run: only the roots
+  std::string prefetch = "trace";  // restore only
   std::vector<std::string> mounts;
   std::string rootfs;
   std::string rootfs_options;

@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "restore/image/gc.h"
 #include "restore/image/index.h"
+#include "state/base/clock.h"
 
 namespace stasis::cli {
 namespace {

@@ -2,46 +2,60 @@
 
 #include "restore/image/frame_cache.h"
 
+#include <utility>
+
 namespace stasis::image {
 
 absl::StatusOr<FrameContent> FrameCache::Get(
     uint32_t frame, const std::function<absl::StatusOr<FrameContent>()>& load) {
-  Shard& shard = shards_[frame % kShards];
   std::shared_ptr<Flight> flight;
   {
-    absl::MutexLock lock(&shard.mu);
-    if (const auto it = shard.by_frame.find(frame); it != shard.by_frame.end()) {
-      shard.recent.splice(shard.recent.begin(), shard.recent, it->second);
+    absl::MutexLock lock(&mu_);
+    if (const auto it = by_frame_.find(frame); it != by_frame_.end()) {
+      recent_.splice(recent_.begin(), recent_, it->second);
       return it->second->content;
     }
-    std::shared_ptr<Flight>& slot = shard.flights[frame];
+    if (staged_.content != nullptr && staged_.frame == frame) return staged_.content;
+    std::shared_ptr<Flight>& slot = flights_[frame];
     if (slot != nullptr) {
       flight = slot;
-      shard.mu.Await(absl::Condition(&flight->done));
+      mu_.Await(absl::Condition(&flight->done));
       return flight->result;
     }
     slot = flight = std::make_shared<Flight>();
   }
   absl::StatusOr<FrameContent> loaded = load();
-  absl::MutexLock lock(&shard.mu);
+  absl::MutexLock lock(&mu_);
   flight->result = loaded;
   flight->done = true;
-  shard.flights.erase(frame);
-  if (loaded.ok()) Insert(shard, frame, *loaded);
+  flights_.erase(frame);
+  if (loaded.ok()) Insert(frame, *loaded);
   return loaded;
 }
 
-void FrameCache::Insert(Shard& shard, uint32_t frame, const FrameContent& content) {
-  if (content->size() > shard_budget_) return;
-  while (shard.bytes + content->size() > shard_budget_) {
-    const Cached& oldest = shard.recent.back();
-    shard.bytes -= oldest.content->size();
-    shard.by_frame.erase(oldest.frame);
-    shard.recent.pop_back();
+FrameContent FrameCache::Peek(uint32_t frame) const {
+  absl::MutexLock lock(&mu_);
+  const auto it = by_frame_.find(frame);
+  return it == by_frame_.end() ? nullptr : it->second->content;
+}
+
+void FrameCache::Stage(uint32_t frame, FrameContent content) {
+  absl::MutexLock lock(&mu_);
+  staged_.frame = frame;
+  staged_.content.swap(content);  // the old one goes after the lock
+}
+
+void FrameCache::Insert(uint32_t frame, const FrameContent& content) {
+  if (content->size() > budget_) return;
+  while (bytes_ + content->size() > budget_) {
+    const Cached& oldest = recent_.back();
+    bytes_ -= oldest.content->size();
+    by_frame_.erase(oldest.frame);
+    recent_.pop_back();
   }
-  shard.recent.push_front({frame, content});
-  shard.by_frame[frame] = shard.recent.begin();
-  shard.bytes += content->size();
+  recent_.push_front({frame, content});
+  by_frame_[frame] = recent_.begin();
+  bytes_ += content->size();
 }
 
 }  // namespace stasis::image

@@ -58,4 +58,8 @@ RefPtr<state::Chunk> ImageReader::Get(uint32_t index) {
   return RefPtr<state::Chunk>(chunk);
 }
 
+RefPtr<state::Chunk> ImageReader::Take(uint32_t index) {
+  return RefPtr<state::Chunk>::Adopt(made_[index].exchange(nullptr, std::memory_order_acq_rel));
+}
+
 }  // namespace stasis::image

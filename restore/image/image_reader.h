@@ -70,6 +70,9 @@ class ImageReader final : public state::ChunkTable {
 
   uint32_t size() const override { return static_cast<uint32_t>(chunks_.size()); }
   RefPtr<state::Chunk> Get(uint32_t index) override;
+  // Gives away the reference on the chunk that Get has made; null if it has not.
+  // Requires: nobody calls Get any more.
+  RefPtr<state::Chunk> Take(uint32_t index);
 
  private:
   ImageReader(ImageInfo info, state::SavedGraph graph, std::vector<ChunkEntry> chunks,

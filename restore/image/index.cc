@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "restore/image/internal/status.h"
 
@@ -130,6 +131,47 @@ void Index::RemoveUntagged(const Digest& digest) {
   Json& entries = json_["manifests"];
   for (size_t i = entries.size(); i-- > 0;)
     if (IsUntagged(entries[i], digest.ToString())) entries.erase(i);
+}
+
+namespace {
+
+// What an entry without a tag describes; nothing of one that has a tag or is malformed.
+std::optional<Descriptor> UntaggedDescriptor(const Json& entry) {
+  if (TagOf(entry) != nullptr) return std::nullopt;
+  auto descriptor = ParseDescriptor(entry, "index.json");
+  if (!descriptor.ok()) return std::nullopt;
+  return *std::move(descriptor);
+}
+
+}  // namespace
+
+bool Index::Names(const Digest& digest) const {
+  for (const Json& entry : json_["manifests"]) {
+    const auto found = entry.find("digest");
+    if (found != entry.end() && *found == digest.ToString()) return true;
+  }
+  return false;
+}
+
+std::vector<Descriptor> Index::Untagged(std::string_view artifact_type) const {
+  std::vector<Descriptor> found;
+  for (const Json& entry : json_["manifests"]) {
+    auto descriptor = UntaggedDescriptor(entry);
+    if (descriptor.has_value() && descriptor->artifact_type == artifact_type)
+      found.push_back(*std::move(descriptor));
+  }
+  return found;
+}
+
+void Index::ReplaceUntagged(const std::vector<Digest>& old, const Descriptor& descriptor) {
+  Json kept = Json::array();
+  for (Json& entry : json_["manifests"]) {
+    const auto untagged = UntaggedDescriptor(entry);
+    if (!untagged.has_value() || std::find(old.begin(), old.end(), untagged->digest) == old.end())
+      kept.push_back(std::move(entry));
+  }
+  kept.push_back(DescriptorToJson(descriptor));
+  json_["manifests"] = std::move(kept);
 }
 
 std::vector<std::string> Index::UnknownProperties(std::string_view tag) const {

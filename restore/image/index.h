@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "restore/image/digest.h"
 #include "restore/image/manifest.h"
 
 namespace stasis::image {
@@ -44,6 +45,13 @@ class Index {
   void AddUntagged(const Descriptor& descriptor);
   // Removes the entries without a tag that name this digest.
   void RemoveUntagged(const Digest& digest);
+
+  // True if an entry, with a tag or without, names this digest.
+  bool Names(const Digest& digest) const;
+  // Entries without a tag that have this artifact type and are well-formed, in their order.
+  std::vector<Descriptor> Untagged(std::string_view artifact_type) const;
+  // Removes the entries without a tag that name `old`, and puts `descriptor` at the end.
+  void ReplaceUntagged(const std::vector<Digest>& old, const Descriptor& descriptor);
 
   // Properties that OCI does not know, in the document and in the tag's entry. Readers must ignore
   // them; to Verify they are a sign of damage.

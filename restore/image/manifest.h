@@ -29,6 +29,8 @@ inline constexpr char kMediaTypeManifest[] = "application/vnd.oci.image.manifest
 inline constexpr char kMediaTypeConfig[] = "application/vnd.stasis.checkpoint.config.v1+json";
 inline constexpr char kMediaTypeState[] = "application/vnd.stasis.state.v1+zstd";
 inline constexpr char kMediaTypePack[] = "application/vnd.stasis.pack.v1+zstd";
+inline constexpr char kMediaTypeTrace[] = "application/vnd.stasis.trace.v1+zstd";
+inline constexpr char kMediaTypeEmpty[] = "application/vnd.oci.empty.v1+json";
 
 // With what every type of a trace begins, whatever its version.
 inline constexpr char kTraceTypes[] = "application/vnd.stasis.trace.";

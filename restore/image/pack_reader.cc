@@ -13,37 +13,64 @@ namespace stasis::image {
 
 PackReader::PackReader(const Layout& layout, std::string image, std::vector<PackEntry> packs,
                        std::vector<FrameEntry> frames, PackReaderOptions options)
-    : ops_(layout.shared_ops()),
-      directory_(std::filesystem::absolute(layout.directory())),
+    : directory_(std::filesystem::absolute(layout.directory())),
       layout_id_(layout.id()),
       image_(std::move(image)),
       packs_(std::move(packs)),
       frames_(std::move(frames)),
       on_error_(std::move(options.on_error)),
       hold_(std::move(options.hold)),
+      health_(std::move(options.health)),
+      recorder_(std::move(options.recorder)),
       cache_(options.cache_bytes) {}
 
 absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::string image,
                                                     std::vector<PackEntry> packs,
                                                     std::vector<FrameEntry> frames,
                                                     PackReaderOptions options) {
-  auto reader = RefPtr<PackReader>::Adopt(new PackReader(layout, std::move(image), std::move(packs),
-                                                         std::move(frames), std::move(options)));
-  for (const PackEntry& pack : reader->packs_) {
-    IMAGE_ASSIGN_OR_RETURN(UniqueFd fd, layout.OpenBlob(pack.digest, pack.size));
-    reader->fds_.push_back(std::move(fd));
-  }
+  IMAGE_ASSIGN_OR_RETURN(auto files, PackFiles::Open(layout, packs, options.max_open_packs));
+  auto reader = RefPtr<PackReader>::Adopt(new PackReader(
+      layout, std::move(image), std::move(packs), std::move(frames), std::move(options)));
+  reader->files_ = std::move(files);
   return reader;
 }
 
+std::string PackReader::NameOf(uint32_t index) const {
+  const uint32_t pack = frames_[index].pack;
+  return fmt::format("{}: pack {}, frame {}", image_, packs_[pack].digest.ToString(), index);
+}
+
+absl::StatusOr<FrameContent> PackReader::ReadFrameFromAnywhere(uint32_t index,
+                                                               FrameReadFn read) const {
+  const FrameEntry& frame = frames_[index];
+  IMAGE_ASSIGN_OR_RETURN(const PackFiles::File file, files_->Get(frame.pack));
+  auto content = read(files_->ops(), file->get(), frame, NameOf(index));
+  if (content.ok()) [[likely]]
+    return content;
+  // The descriptor may be stale, or a good file may have taken the place of a bad one.
+  auto named = files_->OpenByName(frame.pack);
+  if (!named.ok()) return content;
+  auto again = read(files_->ops(), (*named)->get(), frame, NameOf(index));
+  if (!again.ok()) return content;
+  files_->Keep(frame.pack, *std::move(named));
+  return again;
+}
+
 absl::StatusOr<FrameContent> PackReader::ReadFrame(uint32_t index) const {
+  return ReadFrameBy(index, ReadFrameFrom);
+}
+
+absl::StatusOr<FrameContent> PackReader::ReadFrameBy(uint32_t index, FrameReadFn read) const {
   if (index >= frames_.size())
     return DataLoss("{}: there is no frame {}, only {}", image_, index, frames_.size());
-  const FrameEntry& frame = frames_[index];
   frames_read_.fetch_add(1, std::memory_order_relaxed);
-  return ReadFrameFrom(
-      *ops_, fds_[frame.pack].get(), frame,
-      fmt::format("{}: pack {}, frame {}", image_, packs_[frame.pack].digest.ToString(), index));
+  auto content = ReadFrameFromAnywhere(index, read);
+  if (health_ == nullptr) return content;
+  if (content.ok())
+    health_->Succeeded(*this, index);
+  else
+    health_->Failed(*this, index, content.status());
+  return content;
 }
 
 absl::Status PackReader::ReadChunk(state::ChunkLocation at, std::span<std::byte> out) {
@@ -58,7 +85,10 @@ absl::Status PackReader::ReadChunk(state::ChunkLocation at, std::span<std::byte>
 }
 
 Result<void> PackReader::Read(state::ChunkLocation at, std::span<std::byte> out) {
+  if (recorder_ != nullptr && !out.empty()) recorder_->Add(at.frame);
+  waiting_.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = ReadChunk(at, out);
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
   if (status.ok()) [[likely]]
     return {};
   {

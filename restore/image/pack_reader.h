@@ -3,12 +3,14 @@
 // pack_reader.h: stored file data, read and verified frame by frame.
 //
 // A PackReader is what not yet loaded chunks refer to. It lives as long as any of them, which may
-// be long after the ImageReader that made it; it keeps its packs open, so that the data stays
-// readable although the image is removed.
+// be long after the ImageReader that made it; it keeps its packs open (pack_files.h), so that the
+// data stays readable although the image is removed. What cannot be read from an open pack is
+// looked for in whatever has the pack's name by then, and tried again at the next use.
 
 #ifndef STASIS_RESTORE_IMAGE_PACK_READER_H_
 #define STASIS_RESTORE_IMAGE_PACK_READER_H_
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
@@ -19,14 +21,17 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "restore/image/digest.h"
 #include "restore/image/file_ops.h"
 #include "restore/image/frame_cache.h"
 #include "restore/image/layout.h"
+#include "restore/image/pack_files.h"
+#include "restore/image/read_health.h"
 #include "restore/image/tables.h"
-#include "state/base/unique_fd.h"
+#include "restore/image/trace.h"
 #include "state/chunk.h"
 
 namespace stasis::image {
@@ -36,8 +41,12 @@ namespace stasis::image {
 using ReadErrorCallback = std::function<void(const absl::Status&)>;
 
 struct PackReaderOptions {
-  size_t cache_bytes = 16 * 1024 * 1024;
-  ReadErrorCallback on_error;
+  // 128 frames: so many files can be read side by side.
+  size_t cache_bytes = 32 * 1024 * 1024;
+  ReadErrorCallback on_error;               // of every failed Read
+  std::shared_ptr<ReadHealth> health;       // hears of frames; may be null
+  std::shared_ptr<TraceRecorder> recorder;  // hears which frames Read wants; may be null
+  size_t max_open_packs = kMaxOpenPacks;
   // Kept as long as the reader: a lease (lease.h) of what it reads. May be null.
   std::shared_ptr<void> hold;
 };
@@ -58,6 +67,17 @@ class PackReader final : public state::ChunkSource {
   absl::Status ReadChunk(state::ChunkLocation at, std::span<std::byte> out);
   // Reads frame `index`, decompresses and verifies it, past the cache.
   absl::StatusOr<FrameContent> ReadFrame(uint32_t index) const;
+  // The same, by `read`, which does what ReadFrameFrom (internal/frame_io.h) does.
+  using FrameReadFn = absl::FunctionRef<absl::StatusOr<FrameContent>(
+      FileOps& ops, int fd, const FrameEntry& frame, const std::string& what)>;
+  absl::StatusOr<FrameContent> ReadFrameBy(uint32_t index, FrameReadFn read) const;
+
+  // For whoever reads before he is asked to (prefetch.h). The frame if the cache has it, or null.
+  FrameContent PeekFrame(uint32_t index) const { return cache_.Peek(index); }
+  // Lets Read find a frame that does not take room in the cache, until the next call; null: none.
+  void StageFrame(uint32_t index, FrameContent content) { cache_.Stage(index, std::move(content)); }
+  // Threads that wait for a frame in Read.
+  uint32_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
   // The layout that holds the packs: where it was opened, absolute, and which one it is.
   const std::string& directory() const { return directory_; }
@@ -73,9 +93,10 @@ class PackReader final : public state::ChunkSource {
  private:
   PackReader(const Layout& layout, std::string image, std::vector<PackEntry> packs,
              std::vector<FrameEntry> frames, PackReaderOptions options);
+  absl::StatusOr<FrameContent> ReadFrameFromAnywhere(uint32_t index, FrameReadFn read) const;
+  std::string NameOf(uint32_t index) const;
 
   // Immutable after Open.
-  const std::shared_ptr<FileOps> ops_;
   const std::string directory_;
   const LayoutId layout_id_;
   const std::string image_;
@@ -83,9 +104,12 @@ class PackReader final : public state::ChunkSource {
   const std::vector<FrameEntry> frames_;
   const ReadErrorCallback on_error_;
   const std::shared_ptr<void> hold_;
-  std::vector<UniqueFd> fds_;  // by row of packs_
+  const std::shared_ptr<ReadHealth> health_;
+  const std::shared_ptr<TraceRecorder> recorder_;
+  std::unique_ptr<PackFiles> files_;
 
   mutable std::atomic<uint64_t> frames_read_{0};
+  std::atomic<uint32_t> waiting_{0};
   FrameCache cache_;
 
   mutable absl::Mutex mu_;

@@ -128,25 +128,23 @@ absl::Status PackWriter::WriteDirty(std::span<const ChunkRef> chunks) {
 
 absl::Status PackWriter::AppendChunk(size_t index, const state::Chunk& chunk,
                                      std::vector<std::byte>& content) {
-  const auto failed = [index, &chunk](Errno e) {
-    const state::Chunk::StoredCopy stored = chunk.stored();
-    const auto* reader = dynamic_cast<const PackReader*>(stored.source.get());
+  const auto failed = [index](const std::string& why) {
     return DataLoss("cannot load file data (chunk {}) from the image that it is stored in: {}",
-                    index,
-                    reader != nullptr ? std::string(reader->last_error().message()) : ErrnoName(e));
+                    index, why);
   };
-  // A chunk of another image is copied past its memory: saving must not load everything.
-  if (!chunk.resident()) {
-    const state::Chunk::StoredCopy stored = chunk.stored();
+  // A chunk of another image is copied past its memory: saving must not load everything. Nor is it
+  // somebody's read: no trace records it, no prefetch gives way to it.
+  const state::Chunk::StoredCopy stored = chunk.stored();
+  auto* reader = dynamic_cast<PackReader*>(stored.source.get());
+  if (!chunk.resident() && reader != nullptr) {
     const size_t start = content.size();
     content.resize(start + chunk.size());
-    const auto read = stored.source->Read(stored.at, std::span(content).subspan(start));
-    if (!read) return failed(read.error());
-    return absl::OkStatus();
+    const absl::Status read = reader->ReadChunk(stored.at, std::span(content).subspan(start));
+    return read.ok() ? read : failed(std::string(read.message()));
   }
   const rcu::ReadLock reading;  // it may be dropped from memory
   const auto bytes = chunk.Bytes();
-  if (!bytes) return failed(bytes.error());
+  if (!bytes) return failed(ErrnoName(bytes.error()));
   content.insert(content.end(), bytes->begin(), bytes->end());
   return absl::OkStatus();
 }

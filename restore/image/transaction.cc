@@ -160,22 +160,36 @@ absl::Status Transaction::Publish() {
   return absl::OkStatus();
 }
 
-absl::Status Transaction::ReplaceIndex(std::string_view tag, const Descriptor& entry,
-                                       const CommitOptions& options) {
-  if (options.check) IMAGE_RETURN_IF_ERROR(options.check());
+absl::Status Transaction::ReplaceIndex(absl::FunctionRef<void(Index&)> change) {
   IMAGE_ASSIGN_OR_RETURN(const std::string text, layout_.ReadIndex());
   auto index = Index::Parse(text);
   if (!index.ok()) return Prefix(index.status(), layout_.directory());
-  index->Set(tag, entry);
-  if (options.change_index) options.change_index(*index);
+  change(*index);
   return layout_.ReplaceIndex(index->Encode());
 }
 
 absl::Status Transaction::Commit(std::string_view tag, const Descriptor& entry,
                                  const CommitOptions& options) {
+  return CommitWith(
+      entry,
+      [&](Index& index) {
+        index.Set(tag, entry);
+        if (options.change_index) options.change_index(index);
+      },
+      options);
+}
+
+absl::Status Transaction::CommitReferrer(const std::vector<Digest>& old, const Descriptor& entry) {
+  return CommitWith(entry, [&](Index& index) { index.ReplaceUntagged(old, entry); }, {});
+}
+
+absl::Status Transaction::CommitWith(const Descriptor& entry,
+                                     absl::FunctionRef<void(Index&)> change,
+                                     const CommitOptions& options) {
   done_ = true;
   absl::Status status = Publish();
-  if (status.ok()) status = ReplaceIndex(tag, entry, options);
+  if (status.ok() && options.check) status = options.check();
+  if (status.ok()) status = ReplaceIndex(change);
   if (!status.ok()) {
     Rollback(&entry.digest);
     return status;

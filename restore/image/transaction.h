@@ -10,6 +10,7 @@
 #ifndef STASIS_RESTORE_IMAGE_TRANSACTION_H_
 #define STASIS_RESTORE_IMAGE_TRANSACTION_H_
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
@@ -96,6 +97,10 @@ class Transaction {
   absl::Status Commit(std::string_view tag, const Descriptor& entry,
                       const CommitOptions& options = {});
 
+  // The same without a tag, for an artifact that refers to something: `entry` takes the place of
+  // the entries without a tag that name `old`.
+  absl::Status CommitReferrer(const std::vector<Digest>& old, const Descriptor& entry);
+
  private:
   struct Pending {
     StoredBlob blob;
@@ -108,8 +113,9 @@ class Transaction {
   bool Holds(const Digest& digest) const;
   absl::Status SyncOne(Pending& pending);
   absl::Status Publish();
-  absl::Status ReplaceIndex(std::string_view tag, const Descriptor& entry,
-                            const CommitOptions& options);
+  absl::Status CommitWith(const Descriptor& entry, absl::FunctionRef<void(Index&)> change,
+                          const CommitOptions& options);
+  absl::Status ReplaceIndex(absl::FunctionRef<void(Index&)> change);
   void Rollback(const Digest* manifest);
 
   Layout& layout_;

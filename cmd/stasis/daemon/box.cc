@@ -28,9 +28,19 @@ Box::Box(const DaemonOptions& options)
   log_->flush_on(spdlog::level::info);
 }
 
-image::ReadErrorCallback Box::ErrorLogger() const {
-  return
-      [log = log_](const absl::Status& error) { log->error("{}", std::string(error.message())); };
+DataLog Box::NewDataLog() const {
+  DataLog data;
+  data.error = [log = log_](const absl::Status& error) {
+    log->error("{}", std::string(error.message()));
+  };
+  data.recovered = [log = log_](const std::string& what) { log->info("{}", what); };
+  data.note = [log = log_](const std::string& what) { log->debug("{}", what); };
+  return data;
+}
+
+std::shared_ptr<image::LazyImage> Box::lazy() const {
+  const absl::MutexLock lock(&mu_);
+  return lazy_;
 }
 
 void Box::LookAtTree(absl::FunctionRef<void(const sandbox::Tree& tree)> look) const {
@@ -47,7 +57,9 @@ void Box::ReplaceTree(sandbox::Sandbox::ServedTree tree) {
 }
 
 void Box::SetOrigin(Content content) {
+  std::shared_ptr<image::LazyImage> lazy = std::move(content.lazy);
   const absl::MutexLock lock(&mu_);
+  lazy_.swap(lazy);
   origin_.source = std::move(content.source);
   origin_.base_image = std::move(content.base_image);
   if (content.base_config.has_value()) origin_.base_config = std::move(content.base_config);

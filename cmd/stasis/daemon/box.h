@@ -47,8 +47,10 @@ class Box {
   const std::string& name() const { return options_.dir.name(); }
   const Types& types() const { return types_; }
   spdlog::logger& log() const { return *log_; }
-  // Writes to the log what goes wrong in reads of file data.
-  image::ReadErrorCallback ErrorLogger() const;
+  // What hears how reading file data goes.
+  DataLog NewDataLog() const;
+  // How the data of the tree's image is read; null before there is a tree.
+  std::shared_ptr<image::LazyImage> lazy() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Requires: nobody else uses it yet, or any more.
   void SetSandbox(std::unique_ptr<sandbox::Sandbox> sandbox) { sandbox_ = std::move(sandbox); }
@@ -104,6 +106,7 @@ class Box {
   const char* busy_with_ ABSL_GUARDED_BY(mu_) = nullptr;  // null: nothing
   nlohmann::ordered_json config_ ABSL_GUARDED_BY(mu_);
   Origin origin_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<image::LazyImage> lazy_ ABSL_GUARDED_BY(mu_);
   UniqueFd upper_lock_ ABSL_GUARDED_BY(mu_);
   std::optional<Ancestor> ancestor_ ABSL_GUARDED_BY(mu_);
   uint32_t rollbacks_ ABSL_GUARDED_BY(mu_) = 0;

@@ -72,7 +72,7 @@ restore::CheckpointRequest Request(Box& box, const control::CheckpointParams& pa
   request.stay_frozen = params.stop;
   if (params.max_extra_memory != 0) request.max_extra_memory = params.max_extra_memory;
   request.parent = box.ParentIn(params.directory);
-  request.packs.on_error = box.ErrorLogger();
+  request.packs = box.lazy()->LaterOptions();
   return request;
 }
 

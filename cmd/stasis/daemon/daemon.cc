@@ -88,6 +88,7 @@ absl::Status Daemon::Start(StartupLine& line) {
       control::Server::Start(options_.dir.socket_path(), service_);
   if (!control.ok()) return control.status();
   control_ = std::move(*control);
+  box_.lazy()->Start();
   box_.log().info("serving sandbox {} as process {}, init {}", options_.dir.name(), getpid(),
                   box_.sandbox()->init().pid());
   return absl::OkStatus();
@@ -110,7 +111,7 @@ absl::StatusOr<Content> Daemon::MakeContentOrEnd(StartupLine& line) {
   };
   return MakeContent(
       box_.types(), options_.content, [&line](const Step& step) { line.Report(step); },
-      &terminated_, box_.ErrorLogger());
+      &terminated_, box_.NewDataLog());
 }
 
 absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
@@ -187,6 +188,7 @@ void Daemon::End() {
     const absl::Status ended = box_.sandbox()->init().Terminate(grace);
     if (!ended.ok()) box_.log().warn("{}", std::string(ended.message()));
   }
+  if (const auto lazy = box_.lazy(); lazy != nullptr) lazy->Stop();
   box_.SetSandbox(nullptr);
   box_.log().info("ended");
 }

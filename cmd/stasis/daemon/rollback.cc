@@ -169,7 +169,7 @@ absl::Status Rollback::Save() {
 absl::Status Rollback::Load() {
   on_progress_({"restore", 0, 0, 0});
   absl::StatusOr<Content> content =
-      MakeContent(box_.types(), wanted_, {}, cancel_, box_.ErrorLogger());
+      MakeContent(box_.types(), wanted_, {}, cancel_, box_.NewDataLog());
   if (!content.ok()) return content.status();
   content_ = *std::move(content);
   restored_ = content_.report;
@@ -187,8 +187,10 @@ absl::Status Rollback::Replace() {
   if (!entered.ok()) return entered.status();
   // Whoever has come in between is in the tree that ends.
   (void)sandbox.init().KillAll(kKillTimeout);
+  box_.lazy()->Stop();
   box_.ReplaceTree(*std::move(entered));
   box_.SetOrigin(std::move(content_));
+  box_.lazy()->Start();
   box_.SetConfig(std::move(config));
   return absl::OkStatus();
 }

@@ -59,6 +59,13 @@ absl::StatusOr<control::Info> Service::GetInfo() {
       info.bytes += memory->bytes_used();
     }
   });
+  const std::shared_ptr<image::LazyImage> lazy = box_.lazy();
+  info.degraded = lazy->health().Reason();
+  const image::PrefetchProgress prefetch = lazy->progress();
+  info.prefetch_mode = image::PrefetchModeName(lazy->mode());
+  info.prefetch_state = image::PrefetchStateName(prefetch.state);
+  info.prefetch_done = prefetch.done_bytes;
+  info.prefetch_total = prefetch.total_bytes;
   info.memory_bytes = state::ChunkReclaim::Resident();
   info.memory_limit = state::ChunkReclaim::limit();
   return info;

@@ -133,8 +133,9 @@ TEST_F(ControlTest, OnlyTheOwnerMayOpenTheSocket) {
 }
 
 TEST_F(ControlTest, InfoComesOver) {
-  handler_.info = Info{"box", "1.2", 3,    4,         5, 6, "snaps:v1",  true,
-                       "/c",  2,     "/w", "running", 7, 8, {"A=b", "C"}};
+  handler_.info = Info{"box",        "1.2",     3,     4,      5,         6, "snaps:v1",
+                       true,         "/c",      2,     "/w",   "running", 7, 8,
+                       {"A=b", "C"}, "no pack", "all", "done", 9,         10};
   const absl::StatusOr<Info> info = Connect()->GetInfo();
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->name, "box");
@@ -152,6 +153,11 @@ TEST_F(ControlTest, InfoComesOver) {
   EXPECT_EQ(info->files, 7u);
   EXPECT_EQ(info->bytes, 8u);
   EXPECT_THAT(info->environment, testing::ElementsAre("A=b", "C"));
+  EXPECT_EQ(info->degraded, "no pack");
+  EXPECT_EQ(info->prefetch_mode, "all");
+  EXPECT_EQ(info->prefetch_state, "done");
+  EXPECT_EQ(info->prefetch_done, 9u);
+  EXPECT_EQ(info->prefetch_total, 10u);
 }
 
 TEST_F(ControlTest, ErrorsKeepCodeAndMessage) {
