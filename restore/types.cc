@@ -13,8 +13,10 @@
 namespace stasis::restore {
 namespace {
 
-// "filesystem.memfs" if `type` is a filesystem such as "memfs.MemFilesystem"; otherwise empty.
+// "filesystem.memfs" if `type` is a filesystem such as "memfs.MemFilesystem"; of others only what
+// older readers would misread.
 std::string FeatureOf(const state::TypeDescriptor& type) {
+  if (type.name == "overlay.DataBelow") return "overlay.lower-metacopy";
   for (const state::LevelDescriptor* level : type.levels) {
     if (level->name == "vfs.Filesystem" && level != type.levels.back())
       return "filesystem." + std::string(type.name.substr(0, type.name.find('.')));

@@ -5,7 +5,6 @@
 #include <sys/xattr.h>
 
 #include <algorithm>
-#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -18,6 +17,7 @@ namespace stasis::vfs {
 namespace {
 
 constexpr int64_t kDay = 24 * 3600;  // seconds
+constexpr uint64_t kCopySize = uint64_t{256} << 10;
 
 // Whole seconds since 1970, rounded down, as Linux compares them.
 constexpr int64_t Seconds(TimeNs time) {
@@ -70,19 +70,24 @@ void Inode::FillStat(Stat& stat) const {
   stat.blksize = 4096;
 }
 
-void Inode::SetModeFlag(uint32_t flag, bool on) {
-  const uint32_t mode = mode_.load(std::memory_order_relaxed);
-  mode_.store(on ? mode | flag : mode & ~flag, std::memory_order_relaxed);
+void Inode::PutModeFlag(uint32_t flag, bool on) {
+  if (on) {
+    mode_.fetch_or(flag, std::memory_order_relaxed);
+  } else {
+    mode_.fetch_and(~flag, std::memory_order_relaxed);
+  }
 }
 
-void Inode::SetWatched(bool on) {
-  absl::MutexLock lock(&mu_);
-  SetModeFlag(kWatched, on);
+void Inode::SetModeFlag(uint32_t flag, bool on) {
+  if (HasModeFlag(flag) != on) PutModeFlag(flag, on);
 }
+
+void Inode::SetWatched(bool on) { PutModeFlag(kWatched, on); }
 
 void Inode::StoreMode(uint32_t mode) {
-  const uint32_t flags = mode_.load(std::memory_order_relaxed) & ~kModeBits;
-  mode_.store(mode | flags, std::memory_order_relaxed);
+  uint32_t old = mode_.load(std::memory_order_relaxed);
+  while (!mode_.compare_exchange_weak(old, mode | (old & ~kModeBits), std::memory_order_relaxed)) {
+  }
 }
 
 bool Inode::AclMayDecide(const Credentials& creds, Access want) const {
@@ -165,7 +170,7 @@ Result<void> Inode::CheckSetAttributes(const Credentials& creds, const SetStat& 
   if (set.size) {
     if (is_dir()) return Err(EISDIR);
     if (!is_regular()) return Err(EINVAL);
-    if (*set.size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return Err(EFBIG);
+    if (*set.size > kMaxFileSize) return Err(EFBIG);
   }
   if ((set.atime || set.mtime) && !owner) {
     // Writers may set both times to now, and nothing else.
@@ -308,6 +313,28 @@ Result<void> Inode::Allocate(int, uint64_t, uint64_t, TimeNs) { return Err(EOPNO
 Result<uint64_t> Inode::CopyRange(Inode&, uint64_t, uint64_t, uint64_t, TimeNs) {
   return Err(EXDEV);
 }
+Result<uint64_t> Inode::CopyByReading(Inode& from, uint64_t from_offset, uint64_t offset,
+                                      uint64_t length, TimeNs now) {
+  Stat stat;
+  from.FillStat(stat);
+  length = from_offset < stat.size ? std::min(length, stat.size - from_offset) : 0;
+  if (offset >= kMaxFileSize) return Err(EFBIG);
+  length = std::min(length, kMaxFileSize - offset);
+  if (&from == this && from_offset < offset + length && offset < from_offset + length)
+    return Err(EINVAL);
+  std::vector<std::byte> buffer(std::min(length, kCopySize));
+  uint64_t done = 0;
+  while (done < length) {
+    const auto piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), length - done));
+    auto size = from.Read(from_offset + done, piece);
+    if (size && *size != 0) size = Write(offset + done, piece.first(*size), now);
+    if (!size && done == 0) return Err(size.error());
+    if (!size || *size == 0) break;
+    done += *size;
+  }
+  return done;
+}
+
 Result<uint64_t> Inode::SeekExtent(uint64_t, int) const { return Err(EINVAL); }
 Result<void> Inode::DoTruncate(uint64_t) { return Err(EINVAL); }
 
@@ -496,6 +523,18 @@ absl::Status Inode::LoadMode(uint32_t mode, state::LoadContext& context) {
   return absl::OkStatus();
 }
 
+absl::Status Inode::CheckIsSpecial(state::LoadContext& context) const {
+  switch (mode() & S_IFMT) {
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      return absl::OkStatus();
+    default:
+      return context.Invalid(*this, "mode", "is not that of a device, FIFO or socket");
+  }
+}
+
 // A list that would be refused now would make later checks fail.
 absl::Status Inode::CheckAcls(state::LoadContext& context) {
   for (const std::string_view name : {kAclAccessXattr, kAclDefaultXattr}) {
@@ -515,8 +554,7 @@ absl::Status Inode::CheckAcls(state::LoadContext& context) {
 absl::Status Inode::AfterLoad(state::LoadContext& context) {
   if (!filesystem_) return context.Invalid(*this, "filesystem", "is missing");
   if (absl::Status status = CheckAcls(context); !status.ok()) return status;
-  if (size() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-    return context.Invalid(*this, "size", "is larger than a file can be");
+  if (size() > kMaxFileSize) return context.Invalid(*this, "size", "is larger than a file can be");
   return absl::OkStatus();
 }
 

@@ -102,9 +102,10 @@ class Inode : public state::Object {
     return (mode_.load(std::memory_order_relaxed) & (0111 | kHasAcl | kAclUnknown)) == 0111;
   }
 
-  // Whether somebody watches this file, or what happens in it (watches.h).
+  // Whether somebody watches this file, or what happens in it (watches.h). Changed by the
+  // WatchTable only, and without mu_: it comes after all locks of files.
   bool watched() const { return HasModeFlag(kWatched); }
-  void SetWatched(bool on) ABSL_LOCKS_EXCLUDED(mu_);
+  void SetWatched(bool on);
   // Notes that the FileLockTable has, or will have, POSIX locks of this file.
   void set_has_locks() { locks_.store(true, std::memory_order_relaxed); }
   bool has_locks() const { return locks_.load(std::memory_order_relaxed); }
@@ -247,6 +248,10 @@ class Inode : public state::Object {
   Inode(Filesystem& filesystem, uint64_t ino, const NewFile& file, uint32_t nlink,
         TimeNs now) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
+  // CopyRange by Read and Write, for files that can do no better. `from` is open to be read.
+  Result<uint64_t> CopyByReading(Inode& from, uint64_t from_offset, uint64_t offset,
+                                 uint64_t length, TimeNs now) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Changes the size of a regular file's data; the attributes follow in the caller.
   // Errors: EINVAL, EFBIG, ENOSPC, EIO.
   virtual Result<void> DoTruncate(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -307,6 +312,9 @@ class Inode : public state::Object {
   // nlink of another inode of the same filesystem.
   static void AddLinksTo(Inode& inode, int32_t by) { inode.AddLinks(by); }
 
+  // For the AfterLoad of what is a device, a FIFO or a socket.
+  absl::Status CheckIsSpecial(state::LoadContext& context) const;
+
  private:
   STATE_SAVABLE(Inode);
 
@@ -314,6 +322,7 @@ class Inode : public state::Object {
   bool HasModeFlag(uint32_t flag) const {
     return (mode_.load(std::memory_order_relaxed) & flag) != 0;
   }
+  void PutModeFlag(uint32_t flag, bool on);
   void SetModeFlag(uint32_t flag, bool on) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StoreMode(uint32_t mode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The stored form, or null.
@@ -348,7 +357,8 @@ class Inode : public state::Object {
   static constexpr uint32_t kAclUnknown = uint32_t{1} << 28;
 
   // Written under mu_, read without.
-  // Type and permission bits, and the flags above; the type never changes.
+  // Type and permission bits, and the flags above; the type never changes. kWatched is written
+  // under WatchTable::mu_, so all change it by single steps.
   std::atomic<uint32_t> mode_ STATE(manual){0};
   std::atomic<uint32_t> uid_{0};
   std::atomic<uint32_t> gid_{0};

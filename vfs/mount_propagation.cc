@@ -208,7 +208,7 @@ Result<void> MountTree::CheckRoom(const std::vector<Receiver>& receivers, const 
   for (const Mount* m = &source; m != nullptr; m = Next(*m, source)) ++size;
   absl::flat_hash_map<const MountNamespace*, size_t> added;
   const auto fits = [&](const MountNamespace& ns) {
-    return ns.size() + (added[&ns] += size) <= limit();
+    return ns.size() + (added[&ns] += size) <= limit_.load(std::memory_order_relaxed);
   };
   if (source.parent() == nullptr && !fits(*target.ns())) return Err(ENOSPC);
   for (const Receiver& receiver : receivers) {

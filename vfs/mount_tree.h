@@ -54,19 +54,21 @@ class MountTree {
     kTogether = 1 << 2,    // mounts stay on mounts that are unmounted
   };
 
-  // The counters are of the VirtualFilesystem, which saves them.
-  MountTree(VfsLocks& locks, std::atomic<uint64_t>& next_id, std::atomic<uint32_t>& next_peer_group)
-      : locks_(locks), table_(locks), next_id_(next_id), next_peer_group_(next_peer_group) {}
+  // The numbers are of the VirtualFilesystem, which saves them. `limit`: the most mounts that a
+  // namespace may have.
+  MountTree(VfsLocks& locks, std::atomic<uint64_t>& next_id, std::atomic<uint32_t>& next_peer_group,
+            const std::atomic<uint32_t>& limit)
+      : locks_(locks),
+        table_(locks),
+        next_id_(next_id),
+        next_peer_group_(next_peer_group),
+        limit_(limit) {}
   MountTree(const MountTree&) = delete;
   MountTree& operator=(const MountTree&) = delete;
 
   // What path walks look at.
   const MountTable& table() const { return table_; }
   void AssertLocked() const ABSL_ASSERT_EXCLUSIVE_LOCK(locks_.mount_mu) { table_.AssertLocked(); }
-
-  // The most mounts that a namespace may have.
-  uint32_t limit() const { return limit_.load(std::memory_order_relaxed); }
-  void set_limit(uint32_t limit) { limit_.store(limit, std::memory_order_relaxed); }
 
   // The mount after `mount` in the tree of `root`, each before what is mounted on it; null at the
   // end. Requires: mount_mu, or nobody changes mounts.
@@ -230,7 +232,7 @@ class MountTree {
   MountTable table_;
   std::atomic<uint64_t>& next_id_;
   std::atomic<uint32_t>& next_peer_group_;
-  std::atomic<uint32_t> limit_{kDefaultLimit};
+  const std::atomic<uint32_t>& limit_;
   absl::flat_hash_map<const Dentry*, Mount*> points_ ABSL_GUARDED_BY(locks_.mount_mu);
   // Of a load that runs.
   std::vector<Mount*> loaded_ ABSL_GUARDED_BY(locks_.mount_mu);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "state/base/clock.h"
@@ -15,6 +16,8 @@
 namespace stasis::vfs {
 
 inline constexpr uint32_t kPermissionBits = 07777;
+// What off_t can say.
+inline constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
 
 // What statx(2) reports. `mode` holds the file type (S_IFMT) and the permission bits.
 struct Stat {

@@ -209,6 +209,8 @@ absl::Status VirtualFilesystem::AfterLoad(state::LoadContext& context) {
   clock_ = context.Service<Clock>();
   if (clock_ == nullptr)
     return absl::FailedPreconditionError("loading a VirtualFilesystem needs a Clock");
+  // An image of before it was saved.
+  if (mount_limit() == 0) set_mount_limit(MountTree::kDefaultLimit);
   absl::MutexLock lock(&locks_.mount_mu);
   mount_tree_.AssertLocked();
   for (const RefPtr<Filesystem>& filesystem : filesystems_) {

@@ -180,9 +180,9 @@ class VirtualFilesystem final : public state::Object {
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   std::string MountInfo(const MountNamespace& ns, const VirtualDentry& root)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
-  // The most mounts that a namespace may have.
-  uint32_t mount_limit() const { return mount_tree_.limit(); }
-  void set_mount_limit(uint32_t limit) { mount_tree_.set_limit(limit); }
+  // The most mounts that a namespace may have; at least 1.
+  uint32_t mount_limit() const { return mount_limit_.load(std::memory_order_relaxed); }
+  void set_mount_limit(uint32_t limit) { mount_limit_.store(limit, std::memory_order_relaxed); }
 
   Result<VirtualDentry> GetDentryAt(const Credentials& creds, const PathOperation& path);
   Result<Stat> StatAt(const Credentials& creds, const PathOperation& path);
@@ -298,7 +298,7 @@ class VirtualFilesystem final : public state::Object {
   mutable VfsLocks locks_ STATE(nosave);
   OperationGate gate_ STATE(nosave);
   const Clock* clock_ STATE(nosave);  // borrowed
-  MountTree mount_tree_ STATE(nosave){locks_, next_mount_id_, next_peer_group_};
+  MountTree mount_tree_ STATE(nosave){locks_, next_mount_id_, next_peer_group_, mount_limit_};
   const RefPtr<FileLockTable> file_locks_ STATE(nosave) = MakeRef<FileLockTable>();
   const RefPtr<WatchTable> watches_ STATE(nosave) = MakeRef<WatchTable>(gate_);
 
@@ -310,6 +310,7 @@ class VirtualFilesystem final : public state::Object {
   std::atomic<uint64_t> next_owner_{1};  // of mount namespaces
   std::atomic<uint32_t> next_dev_{1};
   std::atomic<uint32_t> last_cookie_{0};
+  std::atomic<uint32_t> mount_limit_{MountTree::kDefaultLimit};
 };
 
 }  // namespace stasis::vfs

@@ -75,14 +75,14 @@ void WatchTable::OnDeleted(const Inode& inode) {
 }
 
 void WatchTable::OnUnmount(const Filesystem& filesystem) {
+  std::vector<RefPtr<const Inode>> inodes;  // released after the lock
   absl::MutexLock lock(&mu_);
-  std::vector<const Inode*> inodes;
   for (const auto& [inode, watches] : watches_) {
-    if (inode->IsOf(filesystem)) inodes.push_back(inode);
+    if (inode->IsOf(filesystem)) inodes.emplace_back(inode);
   }
   std::sort(inodes.begin(), inodes.end(),
-            [](const Inode* a, const Inode* b) { return a->ino() < b->ino(); });
-  for (const Inode* inode : inodes) {
+            [](const auto& a, const auto& b) { return a->ino() < b->ino(); });
+  for (const RefPtr<const Inode>& inode : inodes) {
     Deliver(*inode, {.mask = WithType(*inode, IN_UNMOUNT)});
     EndWatches(*inode);
   }

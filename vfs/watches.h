@@ -7,7 +7,8 @@
 // one load (active()); with some, one more for the file and one for its directory, whose modes say
 // whether they are watched.
 //
-// Lock order: mu_ comes after Directory::mu and before Inotify::mu_ and Inode::mu().
+// Lock order: mu_ comes after all locks of directories and files, those of an overlay included,
+// whose layers may be watched themselves; before Inotify::mu_.
 
 #ifndef STASIS_VFS_WATCHES_H_
 #define STASIS_VFS_WATCHES_H_

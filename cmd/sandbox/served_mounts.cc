@@ -116,6 +116,13 @@ void ServedMounts::GiveUp(const std::vector<ServedMount>& mounts) {
   staging_.clear();
 }
 
+// What `mount` shows of its filesystem, as a mount of its own. `whole` is attached.
+static absl::StatusOr<UniqueFd> ClonePart(int whole, const ServedMount& mount) {
+  const absl::StatusOr<UniqueFd> part = OpenBelow(whole, mount.root);
+  if (!part.ok()) return part.status();
+  return CloneMount(part->get(), mount.target);
+}
+
 absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mounts) {
   if (entered_)
     if (absl::Status staged = Stage(mounts); !staged.ok()) return staged;
@@ -125,9 +132,7 @@ absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mou
     if (!whole.ok()) return whole.status();
     if (!roots_.contains(mount.filesystem))
       if (absl::Status kept = KeepRoot(mount.filesystem, whole->get()); !kept.ok()) return kept;
-    absl::StatusOr<UniqueFd> part = OpenBelow(whole->get(), mount.root);
-    if (!part.ok()) return part.status();
-    absl::StatusOr<UniqueFd> clone = CloneMount(part->get(), mount.target);
+    absl::StatusOr<UniqueFd> clone = ClonePart(whole->get(), mount);
     if (!clone.ok()) return clone.status();
     if (absl::Status set = SetAttributes(*clone, mount.attributes, mount.target); !set.ok())
       return set;
@@ -159,8 +164,7 @@ absl::StatusOr<UniqueFd> ServedMounts::Take(const ServedMount& mount, int top,
                                             const std::vector<std::string>& like) {
   for (const std::string& path : like) {
     const absl::StatusOr<UniqueFd> whole = OpenBelow(top, path);
-    if (whole.ok() && IsOf(mount.filesystem, whole->get()))
-      return CloneMount(whole->get(), mount.target);
+    if (whole.ok() && IsOf(mount.filesystem, whole->get())) return ClonePart(whole->get(), mount);
   }
   if (!like.empty())
     return absl::FailedPreconditionError(
@@ -170,7 +174,13 @@ absl::StatusOr<UniqueFd> ServedMounts::Take(const ServedMount& mount, int top,
   if (it == made_.end()) return absl::NotFoundError("no such filesystem was made");
   UniqueFd made = std::move(it->second);
   made_.erase(it);
-  return made;
+  if (mount.root == "/") return made;
+  // Older kernels clone only what is attached: so the whole is where its part will be, and goes.
+  if (absl::Status done = AttachBelow(made, top, mount.target); !done.ok()) return done;
+  absl::StatusOr<UniqueFd> part = ClonePart(made.get(), mount);
+  if (umount2(mount.target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0)
+    return SystemError(absl::StrCat("cannot unmount ", mount.target));
+  return part;
 }
 
 absl::Status ServedMounts::Add(const ServedMount& mount, const std::vector<std::string>& like) {

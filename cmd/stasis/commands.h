@@ -43,6 +43,7 @@ void AddRm(CLI::App& app, Invocation& invocation);
 void AddGc(CLI::App& app, Invocation& invocation);
 void AddSquash(CLI::App& app, Invocation& invocation);
 void AddCopy(CLI::App& app, Invocation& invocation);
+void AddLayers(CLI::App& app, Invocation& invocation);
 void AddInspect(CLI::App& app, Invocation& invocation);
 void AddVerify(CLI::App& app, Invocation& invocation);
 void AddCheck(CLI::App& app, Invocation& invocation);

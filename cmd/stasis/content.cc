@@ -21,6 +21,11 @@
 namespace stasis::cli {
 namespace {
 
+// JSON: what the base says of how its programs are run.
+constexpr char kAnnotationBaseSettings[] = "vnd.stasis.checkpoint.base.settings";
+// Manifests are limited, too.
+constexpr size_t kMaxBaseSettings = size_t{1} << 20;
+
 // Into `content`, whose tree is to be taken down if this fails.
 absl::Status MakeTree(const ContentOptions& options, Content& content, const StepCallback& on_step,
                       const std::atomic<bool>* cancel) {
@@ -32,6 +37,7 @@ absl::Status MakeTree(const ContentOptions& options, Content& content, const Ste
   if (root->image.has_value()) {
     content.base_image = root->reference;
     content.base_config = std::move(root->image->config);
+    content.base_layers = std::move(root->image->layers);
     content.warnings = std::move(root->image->warnings);
   }
   tree.ns = tree.vfs->NewMountNamespace(std::move(root->filesystem), {});
@@ -82,6 +88,17 @@ std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLo
   return std::make_unique<image::LazyImage>(std::move(lazy));
 }
 
+absl::Status ReadBase(const image::Annotations& annotations, Content& content) {
+  if (const auto base = annotations.find(image::kAnnotationBase); base != annotations.end())
+    content.base_image = base->second;
+  const auto settings = annotations.find(kAnnotationBaseSettings);
+  if (settings == annotations.end()) return absl::OkStatus();
+  absl::StatusOr<oci::ImageConfig> config = oci::ParseRunSettings(settings->second);
+  if (!config.ok()) return config.status();
+  content.base_config = *std::move(config);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
                                   const std::atomic<bool>* cancel, DataLog log) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
@@ -106,12 +123,12 @@ absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& opti
   absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
   if (!restored.ok()) return NameTags(restored.status(), *request);
   content.upper_lock = std::move(lock);
+  content.found_layers = options.roots.layers;
   content.source = restored->report().reference;
   content.image = restored->report().digest;
   content.image_directory = request->directory;
   const image::Annotations& annotations = restored->image().info().manifest.annotations;
-  if (const auto base = annotations.find(image::kAnnotationBase); base != annotations.end())
-    content.base_image = base->second;
+  if (absl::Status base = ReadBase(annotations, content); !base.ok()) return base;
   content.report = restored->report().ToJson();
   for (const restore::DriftFinding& finding : restored->report().drift.findings)
     if (finding.policy == vfs::DriftPolicy::kWarn)
@@ -148,6 +165,17 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
         absl::StrCat("cannot import ", spec.directory, ": it is not a directory"));
   spec.directory = sandbox::AbsolutePath(spec.directory);
   return spec;
+}
+
+image::Annotations BaseAnnotations(const std::string& base_image,
+                                   const std::optional<oci::ImageConfig>& base_config) {
+  image::Annotations annotations;
+  if (!base_image.empty()) annotations[image::kAnnotationBase] = base_image;
+  if (!base_config.has_value()) return annotations;
+  std::string settings = oci::RunSettingsToJson(*base_config);
+  if (settings.size() <= kMaxBaseSettings)
+    annotations[kAnnotationBaseSettings] = std::move(settings);
+  return annotations;
 }
 
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,

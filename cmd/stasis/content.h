@@ -60,12 +60,19 @@ struct Content {
   std::string image_directory;         // the layout it is in
   UniqueFd upper_lock;                 // see LockUpper
   std::string base_image;              // whose layers are below the tree, "DIR@DIGEST"; empty: none
-  std::optional<oci::ImageConfig> base_config;  // of it, for a new tree
+  std::optional<oci::ImageConfig> base_config;  // of it; after a restore only what CMD is run with
   std::string report;                           // of the restore or the imports: JSON, or empty
   std::vector<std::string> warnings;
+  // What keeps the layers below it from being removed.
+  std::vector<oci::BaseLayer> base_layers;
+  std::shared_ptr<LayerLocks> found_layers;
   // What goes on behind the tree, once it is started; never null.
   std::unique_ptr<image::LazyImage> lazy;
 };
+
+// What a checkpoint of a tree is to say of its base, for a restore to find again.
+image::Annotations BaseAnnotations(const std::string& base_image,
+                                   const std::optional<oci::ImageConfig>& base_config);
 
 // Who hears of stored file data. All may be null, and are called from any thread.
 struct DataLog {

@@ -2,11 +2,14 @@
 
 #include "cmd/stasis/host_mounts.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,14 +54,51 @@ bool ReadModeOption(absl::string_view option, ServeMode& mode) {
   return specials.has_value();
 }
 
-absl::Status ReadMountOption(absl::string_view option, HostMount& mount) {
-  if (option == "ro" || option == "rw") {
-    mount.read_only = option == "ro";
-    return absl::OkStatus();
+// As mount(8) calls them. False if it is no flag.
+bool ReadFlag(absl::string_view option, vfs::MountFlags& flags) {
+  struct Flag {
+    absl::string_view on;
+    absl::string_view off;
+    bool vfs::MountFlags::*value;
+  };
+  constexpr Flag kFlags[] = {{"ro", "rw", &vfs::MountFlags::read_only},
+                             {"noexec", "exec", &vfs::MountFlags::no_exec},
+                             {"nosuid", "suid", &vfs::MountFlags::no_suid},
+                             {"nodev", "dev", &vfs::MountFlags::no_dev},
+                             {"noatime", "relatime", &vfs::MountFlags::no_atime},
+                             {"nosymfollow", "symfollow", &vfs::MountFlags::no_sym_follow}};
+  for (const Flag& flag : kFlags) {
+    if (option != flag.on && option != flag.off) continue;
+    flags.*flag.value = option == flag.on;
+    return true;
   }
-  if (ReadModeOption(option, mount.mode)) return absl::OkStatus();
+  return false;
+}
+
+absl::Status ReadMountOption(absl::string_view option, HostMount& mount) {
+  if (ReadFlag(option, mount.flags) || ReadModeOption(option, mount.mode)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("'", option, "' is no option of a mount; there are ro, rw, ", kModeOptions));
+      absl::StrCat("'", option,
+                   "' is no option of a mount; there are ro, noexec, nosuid, nodev, noatime, "
+                   "nosymfollow, their opposites, ",
+                   kModeOptions));
+}
+
+// "NAME" or "NAME/PART".
+absl::Status ReadSource(const std::string& text, HostMount& mount) {
+  const size_t slash = text.find('/');
+  mount.root = text.substr(0, slash);
+  if (slash == std::string::npos) return absl::OkStatus();
+  const std::filesystem::path part = std::filesystem::path(text.substr(slash + 1));
+  for (const std::filesystem::path& component : part)
+    if (component == "..")
+      return absl::InvalidArgumentError(
+          absl::StrCat("the part ", part.string(), " of a root leads out of it"));
+  mount.part = part.lexically_normal().string();
+  while (!mount.part.empty() && mount.part.back() == '/') mount.part.pop_back();
+  while (!mount.part.empty() && mount.part.front() == '/') mount.part.erase(0, 1);
+  if (mount.part == ".") mount.part.clear();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -70,13 +110,15 @@ bool IsReservedRoot(const std::string& name) {
 absl::StatusOr<HostMount> ParseHostMount(std::string_view text) {
   const std::string given(text);
   const std::vector<std::string> parts = absl::StrSplit(given, ':');
-  if (parts.size() < 2 || parts[0].empty() || parts[1].empty() || parts[1].front() != '/')
+  if (parts.size() < 2 || parts[0].empty() || parts[0].front() == '/' || parts[1].empty() ||
+      parts[1].front() != '/')
     return absl::InvalidArgumentError(
         absl::StrCat("--mount ", given,
-                     " is not of the form NAME:DST[:ro][:interop=MODE][:specials=KIND] with an "
-                     "absolute DST"));
+                     " is not of the form NAME[/PART]:DST[:FLAG][:interop=MODE][:specials=KIND] "
+                     "with an absolute DST"));
   HostMount mount;
-  mount.root = parts[0];
+  if (absl::Status read = ReadSource(parts[0], mount); !read.ok())
+    return absl::InvalidArgumentError(absl::StrCat("--mount ", given, ": ", read.message()));
   mount.target = std::filesystem::path(parts[1]).lexically_normal();
   if (mount.target.size() > 1 && mount.target.back() == '/') mount.target.pop_back();
   if (mount.target == "/")
@@ -141,7 +183,6 @@ namespace {
 // A mount that is to be made.
 struct Planned {
   std::string target;
-  vfs::MountFlags flags;
   const HostMount* host = nullptr;  // either this
   const TmpfsMount* tmpfs = nullptr;
 
@@ -150,10 +191,8 @@ struct Planned {
 
 std::vector<Planned> PlanOf(const HostMounts& mounts) {
   std::vector<Planned> plan;
-  for (const HostMount& mount : mounts.mounts)
-    plan.push_back({mount.target, {.read_only = mount.read_only}, &mount, nullptr});
-  for (const TmpfsMount& mount : mounts.tmpfs)
-    plan.push_back({mount.target, mount.flags, nullptr, &mount});
+  for (const HostMount& mount : mounts.mounts) plan.push_back({mount.target, &mount, nullptr});
+  for (const TmpfsMount& mount : mounts.tmpfs) plan.push_back({mount.target, nullptr, &mount});
   std::stable_sort(plan.begin(), plan.end(),
                    [](const Planned& a, const Planned& b) { return a.depth() < b.depth(); });
   return plan;
@@ -176,7 +215,44 @@ absl::StatusOr<RefPtr<vfs::Filesystem>> FilesystemOf(const Planned& planned,
   return fs;
 }
 
+absl::StatusOr<RefPtr<vfs::Mount>> MountWhole(const std::string& target, vfs::MountFlags flags,
+                                              RefPtr<vfs::Filesystem> fs,
+                                              const sandbox::Tree& tree) {
+  const vfs::VirtualDentry root = tree.root();
+  auto mounted = tree.vfs->MountAt(vfs::Credentials::Root(), *tree.ns, {root, root, target, true},
+                                   std::move(fs), flags);
+  if (!mounted)
+    return absl::ErrnoToStatus(mounted.error().value(), absl::StrCat("cannot mount on ", target));
+  return *std::move(mounted);
+}
+
 }  // namespace
+
+// A part is a bind mount. The whole, which it is taken from, is for that time on top of the root,
+// where nobody looks: who serves the tree to programs has mounts of his own.
+absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
+                                             const sandbox::Tree& tree) {
+  if (mount.part.empty()) return MountWhole(mount.target, mount.flags, std::move(fs), tree);
+  const vfs::Credentials creds = vfs::Credentials::Root();
+  absl::StatusOr<RefPtr<vfs::Mount>> whole = MountWhole("/", {}, fs, tree);
+  if (!whole.ok()) return whole.status();
+  const vfs::VirtualDentry root = tree.root();
+  const vfs::VirtualDentry top(*whole, RefPtr<vfs::Dentry>(&fs->root()));
+  const absl::Cleanup unmount = [&] {
+    whole->reset();
+    (void)tree.vfs->UmountAt(creds, *tree.ns, {root, top, "."}, MNT_DETACH);
+  };
+  const std::string what =
+      absl::StrCat("cannot mount ", mount.root, "/", mount.part, " on ", mount.target);
+  const vfs::PathOperation part{top, top, mount.part, true};
+  if (const auto found = tree.vfs->StatAt(creds, part); !found || !S_ISDIR(found->mode))
+    return absl::NotFoundError(
+        absl::StrCat(what, ": there is no such directory in the root ", mount.root));
+  auto bound = tree.vfs->BindAt(creds, *tree.ns, part, {root, root, mount.target, true},
+                                {.recursive = false, .flags = mount.flags});
+  if (!bound) return absl::ErrnoToStatus(bound.error().value(), what);
+  return *std::move(bound);
+}
 
 absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree) {
   const vfs::VirtualDentry root = tree.root();
@@ -186,12 +262,10 @@ absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree) {
     if (!fs.ok()) return fs.status();
     if (absl::Status made = sandbox::MakeDirectories(*tree.vfs, root, planned.target); !made.ok())
       return made;
-    const auto mounted =
-        tree.vfs->MountAt(vfs::Credentials::Root(), *tree.ns, {root, root, planned.target, true},
-                          *std::move(fs), planned.flags);
-    if (!mounted)
-      return absl::ErrnoToStatus(mounted.error().value(),
-                                 absl::StrCat("cannot mount on ", planned.target));
+    const auto mounted = planned.host != nullptr ? MountHost(*planned.host, *std::move(fs), tree)
+                                                 : MountWhole(planned.target, planned.tmpfs->flags,
+                                                              *std::move(fs), tree);
+    if (!mounted.ok()) return mounted.status();
   }
   return absl::OkStatus();
 }

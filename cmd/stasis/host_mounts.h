@@ -36,11 +36,12 @@ struct ServeMode {
   friend bool operator==(const ServeMode&, const ServeMode&) = default;
 };
 
-// "--mount NAME:DST[:ro][:interop=MODE][:specials=KIND]".
+// "--mount NAME[/PART]:DST[:FLAG]...[:interop=MODE][:specials=KIND]".
 struct HostMount {
   std::string root;
+  std::string part;    // of it, a relative path; empty: all of it
   std::string target;  // absolute, in the sandbox
-  bool read_only = false;
+  vfs::MountFlags flags;
   ServeMode mode;
 };
 // Errors: kInvalidArgument.
@@ -64,6 +65,9 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
                                                               const std::string& root,
                                                               const std::string& directory,
                                                               ServeMode mode);
+// Mounts what `mount` says of the filesystem of its root. Errors: kNotFound without such a part.
+absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
+                                             const sandbox::Tree& tree);
 // Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
 absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree);
 

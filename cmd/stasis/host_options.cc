@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <thread>
 
 #include "cmd/sandbox/paths.h"
@@ -95,8 +96,12 @@ void HostRoots::ApplyTo(restore::RestoreRequest& request) const {
   request.checks = checks;
   request.rules = rules;
   request.spare_roots = spare_roots;
-  request.find_root = [cache = layer_cache](const std::string& name) {
-    return FindLayer(name, cache);
+  request.find_root = [cache = layer_cache,
+                       found = layers](const std::string& name) -> std::optional<std::string> {
+    auto layer = FindLayer(name, cache);
+    if (!layer.has_value()) return std::nullopt;
+    found->Keep(std::move(layer->lock));
+    return std::move(layer->directory);
   };
   request.threads =
       static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads));

@@ -127,14 +127,10 @@ absl::Status AddHostMount(const std::string& text, const std::string& directory,
   absl::Cleanup forget = [&] {
     if (!directory.empty()) (void)tree.vfs->RemoveFilesystem(**fs);
   };
-  vfs::MountFlags flags;
-  flags.read_only = mount->read_only;
+  absl::StatusOr<RefPtr<vfs::Mount>> mounted = MountHost(*mount, *fs, tree);
+  if (!mounted.ok()) return mounted.status();
   const vfs::VirtualDentry root = tree.root();
   const vfs::PathOperation at{root, root, mount->target, true};
-  auto mounted = tree.vfs->MountAt(kRoot, *tree.ns, at, *fs, flags);
-  if (!mounted)
-    return absl::ErrnoToStatus(mounted.error().value(),
-                               absl::StrCat("cannot mount ", mount->root, " on ", mount->target));
   if (absl::Status shown = sandbox.served().Show(**mounted, *tree.vfs, *tree.ns); !shown.ok()) {
     mounted->reset();
     (void)tree.vfs->UmountAt(kRoot, *tree.ns, at, MNT_DETACH);

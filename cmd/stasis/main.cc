@@ -50,7 +50,7 @@ void AddCommands(CLI::App& app, Invocation& invocation) {
        {AddRun,    AddExec,       AddPs,      AddStop,     AddConfig,     AddMountAdd, AddUmount,
         AddCommit, AddCheckpoint, AddRestore, AddRollback, AddDiff,       AddDrift,    AddImport,
         AddExport, AddMount,      AddLog,     AddRm,       AddGc,         AddSquash,   AddCopy,
-        AddInspect, AddVerify,    AddCheck,   AddVersion,  AddCompletion})
+        AddInspect, AddVerify,    AddLayers,  AddCheck,    AddVersion,    AddCompletion})
     add(app, invocation);
 }
 

@@ -51,7 +51,7 @@ void AddMountAdd(CLI::App& app, Invocation& invocation) {
   command->add_option("name", options->name, "The sandbox")->required()->type_name("NAME");
   command->add_option("mount", options->mount, "A root of the sandbox, and where it is to be seen")
       ->required()
-      ->type_name("NAME:DST[:ro][:interop=MODE]");
+      ->type_name("NAME[/PART]:DST[:FLAG][:interop=MODE]");
   command
       ->add_option("--root", options->host.roots,
                    "The host directory, of a root that the sandbox does not have yet")
@@ -59,7 +59,8 @@ void AddMountAdd(CLI::App& app, Invocation& invocation) {
       ->expected(1)
       ->take_all();
   command->footer(
-      "DST must exist in the sandbox. The next checkpoint saves the mount with the rest.\n\n"
+      "DST must exist in the sandbox. The next checkpoint saves the mount with the rest.\n"
+      "FLAG is ro, noexec, nosuid, nodev, noatime or nosymfollow; repeatable.\n\n"
       "  stasis mount-add box data:/mnt/data:ro --root data=/srv/data\n"
       "  stasis umount box /mnt/data");
   command->callback(

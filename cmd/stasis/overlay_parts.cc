@@ -3,11 +3,16 @@
 #include "cmd/stasis/overlay_parts.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <unistd.h>
 
 #include <utility>
 #include <vector>
 
+#include "fsimpl/gofer/filesystem.h"
+#include "fsimpl/memfs/filesystem.h"
 #include "restore/oci/reference.h"
+#include "restore/snapshot.h"
 #include "restore/transfer/union_tree.h"
 
 namespace stasis::cli {
@@ -39,8 +44,11 @@ absl::StatusOr<restore::DiffReport> DiffOverlay(const sandbox::Tree& tree, const
   return restore::DiffLayers(*parts->upper, *parts->merged, *parts->lower, options);
 }
 
-absl::StatusOr<oci::CommitReport> CommitOverlay(const sandbox::Tree& tree, const std::string& name,
-                                                const OverlayCommit& commit) {
+namespace {
+
+// What nobody changes.
+absl::StatusOr<oci::CommitReport> CommitTree(const sandbox::Tree& tree, const std::string& name,
+                                             const OverlayCommit& commit) {
   absl::StatusOr<OverlayParts> parts = OpenOverlay(tree, name);
   if (!parts.ok()) return parts.status();
   if (const Result<void> settled = parts->filesystem->SettleUpper(); !settled)
@@ -60,6 +68,53 @@ absl::StatusOr<oci::CommitReport> CommitOverlay(const sandbox::Tree& tree, const
   request.tag = commit.tag;
   request.options = commit.options;
   return oci::Commit(request);
+}
+
+absl::StatusOr<oci::CommitReport> CommitCopy(const sandbox::Tree& tree, const std::string& name,
+                                             const OverlayCommit& commit) {
+  // As each checkpoint does anew: nobody compares the copy with the host.
+  for (const RefPtr<vfs::Filesystem>& fs : tree.vfs->filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
+      host->set_digest_scope(gofer::DigestScope::kNone);
+  restore::SnapshotRequest request;
+  request.vfs = tree.vfs.get();
+  request.registry = &commit.types->registry();
+  request.clock = &commit.types->clock();
+  request.freezer = commit.freezer;
+  request.cancel = commit.options.cancel;
+  gofer::GoferServices services;
+  services.owners = {geteuid() != 0, geteuid(), getegid()};
+  request.services.Provide(&services);
+  const auto snapshot = restore::Snapshot::Take(request);
+  if (!snapshot.ok()) return snapshot.status();
+  const sandbox::Tree copy{(*snapshot)->vfs(), (*snapshot)->vfs()->namespaces().front()};
+  absl::StatusOr<oci::CommitReport> report = CommitTree(copy, name, commit);
+  if (report.ok()) report->pause_ns = (*snapshot)->pause_ns();
+  return report;
+}
+
+absl::StatusOr<oci::CommitReport> CommitFrozen(const sandbox::Tree& tree, const std::string& name,
+                                               const OverlayCommit& commit) {
+  restore::NoFreezer nobody;
+  const absl::Time begin = absl::Now();
+  const auto frozen =
+      restore::FrozenPrograms::Freeze(commit.freezer != nullptr ? *commit.freezer : nobody);
+  if (!frozen.ok()) return frozen.status();
+  absl::StatusOr<oci::CommitReport> report = CommitTree(tree, name, commit);
+  if (absl::Status thawed = (*frozen)->Thaw(); !thawed.ok() && report.ok()) return thawed;
+  if (report.ok()) report->pause_ns = absl::ToInt64Nanoseconds(absl::Now() - begin);
+  return report;
+}
+
+}  // namespace
+
+absl::StatusOr<oci::CommitReport> CommitOverlay(const sandbox::Tree& tree, const std::string& name,
+                                                const OverlayCommit& commit) {
+  const absl::StatusOr<OverlayParts> parts = OpenOverlay(tree, name);
+  if (!parts.ok()) return parts.status();
+  const vfs::Filesystem& upper = parts->filesystem->upper().mount().filesystem();
+  const bool in_memory = dynamic_cast<const memfs::MemFilesystem*>(&upper) != nullptr;
+  return in_memory ? CommitCopy(tree, name, commit) : CommitFrozen(tree, name, commit);
 }
 
 }  // namespace stasis::cli

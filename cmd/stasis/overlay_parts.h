@@ -12,7 +12,9 @@
 #include <string>
 
 #include "cmd/sandbox/sandbox.h"
+#include "cmd/stasis/types.h"
 #include "fsimpl/overlay/filesystem.h"
+#include "restore/freezer.h"
 #include "restore/oci/commit.h"
 #include "restore/transfer/diff.h"
 #include "restore/transfer/tree_source.h"
@@ -40,7 +42,12 @@ struct OverlayCommit {
   std::string directory;
   std::string tag;
   oci::CommitOptions options;
+  // Borrowed; the freezer may be null.
+  const Types* types = nullptr;
+  restore::Freezer* freezer = nullptr;
 };
+// The tree of one moment. If the upper layer is in memory, that is copied as a checkpoint does it;
+// programs wait for a directory's as long as it is read.
 absl::StatusOr<oci::CommitReport> CommitOverlay(const sandbox::Tree& tree, const std::string& name,
                                                 const OverlayCommit& commit);
 

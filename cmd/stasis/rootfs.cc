@@ -234,7 +234,8 @@ absl::StatusOr<UniqueFd> LockUpper(const std::string& directory) {
       absl::StrCat(directory, " is the upper layer of another sandbox; stop that first"));
 }
 
-std::optional<std::string> FindLayer(const std::string& name, const std::string& layer_cache) {
+std::optional<oci::LayerCache::Tree> FindLayer(const std::string& name,
+                                               const std::string& layer_cache) {
   absl::string_view layer = name;
   if (!absl::ConsumePrefix(&layer, kLayerPrefix)) return std::nullopt;
   std::string directory = layer_cache;

@@ -57,7 +57,8 @@ absl::StatusOr<Rootfs> MakeRootfs(vfs::VirtualFilesystem& vfs, const RootfsOptio
                                   const std::atomic<bool>* cancel);
 
 // The unpacked layer that a restore asks for by `name`, if it is in the cache.
-std::optional<std::string> FindLayer(const std::string& name, const std::string& layer_cache);
+std::optional<oci::LayerCache::Tree> FindLayer(const std::string& name,
+                                               const std::string& layer_cache);
 
 }  // namespace stasis::cli
 

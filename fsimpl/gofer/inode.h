@@ -328,9 +328,6 @@ class HostRegular final : public HostInode {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> AllocateDetached(int mode, uint64_t offset, uint64_t length, TimeNs now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
-  // CopyRange by reading and writing.
-  Result<uint64_t> CopyBytes(HostRegular& from, uint64_t from_offset, uint64_t offset,
-                             uint64_t length, TimeNs now) ABSL_LOCKS_EXCLUDED(mu());
   // Makes a detached file one of the host, under that name. Errors: those of the host.
   Result<void> Attach(int dir, const std::string& name, const vfs::XattrMap& xattrs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());

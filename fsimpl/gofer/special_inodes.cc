@@ -49,16 +49,6 @@ absl::Status HostSymlink::AfterLoad(state::LoadContext& context) {
   return absl::OkStatus();
 }
 
-absl::Status HostSpecial::AfterLoad(state::LoadContext& context) {
-  switch (mode() & S_IFMT) {
-    case S_IFCHR:
-    case S_IFBLK:
-    case S_IFIFO:
-    case S_IFSOCK:
-      return absl::OkStatus();
-    default:
-      return context.Invalid(*this, "mode", "is not that of a device, FIFO or socket");
-  }
-}
+absl::Status HostSpecial::AfterLoad(state::LoadContext& context) { return CheckIsSpecial(context); }
 
 }  // namespace stasis::gofer

@@ -192,15 +192,7 @@ void SpecialInode::FillStat(vfs::Stat& stat) const {
 }
 
 absl::Status SpecialInode::AfterLoad(state::LoadContext& context) {
-  switch (mode() & S_IFMT) {
-    case S_IFCHR:
-    case S_IFBLK:
-    case S_IFIFO:
-    case S_IFSOCK:
-      return absl::OkStatus();
-    default:
-      return context.Invalid(*this, "mode", "is not that of a device, FIFO or socket");
-  }
+  return CheckIsSpecial(context);
 }
 
 absl::Status DirectoryInode::AfterLoad(state::LoadContext& context) {

@@ -86,6 +86,12 @@ class RegularInode final : public MemInode {
                              uint64_t length, TimeNs now) override;
   Result<uint64_t> SeekExtent(uint64_t offset, int whence) const override ABSL_LOCKS_EXCLUDED(mu());
 
+  // All its data, for who compares files.
+  vfs::ChunkMap chunks() const ABSL_LOCKS_EXCLUDED(mu()) {
+    absl::ReaderMutexLock lock(&mu());
+    return data_.ToMap();
+  }
+
   STASIS_SLAB_ALLOCATED(RegularInode);
 
  private:

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -13,11 +12,7 @@
 #include "state/load_context.h"
 
 namespace stasis::memfs {
-namespace {
-
-constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
-
-}  // namespace
+namespace {}  // namespace
 
 RegularInode::RegularInode(MemFilesystem& fs, const vfs::NewFile& file, uint32_t nlink, TimeNs now)
     : MemInode(fs, file, nlink, now) {
@@ -70,9 +65,9 @@ Result<uint64_t> RegularInode::ChargeWrite(uint64_t offset, uint64_t length, uin
 
 Result<size_t> RegularInode::WriteLocked(uint64_t offset, std::span<const std::byte> bytes,
                                          TimeNs now) {
-  if (offset >= kMaxFileSize) return Err(EFBIG);
+  if (offset >= vfs::kMaxFileSize) return Err(EFBIG);
   if (bytes.empty()) return 0;
-  bytes = bytes.first(std::min<uint64_t>(bytes.size(), kMaxFileSize - offset));
+  bytes = bytes.first(std::min<uint64_t>(bytes.size(), vfs::kMaxFileSize - offset));
   // Charged for the most it can take, and the rest given back.
   uint64_t charged = 0;
   STASIS_ASSIGN_OR_RETURN(const uint64_t fits, ChargeWrite(offset, bytes.size(), &charged));
@@ -130,8 +125,8 @@ Result<void> RegularInode::Allocate(int mode, uint64_t offset, uint64_t length, 
 Result<uint64_t> RegularInode::CopyRangeLocked(RegularInode& from, uint64_t from_offset,
                                                uint64_t offset, uint64_t length, TimeNs now) {
   length = from_offset < from.size() ? std::min(length, from.size() - from_offset) : 0;
-  if (offset >= kMaxFileSize) return Err(EFBIG);
-  length = std::min(length, kMaxFileSize - offset);
+  if (offset >= vfs::kMaxFileSize) return Err(EFBIG);
+  length = std::min(length, vfs::kMaxFileSize - offset);
   if (&from == this && from_offset < offset + length && offset < from_offset + length)
     return Err(EINVAL);
   if (length == 0) return 0;

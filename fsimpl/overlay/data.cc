@@ -75,7 +75,7 @@ Result<size_t> OverlayRegular::ReadLocked(uint64_t offset, std::span<std::byte> 
     const Extent extent = ExtentAt(offset + done);
     const auto piece =
         out.subspan(done, std::min<uint64_t>(out.size() - done, extent.end - offset - done));
-    vfs::Inode& real = extent.in_upper ? upper()->inode() : lower()->inode();
+    vfs::Inode& real = extent.in_upper ? upper()->inode() : Data();
     auto size = real.Read(offset + done, piece);
     if (!size && done == 0) return size;
     if (!size || *size == 0) break;
@@ -96,7 +96,7 @@ Result<void> OverlayRegular::CopyPage(uint64_t page) {
   if (ExtentAt(start).in_upper) return {};
   std::array<std::byte, kPageSize> buffer;
   const auto bytes = std::span(buffer).first(std::min<uint64_t>(kPageSize, lower_end_ - start));
-  STASIS_ASSIGN_OR_RETURN(const size_t size, lower()->inode().Read(start, bytes));
+  STASIS_ASSIGN_OR_RETURN(const size_t size, Data().Read(start, bytes));
   if (size != bytes.size()) return Err(EIO);
   const TimeNs now = fs().vfs().clock().Now();
   STASIS_ASSIGN_OR_RETURN(const size_t done, upper()->inode().Write(start, bytes, now));
@@ -150,7 +150,7 @@ Result<void> OverlayRegular::PrepareTruncate(uint64_t size) {
 }
 
 Result<void> OverlayRegular::CopyData(vfs::Inode& to, uint64_t kept) {
-  vfs::Inode& from = lower()->inode();
+  vfs::Inode& from = Data();
   const TimeNs now = fs().vfs().clock().Now();
   uint64_t at = 0;
   while (at < kept) {
@@ -175,7 +175,7 @@ Result<void> OverlayRegular::CopyData(vfs::Inode& to, uint64_t kept) {
 }
 
 Result<void> OverlayRegular::CompleteDataLocked(uint64_t kept) {
-  STASIS_ASSIGN_OR_RETURN(const auto lower, layer::Open(LowerAt(), O_RDONLY | O_NOATIME));
+  STASIS_ASSIGN_OR_RETURN(const auto lower, layer::Open(DataAt(), O_RDONLY | O_NOATIME));
   STASIS_ASSIGN_OR_RETURN(const auto opened, layer::Open(UpperAt(), O_RDWR));
   vfs::Inode& upper = this->upper()->inode();
   const vfs::Credentials root = vfs::Credentials::Root();
@@ -220,7 +220,7 @@ Result<vfs::VirtualDentry> OverlayRegular::MakeCopy(std::string_view name, uint6
   const uint64_t size = std::min(kept, below.size);
   const bool later = size != 0 && (fs().lazy_data() || fs().metacopy());
   if (!later && size != 0) {
-    STASIS_ASSIGN_OR_RETURN(const auto lower, layer::Open(LowerAt(), O_RDONLY | O_NOATIME));
+    STASIS_ASSIGN_OR_RETURN(const auto lower, layer::Open(DataAt(), O_RDONLY | O_NOATIME));
     STASIS_RETURN_IF_ERROR(CopyData(copy, size));
   }
   const uint64_t shown = later ? below.size : size;

@@ -26,14 +26,11 @@ OverlayDirectory::OverlayDirectory(OverlayFilesystem& fs, const Found& found,
       upper_xattr_whiteouts_(found.xattr_whiteouts),
       redirect_(found.redirect) {}
 
-void OverlayDirectory::Load(const Found& found) {
-  if (!loaded()) {
-    absl::MutexLock lock(&mu());
-    lowers_ = found.lowers;
-    upper_xattr_whiteouts_ = found.xattr_whiteouts;
-    redirect_ = found.redirect;
-  }
-  OverlayInode::Load(found);
+void OverlayDirectory::LoadLocked(const Found& found) {
+  if (loaded()) return;
+  lowers_ = found.lowers;
+  upper_xattr_whiteouts_ = found.xattr_whiteouts;
+  redirect_ = found.redirect;
 }
 
 // The list may be known to the layer's host alone.
@@ -108,8 +105,9 @@ void OverlayDirectory::Enter(vfs::Dentry& self, const layer::Entry& entry, int l
     found.lowers.push_back({entry.dentry, lowers_[static_cast<size_t>(layer)].layer});
   }
   // What may be merged with others or be a metacopy takes a look.
-  const bool known = !entry.dentry->unchecked() && !S_ISDIR(entry.type) &&
-                     (!S_ISREG(entry.type) || (last && layer != kUpper));
+  const bool known =
+      !entry.dentry->unchecked() && !S_ISDIR(entry.type) &&
+      (!S_ISREG(entry.type) || (last && layer != kUpper && !MayBeMetacopy(entry.dentry->inode())));
   self.directory().Insert(vfs::Dentry::Make(entry.name, fs().InodeFor(found, known)));
 }
 

@@ -26,6 +26,10 @@ vfs::Dentry* Hold(vfs::Dentry* dentry) {
   return dentry;
 }
 
+bool IsLike(const vfs::Inode& inode, const vfs::Dentry& place) {
+  return ((place.inode().mode() ^ inode.mode()) & S_IFMT) == 0;
+}
+
 constexpr std::string_view kCapability = "security.capability";
 
 }  // namespace
@@ -269,6 +273,7 @@ bool OverlayInode::Is(const Found& found) const {
 void OverlayInode::Load(const Found& found) {
   absl::MutexLock lock(&mu());
   if (lower() == nullptr && !found.lowers.empty()) SetLower(found.lowers.front());
+  LoadLocked(found);
   if (!loaded()) set_nlink(found.inode().nlink());
   MirrorLocked();
   loaded_.store(true, std::memory_order_release);
@@ -284,28 +289,31 @@ absl::Status OverlayInode::LoadLower(vfs::Dentry* dentry, state::LoadContext&) {
   return absl::OkStatus();
 }
 
+absl::Status OverlayInode::CheckLower(const vfs::Dentry& dentry, uint32_t layer,
+                                      absl::string_view field, state::LoadContext& context) const {
+  const std::vector<vfs::VirtualDentry>& lowers = fs().lowers();
+  if (layer >= lowers.size()) return context.Invalid(*this, field, "is in no layer there is");
+  const vfs::VirtualDentry& top = lowers[layer];
+  if (!top.complete() || !top.mount().has_filesystem() || !dentry.IsOf(top.mount().filesystem()))
+    return context.Invalid(*this, field, "is not in its layer");
+  if (!IsLike(*this, dentry)) return context.Invalid(*this, field, "is of another type");
+  return absl::OkStatus();
+}
+
 absl::Status OverlayInode::AfterLoad(state::LoadContext& context) {
   auto* overlay = dynamic_cast<OverlayFilesystem*>(&filesystem());
   if (overlay == nullptr) return context.Invalid(*this, "filesystem", "is no overlay");
   if (ino() == 0 || ino() >= overlay->next_ino_.load())
     return context.Invalid(*this, "ino", "was never given out");
-  const auto is_like_this = [&](const vfs::Dentry& dentry) {
-    return ((dentry.inode().mode() ^ mode()) & S_IFMT) == 0;
-  };
   if (const vfs::Dentry* upper = this->upper(); upper != nullptr) {
     if (!overlay->upper_.complete() || !overlay->upper_.mount().has_filesystem() ||
         !upper->IsOf(overlay->upper_.mount().filesystem()))
       return context.Invalid(*this, "upper", "is not in the upper layer");
-    if (!is_like_this(*upper)) return context.Invalid(*this, "upper", "is of another type");
+    if (!IsLike(*this, *upper)) return context.Invalid(*this, "upper", "is of another type");
   }
   if (const vfs::Dentry* lower = this->lower(); lower != nullptr) {
-    if (lower_layer_ >= overlay->lowers_.size())
-      return context.Invalid(*this, "lower_layer", "is none of the filesystem's");
-    const vfs::VirtualDentry& layer = overlay->lowers_[lower_layer_];
-    if (!layer.complete() || !layer.mount().has_filesystem() ||
-        !lower->IsOf(layer.mount().filesystem()))
-      return context.Invalid(*this, "lower", "is not in its layer");
-    if (!is_like_this(*lower)) return context.Invalid(*this, "lower", "is of another type");
+    if (absl::Status status = CheckLower(*lower, lower_layer_, "lower", context); !status.ok())
+      return status;
   }
   if (real() == nullptr)
     return context.Invalid(*this, "upper", "is missing, and the file is in no lower layer");
@@ -329,15 +337,7 @@ absl::Status OverlaySymlink::AfterLoad(state::LoadContext& context) {
 }
 
 absl::Status OverlaySpecial::AfterLoad(state::LoadContext& context) {
-  switch (mode() & S_IFMT) {
-    case S_IFCHR:
-    case S_IFBLK:
-    case S_IFIFO:
-    case S_IFSOCK:
-      return absl::OkStatus();
-    default:
-      return context.Invalid(*this, "mode", "is not that of a device, FIFO or socket");
-  }
+  return CheckIsSpecial(context);
 }
 
 }  // namespace stasis::overlay

@@ -36,7 +36,8 @@ class OverlayInode : public vfs::Inode {
 
   // The file in the upper layer; null before it is copied up, and when nobody uses it any more.
   vfs::Dentry* upper() const { return upper_.load(std::memory_order_acquire); }
-  // In the topmost lower layer that has it; null if none has.
+  // In the topmost lower layer that has it; null if none has. Of a metacopy in the upper layer:
+  // what has its data.
   vfs::Dentry* lower() const { return lower_.load(std::memory_order_acquire); }
   // Null only of a file that nobody uses any more.
   vfs::Inode* real() const {
@@ -68,9 +69,7 @@ class OverlayInode : public vfs::Inode {
   ~OverlayInode() override;
 
   vfs::VirtualDentry UpperAt() const { return fs().layers().UpperAt(RefPtr<vfs::Dentry>(upper())); }
-  vfs::VirtualDentry LowerAt() const {
-    return fs().layers().At({RefPtr<vfs::Dentry>(lower()), lower_layer_});
-  }
+  LowerFile lower_file() const { return {RefPtr<vfs::Dentry>(lower()), lower_layer_}; }
 
   // The file in the upper layer, for who changes it once CopyUp has succeeded: a lower file is
   // never changed. Errors: ENOENT if nobody uses it any more, since.
@@ -81,7 +80,9 @@ class OverlayInode : public vfs::Inode {
   // What of the data has to be done before the real file gets another size.
   virtual Result<void> PrepareTruncate(uint64_t) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu()) { return {}; }
   // What a lookup has found of a file that was only listed.
-  virtual void Load(const Found& found) ABSL_LOCKS_EXCLUDED(mu());
+  void Load(const Found& found) ABSL_LOCKS_EXCLUDED(mu());
+  // What only its own kind knows of; before it counts as loaded.
+  virtual void LoadLocked(const Found&) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu()) {}
   // The layer may know of it no more than its host.
   Result<void> LearnAcl() override ABSL_LOCKS_EXCLUDED(mu());
 
@@ -97,6 +98,9 @@ class OverlayInode : public vfs::Inode {
   vfs::NewFile NewFileLikeLower() const;
 
   void ReleaseUnlinked() override ABSL_LOCKS_EXCLUDED(mu());
+  // For a load: that `dentry`, which `field` names, is in that layer and of the type of this file.
+  absl::Status CheckLower(const vfs::Dentry& dentry, uint32_t layer, absl::string_view field,
+                          state::LoadContext& context) const;
   absl::Status AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
@@ -175,7 +179,7 @@ class OverlayDirectory final : public OverlayInode {
   MergedDirectory merged_directory() const {
     return {RefPtr<vfs::Dentry>(upper()), upper_xattr_whiteouts_, lowers_};
   }
-  void Load(const Found& found) override;
+  void LoadLocked(const Found& found) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<vfs::VirtualDentry> MakeCopy(std::string_view name, uint64_t kept) override
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
 
@@ -217,6 +221,19 @@ class OverlayDirectory final : public OverlayInode {
   std::atomic<bool> complete_{false};  // written with the Directory locked
 };
 
+// Of a metacopy in a lower layer: the file further below that has its data. An object of its own,
+// so that images say that they have one.
+class DataBelow final : public state::Object {
+ public:
+  explicit DataBelow(LowerFile below) : file(std::move(below)) {}
+
+  LowerFile file;  // immutable
+
+ private:
+  STATE_SAVABLE(DataBelow);
+  DataBelow() = default;
+};
+
 // A regular file. Once it is in the upper layer its data may still be in the lower one: all of it
 // until something is written (a metacopy), or with lazy data all pages but those that were written.
 class OverlayRegular final : public OverlayInode {
@@ -249,6 +266,8 @@ class OverlayRegular final : public OverlayInode {
 
   // Copies all data that is still below. Errors: of the layers.
   Result<void> CompleteData() ABSL_LOCKS_EXCLUDED(mu());
+  // The file of a layer that has all the data. Null if it is in several, or nobody has looked.
+  const vfs::Inode* data_file() const ABSL_LOCKS_EXCLUDED(mu());
   // Whether it is a metacopy, which needs its place below.
   bool needs_lower() const { return upper() != nullptr && !data_in_upper(); }
   // The first file a new one of the upper layer is opened by; kept for who opens it next.
@@ -276,13 +295,22 @@ class OverlayRegular final : public OverlayInode {
     STATE_SAVABLE(Handles);
   };
 
+  // What a lookup has found of a metacopy in a lower layer.
+  void TakeDataBelow(const Found& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  // The lower file that has the data. Requires: there is one.
+  vfs::Inode& Data() const ABSL_SHARED_LOCKS_REQUIRED(mu()) {
+    return data_below_ ? data_below_->file.dentry->inode() : lower()->inode();
+  }
+  vfs::VirtualDentry DataAt() const ABSL_SHARED_LOCKS_REQUIRED(mu()) {
+    return fs().layers().At(data_below_ ? data_below_->file : lower_file());
+  }
   bool data_in_upper() const { return data_in_upper_.load(std::memory_order_acquire); }
   Handles& MakeHandles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> OpenHandles(bool write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<vfs::VirtualDentry> MakeCopy(std::string_view name, uint64_t kept) override
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> AfterCopyUp() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
-  void Load(const Found& found) override;
+  void LoadLocked(const Found& found) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> PrepareTruncate(uint64_t size) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   void ReleaseUnlinked() override ABSL_LOCKS_EXCLUDED(mu());
 
@@ -306,8 +334,6 @@ class OverlayRegular final : public OverlayInode {
   Result<void> CompleteDataLocked(uint64_t kept) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // Makes the first `kept` bytes of `to` those of the lower file, where `to` has none of its own.
   Result<void> CopyData(vfs::Inode& to, uint64_t kept) ABSL_SHARED_LOCKS_REQUIRED(mu());
-  Result<uint64_t> CopyBytes(OverlayRegular& from, uint64_t from_offset, uint64_t offset,
-                             uint64_t length, TimeNs now) ABSL_LOCKS_EXCLUDED(mu());
   void SetDataInUpper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   void NoteWritten(TimeNs now);
 
@@ -323,6 +349,9 @@ class OverlayRegular final : public OverlayInode {
   // upper one, if there is one.
   uint64_t lower_end_ ABSL_GUARDED_BY(mu()) = std::numeric_limits<uint64_t>::max();
   vfs::PageRanges copied_ STATE(manual) ABSL_GUARDED_BY(mu());
+  // Null unless lower() is a metacopy; then set once.
+  RefPtr<DataBelow> data_below_ ABSL_GUARDED_BY(mu());
+  std::atomic<bool> has_data_below_ STATE(nosave){false};
 };
 
 // An open regular file.

@@ -27,13 +27,6 @@ class Descent {
   Result<VirtualDentry> LookupOne(const VirtualDentry& dir, Opacity dir_opacity, size_t at,
                                   size_t length, Opacity* opacity);
   Result<void> TakeRedirect(const vfs::Inode& file, size_t at, size_t length);
-  // A lower file that has all its bytes, or more, has them whatever it says: a copy that was broken
-  // off before the mark was taken away. (Asking for attributes means opening the file on a host.)
-  bool MayBeMetacopy(const vfs::Inode& file) const {
-    vfs::Stat stat;
-    file.FillStat(stat);
-    return in_upper_ || stat.blocks * 512 < stat.size;
-  }
   bool absolute() const { return path_.front() == '/'; }
 
   const LayerStack& layers_;
@@ -80,7 +73,7 @@ Result<VirtualDentry> Descent::LookupOne(const VirtualDentry& dir, Opacity dir_o
     const bool hidden = is_dir_ || !final || (metacopy_ && !inode.is_regular());
     stop_ = true;
     if (hidden) return VirtualDentry();
-    if (!inode.is_regular() || last_ || !MayBeMetacopy(inode)) return found;
+    if (!inode.is_regular() || !(in_upper_ || MayBeMetacopy(inode))) return found;
     STASIS_ASSIGN_OR_RETURN(hit_metacopy_, format.IsMetacopy(inode));
     if (!hit_metacopy_) return found;
     stop_ = false;
@@ -158,10 +151,8 @@ Result<Found> Descent::Run(const MergedDirectory& dir) {
     if (hit_.ok()) {
       const LowerFile lower{RefPtr<vfs::Dentry>(&hit_.dentry()), layer,
                             hit_opacity_ == Opacity::kXattrWhiteouts};
-      // The attributes of what has the data may permit more than its own.
-      if (hit_metacopy_ && !found.upper) return Err(EIO);
-      // Of a chain of metacopies the last has the data.
-      if (!hit_.inode().is_dir()) found.lowers.clear();
+      // Of a chain of metacopies the first has the attributes, the last the data.
+      if (!hit_.inode().is_dir()) found.lowers.resize(found.upper || found.lowers.empty() ? 0 : 1);
       found.lowers.push_back(lower);
       metacopy_ = hit_metacopy_;
     }
@@ -174,6 +165,12 @@ Result<Found> Descent::Run(const MergedDirectory& dir) {
 }
 
 }  // namespace
+
+bool MayBeMetacopy(const vfs::Inode& file) {
+  vfs::Stat stat;
+  file.FillStat(stat);
+  return stat.blocks * 512 < stat.size;
+}
 
 Result<Found> Resolve(const LayerStack& layers, const MergedDirectory& dir, std::string_view name) {
   return Descent(layers, name).Run(dir);

@@ -33,8 +33,8 @@ struct LowerFile {
 // A file of the overlay by its places in the layers.
 struct Found {
   RefPtr<vfs::Dentry> upper;  // null if it is in lower layers only
-  // Of a directory: all that are merged, topmost first. Of another file that has no upper one, or
-  // one that is a metacopy: the one that has the data.
+  // Of a directory: all that are merged, topmost first. Of another file without an upper one: it,
+  // and if it is a metacopy then the one that has its data. Of an upper metacopy: the latter.
   std::vector<LowerFile> lowers;
   std::string redirect;          // of the upper one
   bool xattr_whiteouts = false;  // of the upper one
@@ -63,9 +63,14 @@ struct MergedDirectory {
   const std::vector<LowerFile>& lowers;
 };
 
-// Errors: ENOENT; EIO for marks that make no sense, for a metacopy without data, and for one in a
-// lower layer that no upper file stands for; those of the layers.
+// Errors: ENOENT; EIO for marks that make no sense and for a metacopy without data; those of the
+// layers.
 Result<Found> Resolve(const LayerStack& layers, const MergedDirectory& dir, std::string_view name);
+
+// Whether a regular file of a lower layer is to be asked if it is a metacopy. One that has all its
+// bytes, or more, has them whatever it says: a copy that was broken off before the mark was taken
+// away. (Asking for attributes means opening the file on a host.)
+bool MayBeMetacopy(const vfs::Inode& file);
 
 // Whether a lower layer has a visible file of that name in the directory. Errors: of the layers.
 Result<bool> IsInLowers(const LayerStack& layers, const std::vector<LowerFile>& dirs,

@@ -7,7 +7,6 @@
 #include <linux/falloc.h>
 
 #include <algorithm>
-#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -15,22 +14,22 @@
 #include "state/load_context.h"
 
 namespace stasis::overlay {
-namespace {
-
-constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
-constexpr size_t kCopySize = size_t{256} << 10;
-
-}  // namespace
 
 OverlayRegular::OverlayRegular(OverlayFilesystem& fs, const Found& found, bool loaded)
-    : OverlayInode(fs, found, loaded), data_in_upper_(found.upper && !found.metacopy) {}
+    : OverlayInode(fs, found, loaded), data_in_upper_(found.upper && !found.metacopy) {
+  TakeDataBelow(found);
+}
 
-void OverlayRegular::Load(const Found& found) {
-  OverlayInode::Load(found);
-  if (!found.metacopy) return;
-  // It was listed, but not looked at.
-  absl::MutexLock lock(&mu());
-  if (lower_end_ != 0) data_in_upper_.store(false, std::memory_order_release);
+void OverlayRegular::TakeDataBelow(const Found& found) {
+  if (found.upper || found.lowers.size() < 2 || data_below_) return;
+  data_below_ = MakeRef<DataBelow>(found.lowers.back());
+  has_data_below_.store(true, std::memory_order_release);
+}
+
+// It may have been listed, but not looked at.
+void OverlayRegular::LoadLocked(const Found& found) {
+  TakeDataBelow(found);
+  if (found.metacopy && lower_end_ != 0) data_in_upper_.store(false, std::memory_order_release);
 }
 
 OverlayRegular::Handles& OverlayRegular::MakeHandles() {
@@ -41,7 +40,7 @@ OverlayRegular::Handles& OverlayRegular::MakeHandles() {
 Result<void> OverlayRegular::OpenHandles(bool write) {
   Handles& handles = MakeHandles();
   if (!data_in_upper() && !handles.lower) {
-    STASIS_ASSIGN_OR_RETURN(handles.lower, layer::Open(LowerAt(), O_RDONLY | O_NOATIME));
+    STASIS_ASSIGN_OR_RETURN(handles.lower, layer::Open(DataAt(), O_RDONLY | O_NOATIME));
   }
   if (upper() == nullptr) return {};
   if (handles.upper && (!write || handles.upper->writable())) return {};
@@ -127,6 +126,13 @@ int OverlayRegular::backing_fd(bool write) const {
   return fs().writable() || !handles_->lower ? -1 : handles_->lower->backing_fd();
 }
 
+const vfs::Inode* OverlayRegular::data_file() const {
+  absl::ReaderMutexLock lock(&mu());
+  if (!loaded() || released()) return nullptr;
+  if (upper() == nullptr) return &Data();
+  return data_in_upper() ? &upper()->inode() : nullptr;
+}
+
 void OverlayRegular::BeginPassthrough() { real()->BeginPassthrough(); }
 void OverlayRegular::EndPassthrough() {
   if (vfs::Inode* real = this->real(); real != nullptr) real->EndPassthrough();
@@ -135,10 +141,15 @@ void OverlayRegular::EndPassthrough() {
 // Space is what both files take: no more than either would alone.
 void OverlayRegular::FillStat(vfs::Stat& stat) const {
   OverlayInode::FillStat(stat);
-  const vfs::Dentry* lower = this->lower();
-  if (upper() == nullptr || data_in_upper() || lower == nullptr) return;
+  const bool split = has_data_below_.load(std::memory_order_acquire);
+  if ((upper() == nullptr && !split) || data_in_upper() || lower() == nullptr) return;
   vfs::Stat below;
-  lower->inode().FillStat(below);
+  if (split) {
+    absl::ReaderMutexLock lock(&mu());
+    Data().FillStat(below);
+  } else {
+    lower()->inode().FillStat(below);
+  }
   stat.blocks = std::max(stat.blocks, below.blocks);
 }
 
@@ -148,7 +159,7 @@ Result<size_t> OverlayRegular::Read(uint64_t offset, std::span<std::byte> out) {
     vfs::Dentry* upper = this->upper();
     return upper == nullptr ? Err(EIO) : upper->inode().Read(offset, out);
   }
-  if (upper() == nullptr) return lower()->inode().Read(offset, out);
+  if (upper() == nullptr) return Data().Read(offset, out);
   return ReadLocked(offset, out);
 }
 
@@ -187,7 +198,7 @@ Result<size_t> OverlayRegular::Append(std::span<const std::byte> bytes, TimeNs n
     vfs::Stat stat;
     upper()->inode().FillStat(stat);
     *offset = stat.size;
-    if (*offset >= kMaxFileSize) return Err(EFBIG);
+    if (*offset >= vfs::kMaxFileSize) return Err(EFBIG);
     return WriteLocked(*offset, bytes, now);
   }
   STASIS_ASSIGN_OR_RETURN(const size_t done, upper()->inode().Append(bytes, now, offset));
@@ -201,7 +212,7 @@ Result<void> OverlayRegular::Allocate(int mode, uint64_t offset, uint64_t length
   if (upper() == nullptr) return Err(EBADF);
   const bool punch = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   if (punch && !data_in_upper()) {
-    STASIS_RETURN_IF_ERROR(PrepareChange(offset, std::min(length, kMaxFileSize - offset)));
+    STASIS_RETURN_IF_ERROR(PrepareChange(offset, std::min(length, vfs::kMaxFileSize - offset)));
   } else if (!data_in_upper() && !fs().lazy_data()) {
     STASIS_RETURN_IF_ERROR(CompleteDataLocked(OverlayFilesystem::kAllData));
   }
@@ -210,28 +221,6 @@ Result<void> OverlayRegular::Allocate(int mode, uint64_t offset, uint64_t length
   NoteWritten(now);
   MirrorLocked();
   return {};
-}
-
-Result<uint64_t> OverlayRegular::CopyBytes(OverlayRegular& from, uint64_t from_offset,
-                                           uint64_t offset, uint64_t length, TimeNs now) {
-  vfs::Stat stat;
-  from.FillStat(stat);
-  length = from_offset < stat.size ? std::min(length, stat.size - from_offset) : 0;
-  if (offset >= kMaxFileSize) return Err(EFBIG);
-  length = std::min(length, kMaxFileSize - offset);
-  if (&from == this && from_offset < offset + length && offset < from_offset + length)
-    return Err(EINVAL);
-  std::vector<std::byte> buffer(std::min<uint64_t>(length, kCopySize));
-  uint64_t done = 0;
-  while (done < length) {
-    const auto piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), length - done));
-    auto size = from.Read(from_offset + done, piece);
-    if (size && *size != 0) size = Write(offset + done, piece.first(*size), now);
-    if (!size && done == 0) return Err(size.error());
-    if (!size || *size == 0) break;
-    done += *size;
-  }
-  return done;
 }
 
 // The locks are taken by address, which clang cannot follow.
@@ -259,20 +248,20 @@ Result<uint64_t> OverlayRegular::CopyRange(vfs::Inode& from, uint64_t from_offse
       }
     }
   }
-  return CopyBytes(*source, from_offset, offset, length, now);
+  return CopyByReading(*source, from_offset, offset, length, now);
 }
 
 Result<uint64_t> OverlayRegular::SeekExtent(uint64_t offset, int whence) const {
   absl::ReaderMutexLock lock(&mu());
   if (data_in_upper()) return upper()->inode().SeekExtent(offset, whence);
-  if (upper() == nullptr) return lower()->inode().SeekExtent(offset, whence);
+  if (upper() == nullptr) return Data().SeekExtent(offset, whence);
   vfs::Stat stat;
   upper()->inode().FillStat(stat);
   if (offset >= stat.size) return Err(ENXIO);
   while (offset < stat.size) {
     const Extent extent = ExtentAt(offset);
-    const vfs::Dentry* place = extent.in_upper ? upper() : lower();
-    auto found = place->inode().SeekExtent(offset, whence);
+    const vfs::Inode& file = extent.in_upper ? upper()->inode() : Data();
+    auto found = file.SeekExtent(offset, whence);
     if (!found && found.error() != Errno(ENXIO)) return found;
     if (found && *found < extent.end) return found;
     offset = extent.end;
@@ -290,7 +279,7 @@ absl::Status OverlayRegular::LoadCopied(const vfs::PageRangeMap& copied,
                                         state::LoadContext& context) {
   uint64_t last_end = 0;
   for (const auto& [first, end] : copied) {
-    if (first >= end || end > kMaxFileSize / vfs::kPageSize + 1 ||
+    if (first >= end || end > vfs::kMaxFileSize / vfs::kPageSize + 1 ||
         (last_end != 0 && first <= last_end))
       return context.Invalid(*this, "copied", "has a range that is none, or not one of its own");
     copied_.Add(first, end);
@@ -305,11 +294,21 @@ absl::Status OverlayRegular::AfterLoad(state::LoadContext& context) {
     return context.Invalid(*this, "data_in_upper", "says that the data is where no file is");
   if (data_in_upper() && !copied_.empty())
     return context.Invalid(*this, "copied", "is there although all data is in the upper layer");
+  if (data_below_) {
+    const LowerFile& data = data_below_->file;
+    if (lower() == nullptr || !data.dentry)
+      return context.Invalid(*this, "data_below", "is missing, or of a file in no lower layer");
+    if (absl::Status status = CheckLower(*data.dentry, data.layer, "data_below", context);
+        !status.ok())
+      return status;
+    has_data_below_.store(true);
+  }
   if (handles_ != nullptr) {
     const auto is_of = [](const RefPtr<vfs::FileDescription>& file, const vfs::Dentry* place) {
       return !file || (place != nullptr && file->at().complete() && &file->at().dentry() == place);
     };
-    if (!is_of(handles_->upper, upper()) || !is_of(handles_->lower, lower()))
+    if (!is_of(handles_->upper, upper()) ||
+        !is_of(handles_->lower, data_below_ ? data_below_->file.dentry.get() : lower()))
       return context.Invalid(*this, "handles", "are of another file");
   }
   return absl::OkStatus();

@@ -67,7 +67,8 @@ absl::StatusOr<BaseImage> OpenBase(const ImageReference& reference, const BaseOp
     for (const std::string& warning : cached->warnings)
       base.warnings.push_back(fmt::format("layer {}: {}", i + 1, warning));
     lowers.insert(lowers.begin(), cached->tree);
-    base.layers.insert(base.layers.begin(), {cached->tree, layer.blob.digest, layer.diff_id});
+    base.layers.insert(base.layers.begin(),
+                       {cached->tree, layer.blob.digest, layer.diff_id, cached->lock});
   }
   return base;
 }

@@ -44,6 +44,7 @@ struct BaseLayer {
   std::string directory;
   image::Digest digest;   // of the blob
   image::Digest diff_id;  // of the uncompressed tar file
+  LayerLock lock;         // as long as it is used
 };
 
 struct BaseImage {

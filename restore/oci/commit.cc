@@ -219,10 +219,11 @@ absl::StatusOr<CommitReport> Commit(const CommitRequest& request) {
 }
 
 std::string CommitReport::ToText() const {
-  return fmt::format("{}: {}\nlayer {} ({}, {}), {} layers in all, {} files, {}\n", reference,
-                     manifest.ToString(), layer.blob.digest.ToString(),
+  return fmt::format("{}: {}\nlayer {} ({}, {}), {} layers in all, {} files, {}, pause {}\n",
+                     reference, manifest.ToString(), layer.blob.digest.ToString(),
                      restore::FormatBytes(layer.blob.size), CompressionName(layer.compression),
-                     layers, tree.files, restore::FormatDuration(tree.wall_ns));
+                     layers, tree.files, restore::FormatDuration(tree.wall_ns),
+                     restore::FormatDuration(pause_ns));
 }
 
 std::string CommitReport::ToJson() const {
@@ -234,6 +235,7 @@ std::string CommitReport::ToJson() const {
                      {"compression", CompressionName(layer.compression)},
                      {"layers", layers},
                      {"copied_bytes", copied},
+                     {"pause_ns", pause_ns},
                      {"tree", Json::parse(tree.ToJson())}};
   return restore::DumpJson(json);
 }

@@ -73,6 +73,7 @@ struct CommitReport {
   LayerBlob layer;               // the new one, of the upper layer
   size_t layers = 0;             // of the image
   uint64_t copied = 0;           // bytes of the base's blobs that were copied to the layout
+  int64_t pause_ns = 0;          // what programs felt, if the caller says so
   restore::TransferReport tree;  // what went into the new layers
 
   std::string ToText() const;

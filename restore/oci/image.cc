@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "restore/image/internal/status.h"
+#include "restore/internal/format.h"
 #include "restore/oci/internal/resolve.h"
 
 namespace stasis::oci {
@@ -77,6 +78,14 @@ absl::Status ReadDiffIds(const Json& json, const std::string& what,
     out.push_back(*digest);
   }
   return absl::OkStatus();
+}
+
+absl::Status ReadRunSettings(const Json& run, const std::string& where, ImageConfig& config) {
+  IMAGE_RETURN_IF_ERROR(ReadTexts(run, "Env", where, config.env));
+  IMAGE_RETURN_IF_ERROR(ReadText(run, "WorkingDir", where, config.working_dir));
+  IMAGE_RETURN_IF_ERROR(ReadTexts(run, "Entrypoint", where, config.entrypoint));
+  IMAGE_RETURN_IF_ERROR(ReadTexts(run, "Cmd", where, config.cmd));
+  return ReadText(run, "User", where, config.user);
 }
 
 absl::StatusOr<LayerBlob> ParseLayer(const Json& json, const std::string& what) {
@@ -182,12 +191,24 @@ absl::StatusOr<ImageConfig> ParseImageConfig(std::string_view text) {
   const Json* run = Find(json, "config");
   if (run == nullptr) return config;
   if (!run->is_object()) return DataLoss("{}: \"config\" is not an object", what);
-  const std::string where = what + ", config";
-  IMAGE_RETURN_IF_ERROR(ReadTexts(*run, "Env", where, config.env));
-  IMAGE_RETURN_IF_ERROR(ReadText(*run, "WorkingDir", where, config.working_dir));
-  IMAGE_RETURN_IF_ERROR(ReadTexts(*run, "Entrypoint", where, config.entrypoint));
-  IMAGE_RETURN_IF_ERROR(ReadTexts(*run, "Cmd", where, config.cmd));
-  IMAGE_RETURN_IF_ERROR(ReadText(*run, "User", where, config.user));
+  IMAGE_RETURN_IF_ERROR(ReadRunSettings(*run, what + ", config", config));
+  return config;
+}
+
+std::string RunSettingsToJson(const ImageConfig& config) {
+  return restore::DumpJson(Json{{"Env", config.env},
+                                {"WorkingDir", config.working_dir},
+                                {"Entrypoint", config.entrypoint},
+                                {"Cmd", config.cmd},
+                                {"User", config.user}});
+}
+
+absl::StatusOr<ImageConfig> ParseRunSettings(std::string_view text) {
+  const std::string what = "settings of the base";
+  ImageConfig config;
+  IMAGE_ASSIGN_OR_RETURN(const Json json, image::ParseJson(text, what));
+  if (!json.is_object()) return DataLoss("{}: not a JSON object", what);
+  IMAGE_RETURN_IF_ERROR(ReadRunSettings(json, what, config));
   return config;
 }
 

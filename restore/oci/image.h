@@ -67,6 +67,11 @@ absl::StatusOr<Image> ReadImage(const image::Layout& layout, const ImageReferenc
 // Errors: kDataLoss.
 absl::StatusOr<ImageConfig> ParseImageConfig(std::string_view text);
 
+// Env, Entrypoint, Cmd, WorkingDir and User alone, as in the "config" of a config; and back, with
+// the rest empty. Errors: kDataLoss.
+std::string RunSettingsToJson(const ImageConfig& config);
+absl::StatusOr<ImageConfig> ParseRunSettings(std::string_view text);
+
 }  // namespace stasis::oci
 
 #endif  // STASIS_RESTORE_OCI_IMAGE_H_

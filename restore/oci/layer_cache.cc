@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -94,6 +95,8 @@ class TemporaryDirectory {
       return ErrnoStatus(errno, "cannot give the layer its name");
     }
     name_.clear();
+    // Whoever finds it may use it.
+    (void)::flock(fd_.get(), LOCK_SH);
     if (::fsync(dir) != 0) return ErrnoStatus(errno, "cannot write to the disk");
     return true;
   }
@@ -173,23 +176,84 @@ std::string LayerCache::TreeOf(const std::string& name) const {
   return fmt::format("{}/{}/{}/{}", directory_, folder_, name, kTree);
 }
 
-std::optional<std::string> LayerCache::FindTree(const std::string& name) const {
+// It waits for who removes the layer, and then it is gone.
+LayerLock LayerCache::Lock(const std::string& name) const {
+  auto dir = std::make_shared<UniqueFd>(OpenDirectory(layers_.get(), name));
+  if (!dir->valid() || ::flock(dir->get(), LOCK_SH) != 0) return nullptr;
+  struct stat locked = {};
+  struct stat named = {};
+  if (::fstat(dir->get(), &locked) != 0 ||
+      ::fstatat(layers_.get(), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      locked.st_ino != named.st_ino)
+    return nullptr;
+  return dir;
+}
+
+std::optional<LayerCache::Tree> LayerCache::FindTree(const std::string& name) const {
   // HEX or HEX-CHAIN, nothing that leads elsewhere.
   constexpr std::string_view kNames = "0123456789abcdef-";
   if (name.empty() || name.find_first_not_of(kNames) != std::string::npos) return std::nullopt;
-  if (!OpenDirectory(layers_.get(), name).valid()) return std::nullopt;
-  return TreeOf(name);
+  LayerLock lock = Lock(name);
+  if (lock == nullptr) return std::nullopt;
+  return Tree{TreeOf(name), std::move(lock)};
+}
+
+// One that is damaged has no numbers.
+ListedLayer LayerCache::Describe(int dir, const std::string& name) const {
+  ListedLayer layer;
+  layer.name = name;
+  image::PosixFileOps ops;
+  const auto text = image::ReadSmallFile(ops, dir, kRecord, kMaxRecord, kRecord);
+  if (!text.ok()) return layer;
+  if (const auto record = LayerRecord::Parse(*text); record.ok()) {
+    layer.bytes = record->bytes;
+    layer.entries = record->entries;
+  }
+  return layer;
+}
+
+absl::StatusOr<std::vector<ListedLayer>> LayerCache::List() const {
+  image::PosixFileOps ops;
+  auto names = ops.List(layers_.get());
+  if (!names) return ErrnoStatus(names.error().value(), "cannot list " + directory_);
+  std::sort(names->begin(), names->end());
+  std::vector<ListedLayer> layers;
+  for (const std::string& name : *names) {
+    const UniqueFd dir = OpenDirectory(layers_.get(), name);
+    if (!dir.valid()) continue;
+    layers.push_back(Describe(dir.get(), name));
+    layers.back().in_use = ::flock(dir.get(), LOCK_EX | LOCK_NB) != 0;
+  }
+  return layers;
+}
+
+// First out of the way, so that nobody finds half of it.
+absl::StatusOr<std::vector<ListedLayer>> LayerCache::RemoveUnused() const {
+  absl::StatusOr<std::vector<ListedLayer>> layers = List();
+  if (!layers.ok()) return layers;
+  std::vector<ListedLayer> removed;
+  for (ListedLayer& layer : *layers) {
+    const UniqueFd dir = OpenDirectory(layers_.get(), layer.name);
+    if (!dir.valid() || ::flock(dir.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    const std::string what = "cannot remove " + TreeOf(layer.name);
+    if (::renameat(layers_.get(), layer.name.c_str(), temporary_.get(), layer.name.c_str()) != 0)
+      return ErrnoStatus(errno, what);
+    if (const Result<void> done = RemoveTree(temporary_.get(), layer.name); !done)
+      return ErrnoStatus(done.error().value(), what);
+    removed.push_back(std::move(layer));
+  }
+  return removed;
 }
 
 // Errors: kNotFound if it is not there or was made for other layers below.
 absl::StatusOr<CachedLayer> LayerCache::Find(const std::string& name, const LayerBlob& layer,
                                              const std::vector<std::string>& lowers) const {
-  const UniqueFd dir = OpenDirectory(layers_.get(), name);
-  if (!dir.valid()) return ErrnoStatus(errno, "cannot open " + TreeOf(name));
+  LayerLock dir = Lock(name);
+  if (dir == nullptr) return absl::NotFoundError(TreeOf(name) + " is not there");
   image::PosixFileOps ops;
   const std::string what = TreeOf(name) + "/../" + kRecord;
   IMAGE_ASSIGN_OR_RETURN(const std::string text,
-                         image::ReadSmallFile(ops, dir.get(), kRecord, kMaxRecord, what));
+                         image::ReadSmallFile(ops, dir->get(), kRecord, kMaxRecord, what));
   auto record = LayerRecord::Parse(text);
   if (!record.ok())
     return absl::InternalError(fmt::format("{} is damaged: {}; remove the directory above it",
@@ -202,7 +266,8 @@ absl::StatusOr<CachedLayer> LayerCache::Find(const std::string& name, const Laye
     return image::DataLoss("its uncompressed content has digest {}, but the config says {}",
                            record->diff_id.ToString(), layer.diff_id.ToString());
   if (!FitsOver(TreeOf(name), *record, lowers)) return absl::NotFoundError("for other layers");
-  return CachedLayer{TreeOf(name), record->bytes, record->entries, record->apparent_bytes};
+  return CachedLayer{TreeOf(name), std::move(dir), record->bytes, record->entries,
+                     record->apparent_bytes};
 }
 
 absl::StatusOr<CachedLayer> LayerCache::Unpack(const image::Layout& layout, const LayerBlob& layer,

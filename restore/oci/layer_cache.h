@@ -6,10 +6,11 @@
 //   DIR/sha256/HEX/layer.json   what was unpacked
 //   DIR/sha256/HEX-CHAIN/       the same for other layers below (see docs/oci.md)
 //   DIR/sha256-rootless/        the same by users without privileges, whose files are all theirs
-//   DIR/tmp/NAME/               being unpacked; locked with flock(2) by who does it
+//   DIR/tmp/NAME/               being unpacked or removed; locked with flock(2) by who does it
 //
 // HEX is the digest of the blob. A layer appears by rename(2), complete and on the disk, and never
-// changes. Any number of processes may use and fill a cache at a time.
+// changes. Who uses one holds a shared lock on its directory, so that nobody removes it. Any number
+// of processes may use, fill and clear a cache at a time.
 
 #ifndef STASIS_RESTORE_OCI_LAYER_CACHE_H_
 #define STASIS_RESTORE_OCI_LAYER_CACHE_H_
@@ -45,14 +46,26 @@ struct UnpackOptions {
   const std::atomic<bool>* cancel = nullptr;        // borrowed
 };
 
+// Keeps a layer from being removed, for as long as somebody has it.
+using LayerLock = std::shared_ptr<const UniqueFd>;
+
 // A layer in the cache.
 struct CachedLayer {
   std::string tree;  // the directory, absolute if the cache is
+  LayerLock lock;
   uint64_t bytes = 0;
   uint64_t entries = 0;
   uint64_t apparent_bytes = 0;
   bool unpacked = false;              // by this call
   std::vector<std::string> warnings;  // "PATH: MESSAGE", only if so
+};
+
+// What a list of the cache says of a layer.
+struct ListedLayer {
+  std::string name;    // of its directory
+  uint64_t bytes = 0;  // of the tar file
+  uint64_t entries = 0;
+  bool in_use = false;
 };
 
 // Thread-safe after Open.
@@ -74,8 +87,18 @@ class LayerCache {
                                   const std::vector<std::string>& lowers,
                                   const UnpackOptions& options) const;
 
-  // The directory of a layer that is in the cache, by the name of the directory that it is in.
-  std::optional<std::string> FindTree(const std::string& name) const;
+  struct Tree {
+    std::string directory;
+    LayerLock lock;
+  };
+  // A layer that is in the cache, by the name of the directory that it is in.
+  std::optional<Tree> FindTree(const std::string& name) const;
+
+  // All layers, by name; those of the caller's kind, root or not.
+  absl::StatusOr<std::vector<ListedLayer>> List() const;
+  // Removes those that nobody uses, and returns them. Images that were made of them need them
+  // again.
+  absl::StatusOr<std::vector<ListedLayer>> RemoveUnused() const;
 
  private:
   explicit LayerCache(std::string directory) : directory_(std::move(directory)) {}
@@ -83,6 +106,9 @@ class LayerCache {
   absl::Status MakeFolders();
   void RemoveLeftovers() const;
   std::string TreeOf(const std::string& name) const;
+  // Null if there is no such layer.
+  LayerLock Lock(const std::string& name) const;
+  ListedLayer Describe(int dir, const std::string& name) const;
   absl::StatusOr<CachedLayer> Find(const std::string& name, const LayerBlob& layer,
                                    const std::vector<std::string>& lowers) const;
   absl::StatusOr<CachedLayer> Unpack(const image::Layout& layout, const LayerBlob& layer,

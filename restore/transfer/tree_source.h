@@ -63,6 +63,8 @@ class FileReader {
   // Fewer bytes than asked for: the end of the file.
   virtual Result<size_t> Read(uint64_t offset, std::span<std::byte> out) = 0;
   virtual Result<Xattrs> GetXattrs() = 0;
+  // Whether it is known without reading that both hold the same bytes. False says nothing.
+  virtual bool HasSameDataAs(const FileReader&) const { return false; }
 };
 
 // Not thread-safe.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "restore/transfer/internal/same_data.h"
 #include "restore/transfer/tree_source.h"
 #include "vfs/file_description.h"
 #include "vfs/operation_gate.h"
@@ -57,6 +58,11 @@ class VfsFileReader final : public FileReader {
       if (auto value = vfs_.GetXattrAt(creds, {at, at, ""}, name)) xattrs[name] = *std::move(value);
     }
     return xattrs;
+  }
+
+  bool HasSameDataAs(const FileReader& other) const override {
+    const auto* same = dynamic_cast<const VfsFileReader*>(&other);
+    return same != nullptr && HaveSameData(file_->inode(), same->file_->inode());
   }
 
  private:

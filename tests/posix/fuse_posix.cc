@@ -25,14 +25,14 @@ constexpr int kWatchdogMs = 60'000;
 
 }  // namespace
 
-FusePosix::FusePosix(const memfs::MemfsOptions& options) {
+FusePosix::FusePosix(const MakeFilesystem& make) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) abort();
   control_ = UniqueFd(ends[0]);
   server_ = fork();
   if (server_ == 0) {
     control_.reset(ends[1]);
-    Serve(options);
+    Serve(make);
   }
   close(ends[1]);
   char ready = 0;
@@ -50,11 +50,11 @@ FusePosix::~FusePosix() {
   waitpid(server_, nullptr, 0);
 }
 
-void FusePosix::Serve(const memfs::MemfsOptions& options) {
+void FusePosix::Serve(const MakeFilesystem& make) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   RealClock clock;
   auto vfs = MakeRef<vfs::VirtualFilesystem>(clock);
-  const auto ns = vfs->NewMountNamespace(memfs::MemFilesystem::Create(*vfs, options), {});
+  const auto ns = vfs->NewMountNamespace(make(*vfs), {});
   auto device = fuse::OpenAndMount(mount_point().path(), {});
   if (!device.ok()) {
     std::cerr << device.status() << "\n";

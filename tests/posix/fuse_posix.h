@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fuse_posix.h: the system calls on a memfs behind a FUSE mount.
+// fuse_posix.h: the system calls on a filesystem behind a FUSE mount.
 //
 // The server is a child process: a process that uses its own FUSE mount can wait for itself, even
 // after it was killed. A watchdog in the child cuts the connection when a test takes too long, and
@@ -11,19 +11,24 @@
 
 #include <sys/types.h>
 
-#include "fsimpl/memfs/filesystem.h"
+#include <functional>
+
 #include "state/base/unique_fd.h"
 #include "tests/posix/kernel_posix.h"
+#include "vfs/virtual_filesystem.h"
 
 namespace stasis::posix {
 
-class FusePosix final : public KernelPosix {
+class FusePosix : public KernelPosix {
  public:
-  explicit FusePosix(const memfs::MemfsOptions& options);
+  // Makes what is served, in the server.
+  using MakeFilesystem = std::function<RefPtr<vfs::Filesystem>(vfs::VirtualFilesystem& vfs)>;
+
+  explicit FusePosix(const MakeFilesystem& make);
   ~FusePosix() override;
 
  private:
-  [[noreturn]] void Serve(const memfs::MemfsOptions& options);
+  [[noreturn]] void Serve(const MakeFilesystem& make);
 
   UniqueFd control_;  // closed: the server ends
   pid_t server_ = -1;

@@ -54,14 +54,26 @@ std::map<std::string, std::string> RootsOf(Upper upper, const std::string& path)
 
 }  // namespace
 
+namespace {
+
+testing::TestVfs::MakeRoot InMemory(uint64_t size_limit, uint64_t inode_limit) {
+  return [=](vfs::VirtualFilesystem& vfs) {
+    const auto lower = Memory(vfs, 0, 0);
+    return Overlay(vfs, *Memory(vfs, size_limit, WithOwn(inode_limit, kOwnInodes)), *lower, true);
+  };
+}
+
+}  // namespace
+
 MemOverlayPosix::MemOverlayPosix(uint64_t size_limit, uint64_t inode_limit, Saves saves)
-    : VfsPosix(
-          [=](vfs::VirtualFilesystem& vfs) {
-            const auto lower = Memory(vfs, 0, 0);
-            return Overlay(vfs, *Memory(vfs, size_limit, WithOwn(inode_limit, kOwnInodes)), *lower,
-                           true);
-          },
-          {}, saves) {}
+    : VfsPosix(InMemory(size_limit, inode_limit), {}, saves) {}
+
+FuseOverlayPosix::FuseOverlayPosix(uint64_t size_limit, uint64_t inode_limit)
+    : FusePosix(InMemory(size_limit, inode_limit)) {}
+
+Result<vfs::StatFs> FuseOverlayPosix::StatFs(const At& at) {
+  return WithoutOwn(FusePosix::StatFs(at), kOwnInodes);
+}
 
 namespace {
 

@@ -23,8 +23,10 @@ std::unique_ptr<Posix> MakeTmpfs(uint64_t size_limit, uint64_t inode_limit) {
 }
 
 std::unique_ptr<Posix> MakeFuse(uint64_t size_limit, uint64_t inode_limit) {
-  return std::make_unique<FusePosix>(
-      memfs::MemfsOptions{.size_limit = size_limit, .inode_limit = inode_limit});
+  return std::make_unique<FusePosix>([=](vfs::VirtualFilesystem& vfs) {
+    return memfs::MemFilesystem::Create(vfs,
+                                        {.size_limit = size_limit, .inode_limit = inode_limit});
+  });
 }
 
 template <gofer::Interop interop, Saves saves>
@@ -35,6 +37,10 @@ std::unique_ptr<Posix> MakeGofer(uint64_t size_limit, uint64_t inode_limit) {
 template <Saves saves>
 std::unique_ptr<Posix> MakeMemOverlay(uint64_t size_limit, uint64_t inode_limit) {
   return std::make_unique<MemOverlayPosix>(size_limit, inode_limit, saves);
+}
+
+std::unique_ptr<Posix> MakeFuseOverlay(uint64_t size_limit, uint64_t inode_limit) {
+  return std::make_unique<FuseOverlayPosix>(size_limit, inode_limit);
 }
 
 template <Upper upper, Saves saves>
@@ -66,6 +72,7 @@ constexpr Implementation kImplementations[] = {
      MakeGofer<gofer::Interop::kExclusive, Saves::kAtRandom>},
     {"overlay_mem_on_mem", kOfMemOverlays, MakeMemOverlay<Saves::kNever>},
     {"overlay_mem_on_mem_saved_at_random", kOfMemOverlays, MakeMemOverlay<Saves::kAtRandom>},
+    {"fuse_overlay", (kOfMemfs & ~kPlainDirectories) | kSpecialFiles, MakeFuseOverlay},
     {"overlay_mem_on_host", kOfMemOverlays, MakeHostOverlay<Upper::kMemfs, Saves::kNever>},
     {"overlay_mem_on_host_saved_at_random", kOfMemOverlays,
      MakeHostOverlay<Upper::kMemfs, Saves::kAtRandom>},

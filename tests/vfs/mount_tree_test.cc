@@ -209,6 +209,12 @@ class MountLimitTest : public MountTreeTest {};
 
 TEST_F(MountLimitTest, IsTheKernelsUnlessSet) { EXPECT_EQ(vfs().mount_limit(), 100'000u); }
 
+TEST_F(MountLimitTest, IsSaved) {
+  vfs().set_mount_limit(7);
+  SaveAndRestore();
+  EXPECT_EQ(vfs().mount_limit(), 7u);
+}
+
 TEST_F(MountLimitTest, IsCountedBeforeAnythingChanges) {
   MakeDirectories({"/a", "/b", "/c"});
   ASSERT_THAT(Mount("/a"), IsOk());

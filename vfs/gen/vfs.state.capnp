@@ -151,6 +151,7 @@ struct VirtualFilesystemRow {
   lastCookie @4 :UInt32;  # u32
   nextPeerGroup @5 :UInt32;  # u32
   nextOwner @6 :UInt64;  # u64
+  mountLimit @7 :UInt32;  # u32
 }
 struct VirtualFilesystemColumns {
   rows @0 :List(VirtualFilesystemRow);

@@ -20,7 +20,7 @@ namespace stasis::state {
 
 void Access::Type<::stasis::vfs::VirtualFilesystem>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::VirtualFilesystemColumns>();
-  columns.setFieldCount(7);
+  columns.setFieldCount(8);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c0 = batch.Column(0);
@@ -35,6 +35,7 @@ void Access::Type<::stasis::vfs::VirtualFilesystem>::Save(SaveBatch& batch, capn
     row.setLastCookie(ScalarOf(o.last_cookie_));
     row.setNextPeerGroup(ScalarOf(o.next_peer_group_));
     row.setNextOwner(ScalarOf(o.next_owner_));
+    row.setMountLimit(ScalarOf(o.mount_limit_));
   }
   columns.setFilesystemsColumn(batch.Content(c0));
   columns.setNamespacesColumn(batch.Content(c1));
@@ -43,7 +44,7 @@ void Access::Type<::stasis::vfs::VirtualFilesystem>::Save(SaveBatch& batch, capn
 absl::Status Access::Type<::stasis::vfs::VirtualFilesystem>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::VirtualFilesystemColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 7);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 8);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column(columns.getFilesystemsColumn());
   Decoder d1 = batch.Column(columns.getNamespacesColumn());
@@ -59,6 +60,7 @@ absl::Status Access::Type<::stasis::vfs::VirtualFilesystem>::Load(LoadBatch& bat
     if (batch.Has(4)) SetScalar(o.last_cookie_, row.getLastCookie());
     if (batch.Has(5)) SetScalar(o.next_peer_group_, row.getNextPeerGroup());
     if (batch.Has(6)) SetScalar(o.next_owner_, row.getNextOwner());
+    if (batch.Has(7)) SetScalar(o.mount_limit_, row.getMountLimit());
   }
   if (!d0.ColumnUsedUp()) return batch.ColumnError("filesystems", d0);
   if (!d1.ColumnUsedUp()) return batch.ColumnError("namespaces", d1);

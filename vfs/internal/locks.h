@@ -8,12 +8,13 @@
 //     TreeFilesystem::rename_mu_
 //       Directory::mu, a parent's before its child's
 //         VfsLocks::mount_mu (whoever holds it neither waits nor drops a last reference)
-//           WatchTable::mu_
-//             Inotify::mu_
-//             Inode::mu()
-//               locks inside filesystems
-//                 FileLockTable::mu_
-//                   Waiter::mu_
+//           Inode::mu()
+//             locks inside filesystems (of an overlay: all of its layers' locks, from Directory::mu
+//             on)
+//               WatchTable::mu_
+//                 Inotify::mu_
+//               FileLockTable::mu_
+//                 Waiter::mu_
 //     FileDescription::offset_mu_ comes before Directory::mu and Inode::mu()
 
 #ifndef STASIS_VFS_INTERNAL_LOCKS_H_

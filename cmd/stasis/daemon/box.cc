@@ -64,6 +64,8 @@ void Box::SetOrigin(Content content) {
   origin_.base_image = std::move(content.base_image);
   if (content.base_config.has_value()) origin_.base_config = std::move(content.base_config);
   if (content.upper_lock.valid()) upper_lock_ = std::move(content.upper_lock);
+  base_layers_ = std::move(content.base_layers);
+  found_layers_ = std::move(content.found_layers);
   ancestor_.reset();
   if (content.image.has_value())
     ancestor_ = Ancestor{*content.image, std::move(content.image_directory)};

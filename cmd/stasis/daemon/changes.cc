@@ -28,7 +28,10 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
                                           const std::atomic<bool>* cancel) {
   if (absl::Status begun = box.Begin("committing"); !begun.ok()) return begun;
   const absl::Cleanup done = [&box] { box.Done(); };
-  OverlayCommit commit{box.origin().base_image, params.directory, params.tag, {}};
+  OverlayCommit commit;
+  commit.base = box.origin().base_image;
+  commit.directory = params.directory;
+  commit.tag = params.tag;
   absl::StatusOr<oci::Compression> compression = oci::ParseCompression(params.compression);
   if (!compression.ok()) return compression.status();
   commit.options.compression = *compression;
@@ -38,6 +41,8 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
   commit.options.on_progress = [&on_progress](const restore::TransferProgress& progress) {
     on_progress({"commit", progress.files, 0, progress.bytes});
   };
+  commit.types = &box.types();
+  commit.freezer = &box.sandbox()->freezer();
   const absl::StatusOr<oci::CommitReport> report =
       CommitOverlay(box.sandbox()->tree(), box.name(), commit);
   if (!report.ok()) return report.status();

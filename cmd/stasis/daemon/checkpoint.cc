@@ -65,9 +65,9 @@ restore::CheckpointRequest Request(Box& box, const control::CheckpointParams& pa
   request.directory = params.directory;
   request.tag = params.tag;
   request.creator = Creator();
-  request.annotations = {{image::kAnnotationContainerName, box.name()}};
-  if (const Origin origin = box.origin(); !origin.base_image.empty())
-    request.annotations[image::kAnnotationBase] = origin.base_image;
+  const Origin origin = box.origin();
+  request.annotations = BaseAnnotations(origin.base_image, origin.base_config);
+  request.annotations[image::kAnnotationContainerName] = box.name();
   if (!params.series.empty()) request.annotations[kAnnotationSeries] = params.series;
   request.stay_frozen = params.stop;
   if (params.max_extra_memory != 0) request.max_extra_memory = params.max_extra_memory;

@@ -7,6 +7,16 @@
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("stasis::overlay::schema");
 
+# overlay.DataBelow
+struct DataBelowRow {
+  file @0 :UInt32;  # bytes of its column
+}
+struct DataBelowColumns {
+  rows @0 :List(DataBelowRow);
+  fieldCount @1 :UInt32;  # the writer's, retired ones included
+  fileColumn @2 :Data;  # struct<overlay.LowerFile>
+}
+
 # overlay.OverlayDirectory
 struct OverlayDirectoryRow {
   lowers @0 :UInt32;  # bytes of its column
@@ -69,6 +79,7 @@ struct OverlayRegularRow {
   dataInUpper @1 :Bool;  # bool
   lowerEnd @2 :UInt64;  # u64
   copied @3 :UInt32;  # bytes of its column
+  dataBelow @4 :UInt32;  # ref<overlay.DataBelow>
 }
 struct OverlayRegularColumns {
   rows @0 :List(OverlayRegularRow);

@@ -16,6 +16,66 @@
 
 namespace stasis::state {
 
+// overlay.DataBelow
+
+void Access::Type<::stasis::overlay::DataBelow>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::overlay::schema::DataBelowColumns>();
+  columns.setFieldCount(1);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c0 = batch.Column(0);
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::overlay::DataBelow&>(batch[i]);
+    auto row = rows[i];
+    row.setFile(SaveSlice(c0, o.file));
+  }
+  columns.setFileColumn(batch.Content(c0));
+}
+
+absl::Status Access::Type<::stasis::overlay::DataBelow>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::overlay::schema::DataBelowColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 1);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column(columns.getFileColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::overlay::DataBelow&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0) && !LoadSlice(d0, row.getFile(), o.file))
+      return batch.FieldError(i, "file", d0);
+  }
+  if (!d0.ColumnUsedUp()) return batch.ColumnError("file", d0);
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::overlay::DataBelow>::VisitOwn(GraphWriter& w, ::stasis::overlay::DataBelow& o) {
+  VisitField(w, o.file);
+}
+
+void Access::Type<::stasis::overlay::DataBelow>::ClearOwn(::stasis::overlay::DataBelow& o) {
+  ClearField(o.file);
+}
+
+Object* Access::Type<::stasis::overlay::DataBelow>::Create() { return new ::stasis::overlay::DataBelow(); }
+
+void Access::Type<::stasis::overlay::DataBelow>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::overlay::DataBelow&>(object);
+  Access::Type<::stasis::overlay::DataBelow>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::overlay::DataBelow>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::overlay::DataBelow&>(object);
+  Access::Type<::stasis::overlay::DataBelow>::ClearOwn(o);
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::overlay::DataBelow>::kLevel = {kName, &Save, &Load, nullptr};
+constinit const LevelDescriptor* const Access::Type<::stasis::overlay::DataBelow>::kLevels[] = {
+    &Access::Type<::stasis::overlay::DataBelow>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::overlay::DataBelow>::kType = {
+    kName, &typeid(::stasis::overlay::DataBelow), kLevels, &Create, &Visit, &ClearReferences,
+    nullptr, nullptr, {}};
+
 // overlay.LowerFile
 
 void Access::Type<::stasis::overlay::LowerFile>::Encode(Encoder& e, const ::stasis::overlay::LowerFile& o) {
@@ -425,154 +485,5 @@ constinit const LevelDescriptor* const Access::Type<::stasis::overlay::OverlayIn
 constinit const TypeDescriptor Access::Type<::stasis::overlay::OverlayInode>::kType = {
     kName, &typeid(::stasis::overlay::OverlayInode), kLevels, &Create, &Visit, &ClearReferences,
     &AfterLoad, nullptr, {}};
-
-// overlay.OverlayRegular
-
-void Access::Type<::stasis::overlay::OverlayRegular>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
-  auto columns = part.initAs<::stasis::overlay::schema::OverlayRegularColumns>();
-  columns.setFieldCount(4);
-  const uint32_t n = batch.size();
-  [[maybe_unused]] auto rows = columns.initRows(n);
-  Encoder& c0 = batch.Column(0);
-  Encoder& c3 = batch.Column(1);
-  for (uint32_t i = 0; i < n; ++i) {
-    const auto& o = static_cast<const ::stasis::overlay::OverlayRegular&>(batch[i]);
-    auto row = rows[i];
-    row.setHandles(SaveSlice(c0, o.handles_));
-    row.setDataInUpper(ScalarOf(o.data_in_upper_));
-    row.setLowerEnd(ScalarOf(o.lower_end_));
-    row.setCopied(SaveSlice(c3, o.SaveCopied()));
-  }
-  columns.setHandlesColumn(batch.Content(c0));
-  columns.setCopiedColumn(batch.Content(c3));
-}
-
-absl::Status Access::Type<::stasis::overlay::OverlayRegular>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
-  auto columns = part.getAs<::stasis::overlay::schema::OverlayRegularColumns>();
-  auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
-  if (!shape.ok()) return shape;
-  Decoder d0 = batch.Column(columns.getHandlesColumn());
-  for (uint32_t i = 0; i < batch.size(); ++i) {
-    auto& o = static_cast<::stasis::overlay::OverlayRegular&>(batch[i]);
-    auto row = rows[i];
-    if (batch.Has(0) && !LoadSlice(d0, row.getHandles(), o.handles_))
-      return batch.FieldError(i, "handles", d0);
-    if (batch.Has(1)) SetScalar(o.data_in_upper_, row.getDataInUpper());
-    if (batch.Has(2)) SetScalar(o.lower_end_, row.getLowerEnd());
-  }
-  if (!d0.ColumnUsedUp()) return batch.ColumnError("handles", d0);
-  return absl::OkStatus();
-}
-
-absl::Status Access::Type<::stasis::overlay::OverlayRegular>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
-  auto columns = part.getAs<::stasis::overlay::schema::OverlayRegularColumns>();
-  auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 4);
-  if (!shape.ok()) return shape;
-  Decoder d3 = batch.Column(columns.getCopiedColumn());
-  for (uint32_t i = 0; i < batch.size(); ++i) {
-    auto& o = static_cast<::stasis::overlay::OverlayRegular&>(batch[i]);
-    auto row = rows[i];
-    if (batch.Has(3)) {
-      std::remove_cvref_t<decltype(o.SaveCopied())> value{};
-      if (!LoadSlice(d3, row.getCopied(), value))
-        return batch.FieldError(i, "copied", d3);
-      absl::Status s = o.LoadCopied(std::move(value), batch.context());
-      if (!s.ok()) return s;
-    }
-  }
-  if (!d3.ColumnUsedUp()) return batch.ColumnError("copied", d3);
-  return absl::OkStatus();
-}
-
-void Access::Type<::stasis::overlay::OverlayRegular>::VisitOwn(GraphWriter& w, ::stasis::overlay::OverlayRegular& o) {
-  VisitField(w, o.handles_);
-}
-
-void Access::Type<::stasis::overlay::OverlayRegular>::ClearOwn(::stasis::overlay::OverlayRegular& o) {
-  ClearField(o.handles_);
-}
-
-absl::Status Access::Type<::stasis::overlay::OverlayRegular>::AfterLoadOwn(::stasis::overlay::OverlayRegular& o, LoadContext& context) {
-  return o.::stasis::overlay::OverlayRegular::AfterLoad(context);
-}
-
-Object* Access::Type<::stasis::overlay::OverlayRegular>::Create() { return new ::stasis::overlay::OverlayRegular(); }
-
-void Access::Type<::stasis::overlay::OverlayRegular>::Visit(GraphWriter& w, Object& object) {
-  auto& o = static_cast<::stasis::overlay::OverlayRegular&>(object);
-  Access::Type<::stasis::vfs::Inode>::VisitOwn(w, o);
-  Access::Type<::stasis::overlay::OverlayInode>::VisitOwn(w, o);
-  Access::Type<::stasis::overlay::OverlayRegular>::VisitOwn(w, o);
-}
-
-void Access::Type<::stasis::overlay::OverlayRegular>::ClearReferences(Object& object) {
-  auto& o = static_cast<::stasis::overlay::OverlayRegular&>(object);
-  Access::Type<::stasis::vfs::Inode>::ClearOwn(o);
-  Access::Type<::stasis::overlay::OverlayInode>::ClearOwn(o);
-  Access::Type<::stasis::overlay::OverlayRegular>::ClearOwn(o);
-}
-
-absl::Status Access::Type<::stasis::overlay::OverlayRegular>::AfterLoad(Object& object, LoadContext& context) {
-  auto& o = static_cast<::stasis::overlay::OverlayRegular&>(object);
-  if (absl::Status s = Access::Type<::stasis::vfs::Inode>::AfterLoadOwn(o, context); !s.ok()) return s;
-  if (absl::Status s = Access::Type<::stasis::overlay::OverlayInode>::AfterLoadOwn(o, context); !s.ok()) return s;
-  if (absl::Status s = Access::Type<::stasis::overlay::OverlayRegular>::AfterLoadOwn(o, context); !s.ok()) return s;
-  return absl::OkStatus();
-}
-
-constinit const LevelDescriptor Access::Type<::stasis::overlay::OverlayRegular>::kLevel = {kName, &Save, &Load, &LoadManual};
-constinit const LevelDescriptor* const Access::Type<::stasis::overlay::OverlayRegular>::kLevels[] = {
-    &Access::Type<::stasis::vfs::Inode>::kLevel,
-    &Access::Type<::stasis::overlay::OverlayInode>::kLevel,
-    &Access::Type<::stasis::overlay::OverlayRegular>::kLevel,
-};
-constinit const TypeDescriptor Access::Type<::stasis::overlay::OverlayRegular>::kType = {
-    kName, &typeid(::stasis::overlay::OverlayRegular), kLevels, &Create, &Visit, &ClearReferences,
-    &AfterLoad, nullptr, {}};
-
-// overlay.OverlayRegular.Handles
-
-void Access::Type<::stasis::overlay::OverlayRegular::Handles>::Encode(Encoder& e, const ::stasis::overlay::OverlayRegular::Handles& o) {
-  StructEncoder s(e);
-  s.Field(0, o.lower);
-  s.Field(1, o.upper);
-  (void)o;
-  s.Finish();
-}
-
-bool Access::Type<::stasis::overlay::OverlayRegular::Handles>::Decode(Decoder& d, ::stasis::overlay::OverlayRegular::Handles& o) {
-  StructDecoder s(d, kName, kFieldCount);
-  (void)o;
-  while (s.Next()) {
-    switch (s.number()) {
-      case 0:
-        s.Field("lower", o.lower);
-        break;
-      case 1:
-        s.Field("upper", o.upper);
-        break;
-      default:
-        s.Skip();
-    }
-  }
-  return s.Done();
-}
-
-void Access::Type<::stasis::overlay::OverlayRegular::Handles>::Visit(GraphWriter& w, const ::stasis::overlay::OverlayRegular::Handles& o) {
-  VisitField(w, o.lower);
-  VisitField(w, o.upper);
-}
-
-void Access::Type<::stasis::overlay::OverlayRegular::Handles>::Visit(WaitList& w, const ::stasis::overlay::OverlayRegular::Handles& o) {
-  VisitField(w, o.lower);
-  VisitField(w, o.upper);
-}
-
-void Access::Type<::stasis::overlay::OverlayRegular::Handles>::ClearReferences(::stasis::overlay::OverlayRegular::Handles& o) {
-  ClearField(o.lower);
-  ClearField(o.upper);
-}
 
 }  // namespace stasis::state

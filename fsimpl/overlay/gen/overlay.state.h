@@ -44,6 +44,23 @@ struct Access::Type<::stasis::overlay::OverlayRegular::Handles> {
 };
 
 template <>
+struct Access::Type<::stasis::overlay::DataBelow> {
+  static constexpr const char* kName = "overlay.DataBelow";
+  static const LevelDescriptor kLevel;
+  static void Save(SaveBatch& batch, capnp::AnyPointer::Builder part)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  static absl::Status Load(LoadBatch& batch, capnp::AnyPointer::Reader part)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  static void VisitOwn(GraphWriter& w, ::stasis::overlay::DataBelow& o) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  static void ClearOwn(::stasis::overlay::DataBelow& o) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  static const TypeDescriptor kType;
+  static const LevelDescriptor* const kLevels[1];
+  static Object* Create();
+  static void Visit(GraphWriter& w, Object& object);
+  static void ClearReferences(Object& object);
+};
+
+template <>
 struct Access::Type<::stasis::overlay::OverlayDirectory> {
   static constexpr const char* kName = "overlay.OverlayDirectory";
   static const LevelDescriptor kLevel;

@@ -16,6 +16,162 @@
 
 namespace stasis::state {
 
+// overlay.OverlayRegular
+
+void Access::Type<::stasis::overlay::OverlayRegular>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
+  auto columns = part.initAs<::stasis::overlay::schema::OverlayRegularColumns>();
+  columns.setFieldCount(5);
+  const uint32_t n = batch.size();
+  [[maybe_unused]] auto rows = columns.initRows(n);
+  Encoder& c0 = batch.Column(0);
+  Encoder& c3 = batch.Column(1);
+  const GraphWriter& graph = batch.graph();
+  for (uint32_t i = 0; i < n; ++i) {
+    const auto& o = static_cast<const ::stasis::overlay::OverlayRegular&>(batch[i]);
+    auto row = rows[i];
+    row.setHandles(SaveSlice(c0, o.handles_));
+    row.setDataInUpper(ScalarOf(o.data_in_upper_));
+    row.setLowerEnd(ScalarOf(o.lower_end_));
+    row.setCopied(SaveSlice(c3, o.SaveCopied()));
+    row.setDataBelow(graph.ExactId(TargetOf(o.data_below_)));
+  }
+  columns.setHandlesColumn(batch.Content(c0));
+  columns.setCopiedColumn(batch.Content(c3));
+}
+
+absl::Status Access::Type<::stasis::overlay::OverlayRegular>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::overlay::schema::OverlayRegularColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  if (!shape.ok()) return shape;
+  Decoder d0 = batch.Column(columns.getHandlesColumn());
+  Decoder d4 = batch.Column({});
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::overlay::OverlayRegular&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(0) && !LoadSlice(d0, row.getHandles(), o.handles_))
+      return batch.FieldError(i, "handles", d0);
+    if (batch.Has(1)) SetScalar(o.data_in_upper_, row.getDataInUpper());
+    if (batch.Has(2)) SetScalar(o.lower_end_, row.getLowerEnd());
+    if (batch.Has(4) && !SetExact(d4, o.data_below_, row.getDataBelow()))
+      return batch.FieldError(i, "data_below", d4);
+  }
+  if (!d0.ColumnUsedUp()) return batch.ColumnError("handles", d0);
+  return absl::OkStatus();
+}
+
+absl::Status Access::Type<::stasis::overlay::OverlayRegular>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
+  auto columns = part.getAs<::stasis::overlay::schema::OverlayRegularColumns>();
+  auto rows = columns.getRows();
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  if (!shape.ok()) return shape;
+  Decoder d3 = batch.Column(columns.getCopiedColumn());
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    auto& o = static_cast<::stasis::overlay::OverlayRegular&>(batch[i]);
+    auto row = rows[i];
+    if (batch.Has(3)) {
+      std::remove_cvref_t<decltype(o.SaveCopied())> value{};
+      if (!LoadSlice(d3, row.getCopied(), value))
+        return batch.FieldError(i, "copied", d3);
+      absl::Status s = o.LoadCopied(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+  }
+  if (!d3.ColumnUsedUp()) return batch.ColumnError("copied", d3);
+  return absl::OkStatus();
+}
+
+void Access::Type<::stasis::overlay::OverlayRegular>::VisitOwn(GraphWriter& w, ::stasis::overlay::OverlayRegular& o) {
+  VisitField(w, o.handles_);
+  VisitField(w, o.data_below_);
+}
+
+void Access::Type<::stasis::overlay::OverlayRegular>::ClearOwn(::stasis::overlay::OverlayRegular& o) {
+  ClearField(o.handles_);
+  ClearField(o.data_below_);
+}
+
+absl::Status Access::Type<::stasis::overlay::OverlayRegular>::AfterLoadOwn(::stasis::overlay::OverlayRegular& o, LoadContext& context) {
+  return o.::stasis::overlay::OverlayRegular::AfterLoad(context);
+}
+
+Object* Access::Type<::stasis::overlay::OverlayRegular>::Create() { return new ::stasis::overlay::OverlayRegular(); }
+
+void Access::Type<::stasis::overlay::OverlayRegular>::Visit(GraphWriter& w, Object& object) {
+  auto& o = static_cast<::stasis::overlay::OverlayRegular&>(object);
+  Access::Type<::stasis::vfs::Inode>::VisitOwn(w, o);
+  Access::Type<::stasis::overlay::OverlayInode>::VisitOwn(w, o);
+  Access::Type<::stasis::overlay::OverlayRegular>::VisitOwn(w, o);
+}
+
+void Access::Type<::stasis::overlay::OverlayRegular>::ClearReferences(Object& object) {
+  auto& o = static_cast<::stasis::overlay::OverlayRegular&>(object);
+  Access::Type<::stasis::vfs::Inode>::ClearOwn(o);
+  Access::Type<::stasis::overlay::OverlayInode>::ClearOwn(o);
+  Access::Type<::stasis::overlay::OverlayRegular>::ClearOwn(o);
+}
+
+absl::Status Access::Type<::stasis::overlay::OverlayRegular>::AfterLoad(Object& object, LoadContext& context) {
+  auto& o = static_cast<::stasis::overlay::OverlayRegular&>(object);
+  if (absl::Status s = Access::Type<::stasis::vfs::Inode>::AfterLoadOwn(o, context); !s.ok()) return s;
+  if (absl::Status s = Access::Type<::stasis::overlay::OverlayInode>::AfterLoadOwn(o, context); !s.ok()) return s;
+  if (absl::Status s = Access::Type<::stasis::overlay::OverlayRegular>::AfterLoadOwn(o, context); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+constinit const LevelDescriptor Access::Type<::stasis::overlay::OverlayRegular>::kLevel = {kName, &Save, &Load, &LoadManual};
+constinit const LevelDescriptor* const Access::Type<::stasis::overlay::OverlayRegular>::kLevels[] = {
+    &Access::Type<::stasis::vfs::Inode>::kLevel,
+    &Access::Type<::stasis::overlay::OverlayInode>::kLevel,
+    &Access::Type<::stasis::overlay::OverlayRegular>::kLevel,
+};
+constinit const TypeDescriptor Access::Type<::stasis::overlay::OverlayRegular>::kType = {
+    kName, &typeid(::stasis::overlay::OverlayRegular), kLevels, &Create, &Visit, &ClearReferences,
+    &AfterLoad, nullptr, {}};
+
+// overlay.OverlayRegular.Handles
+
+void Access::Type<::stasis::overlay::OverlayRegular::Handles>::Encode(Encoder& e, const ::stasis::overlay::OverlayRegular::Handles& o) {
+  StructEncoder s(e);
+  s.Field(0, o.lower);
+  s.Field(1, o.upper);
+  (void)o;
+  s.Finish();
+}
+
+bool Access::Type<::stasis::overlay::OverlayRegular::Handles>::Decode(Decoder& d, ::stasis::overlay::OverlayRegular::Handles& o) {
+  StructDecoder s(d, kName, kFieldCount);
+  (void)o;
+  while (s.Next()) {
+    switch (s.number()) {
+      case 0:
+        s.Field("lower", o.lower);
+        break;
+      case 1:
+        s.Field("upper", o.upper);
+        break;
+      default:
+        s.Skip();
+    }
+  }
+  return s.Done();
+}
+
+void Access::Type<::stasis::overlay::OverlayRegular::Handles>::Visit(GraphWriter& w, const ::stasis::overlay::OverlayRegular::Handles& o) {
+  VisitField(w, o.lower);
+  VisitField(w, o.upper);
+}
+
+void Access::Type<::stasis::overlay::OverlayRegular::Handles>::Visit(WaitList& w, const ::stasis::overlay::OverlayRegular::Handles& o) {
+  VisitField(w, o.lower);
+  VisitField(w, o.upper);
+}
+
+void Access::Type<::stasis::overlay::OverlayRegular::Handles>::ClearReferences(::stasis::overlay::OverlayRegular::Handles& o) {
+  ClearField(o.lower);
+  ClearField(o.upper);
+}
+
 // overlay.OverlaySpecial
 
 void Access::Type<::stasis::overlay::OverlaySpecial>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
@@ -154,6 +310,7 @@ template <>
 struct stasis::state::Access::Type<stasis::overlay::gen::Layer> {
   static void Register(Registry& registry) {
     (void)registry;
+    registry.Add(Type<::stasis::overlay::DataBelow>::kType);
     registry.Add(Type<::stasis::overlay::OverlayDirectory>::kType);
     registry.Add(Type<::stasis::overlay::OverlayFileDescription>::kType);
     registry.Add(Type<::stasis::overlay::OverlayFilesystem>::kType);

@@ -59,6 +59,27 @@ TEST_F(MountsTest, AddedWhileItRunsSavedAndRestored) {
             "one\nthree\n");
 }
 
+TEST_F(MountsTest, PartsOfARootWithFlags) {
+  ASSERT_THAT(Shell("mkdir -p data/in/deep; echo part > data/in/deep/f"), Succeeded());
+  StartBox("box", {"--root", "data=data", "--mount", "data:/all", "--mount",
+                   "data/in/deep:/part:noexec:nosuid:nosymfollow"});
+  EXPECT_EQ(In("box", "cat /part/f; ls /part; echo more > /part/g; cat /all/in/deep/g").out,
+            "part\nf\nmore\n");
+  EXPECT_EQ(OptionsOf("/part"), "rw,nosuid,nodev,noexec,relatime,nosymfollow\n");
+  ASSERT_THAT(In("box", "mkdir /later"), Succeeded());
+  ASSERT_THAT(Stasis({"mount-add", "box", "data/in:/later:ro:noexec"}), Succeeded());
+  EXPECT_EQ(In("box", "cat /later/deep/f").out, "part\n");
+  EXPECT_EQ(OptionsOf("/later"), "ro,nodev,noexec,relatime\n");
+  EXPECT_THAT(Stasis({"mount-add", "box", "data/none:/later"}),
+              FailsWith(10, "there is no such directory in the root data"));
+  EXPECT_THAT(Stasis({"mount-add", "box", "data/../etc:/later"}), FailsWith(2, "leads out of it"));
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  EXPECT_EQ(Stasis({"restore", "snaps:v1", "--root", "data=data", "--", "/bin/sh", "-ec",
+                    "cat /part/f /later/deep/g; ! echo > /later/x"})
+                .out,
+            "part\nmore\n");
+}
+
 TEST_F(MountsTest, ARestoreHasThemWhereTheyWere) {
   StartBox("old", {"--root", "data=data", "--root", "more=more", "--mount", "data:/a", "--mount",
                    "more:/a/more:ro"});

@@ -228,6 +228,58 @@ TEST_F(ImageTest, WhatTheImageSaysCountsWhereTheCommandLineDoesNot) {
   EXPECT_EQ(Stasis(run).out, "blue small /srv\n");
   run.insert(run.end(), {"--workdir", "/etc", "--", "/bin/sh", "-c", "echo $COLOR; pwd"});
   EXPECT_EQ(Stasis(run).out, "blue\n/etc\n");
+  StartBox("box", On("base"));
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  Strings restore = {"restore", "snaps:v1", "--layer-cache", "cache"};
+  EXPECT_EQ(Stasis(restore).out, "blue big /srv\n") << "an image knows what its base said";
+  restore.insert(restore.end(), {"--name", "again", "-d"});
+  ASSERT_THAT(Stasis(restore), Succeeded());
+  EXPECT_EQ(In("again", "echo $COLOR; pwd").out, "blue\n/srv\n");
+  ASSERT_THAT(Stasis({"checkpoint", "again", "snaps:v2", "--stop"}), Succeeded());
+  EXPECT_EQ(Stasis({"restore", "snaps:v2", "--layer-cache", "cache"}).out, "blue big /srv\n");
+}
+
+// Names come and go, and the two names of a file of the base stay one file.
+TEST_F(ImageTest, ACommitIsOfOneMoment) {
+  for (const Strings& upper : {Strings{}, Strings{"--upper", "up"}}) {
+    ASSERT_THAT(Shell("rm -rf up; mkdir up"), Succeeded());
+    StartBox("box", On("base", upper));
+    ASSERT_THAT(
+        In("box",
+           "mkdir /t; (i=0; while :; do i=$((i+1)); echo $i > /t/a; mv /t/a /t/b; mkdir /t/d$i; "
+           "rmdir /t/d$i; rm /t/b; done) > /dev/null 2>&1 & "
+           "(sleep 0.05; echo longer >> /srv/deep/file; while :; do echo x >> /srv/link; done) "
+           "> /dev/null 2>&1 &"),
+        Succeeded());
+    for (int i = 0; i < 3; ++i)
+      ASSERT_THAT(Stasis({"commit", "box", "oci:images:moment", "--json"}), Succeeded());
+    ASSERT_THAT(Stasis({"stop", "box"}), Succeeded());
+    EXPECT_EQ(Stasis({"run", "--rootfs", "oci:images:moment", "--layer-cache", "cache", "--",
+                      "/bin/sh", "-c", "test /srv/deep/file -ef /srv/link && stat -c %h /srv/link"})
+                  .out,
+              "2\n");
+  }
+}
+
+TEST_F(ImageTest, LayersInUseStayInTheCache) {
+  StartBox("box", On("base"));
+  ASSERT_THAT(Stasis({"commit", "box", "oci:images:second"}), Succeeded());
+  ASSERT_THAT(
+      Stasis({"run", "--rootfs", "oci:images:second", "--layer-cache", "cache", "--", "true"}),
+      Succeeded());
+  const Strings list = {"layers", "--layer-cache", "cache", "--json"};
+  const Strings remove = {"layers", "--layer-cache", "cache", "--remove-unused", "--json"};
+  EXPECT_EQ(Stasis(list).Json()["layers"].size(), 2u);
+  EXPECT_EQ(Stasis(remove).Json()["removed"].size(), 1u) << "the one that box does not have";
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  ASSERT_THAT(Stasis({"restore", "snaps:v1", "--layer-cache", "cache", "--name", "again", "-d"}),
+              Succeeded());
+  EXPECT_EQ(Stasis(remove).Json()["removed"].size(), 0u) << "restored sandboxes keep theirs";
+  EXPECT_EQ(In("again", "cat /srv/deep/file").out, "two\n");
+  ASSERT_THAT(Stasis({"stop", "again"}), Succeeded());
+  EXPECT_THAT(Stasis({"layers", "--layer-cache", "cache", "--remove-unused"}).out,
+              HasSubstr("1 layers removed"));
+  EXPECT_EQ(Stasis(list).Json()["layers"].size(), 0u);
 }
 
 }  // namespace

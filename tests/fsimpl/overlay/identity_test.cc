@@ -83,6 +83,24 @@ TEST_F(IdentityTest, WatchesStay) {
   EXPECT_EQ(events->at(1).mask, uint32_t{IN_MODIFY});
 }
 
+// Of two who lock the table of watches and a file in different orders the deadlock detector tells,
+// though they come one after the other: a watch of a file, and its copy-up into a layer that is
+// watched itself.
+TEST_F(IdentityTest, LayersMayBeWatchedThemselves) {
+  Put("/lower/f", "x");
+  Mount();
+  const auto inotify = MakeRef<vfs::Inotify>(RefPtr<vfs::VirtualFilesystem>(&t.vfs()));
+  ASSERT_THAT(inotify->AddWatch(t.creds(), t.At("/merged/f"), IN_MODIFY), IsOk());
+  ASSERT_THAT(inotify->AddWatch(t.creds(), t.At("/upper"), IN_MOVED_TO), IsOk());
+  t.WriteAt("/merged/f", 0, "y");
+  const auto events = inotify->Read(65536);
+  ASSERT_THAT(events, IsOk());
+  ASSERT_EQ(events->size(), 2u);
+  EXPECT_EQ(events->at(0).mask, uint32_t{IN_MOVED_TO});
+  EXPECT_EQ(events->at(0).name, "f");
+  EXPECT_EQ(events->at(1).mask, uint32_t{IN_MODIFY});
+}
+
 TEST_F(IdentityTest, NamesOfALowerFileAreOneFile) {
   Put("/lower/a", "before");
   t.Link("/lower/a", "/lower/b");

@@ -410,15 +410,16 @@ class KernelTest : public ::testing::Test {
     }
   }
 
-  // Lower layers as an overlay leaves them: with whiteouts, opaque directories and redirects.
+  // Lower layers as an overlay leaves them: with whiteouts, opaque directories, redirects and, in
+  // every other round, metacopies.
   void FillLowers() {
     const std::string empty = Path("empty");
     ::mkdir(empty.c_str(), 0755);
     Host below(Path("lowers/l2"));
     Fill(below);
-    const std::string options =
-        "redirect_dir=on,metacopy=off,index=off,lowerdir=" + Path("lowers/l2") +
-        ",upperdir=" + Path("lowers/l1") + ",workdir=" + empty;
+    const std::string options = std::string("redirect_dir=on,index=off,metacopy=") +
+                                (Pick(2) == 0 ? "on" : "off") + ",lowerdir=" + Path("lowers/l2") +
+                                ",upperdir=" + Path("lowers/l1") + ",workdir=" + empty;
     ASSERT_EQ(::mount("overlay", Path("merged").c_str(), "overlay", 0, options.c_str()), 0);
     Host middle(Path("merged"));
     Fill(middle);

@@ -171,20 +171,87 @@ TEST_F(LookupTest, MetacopiesHaveTheDataOfBelow) {
   EXPECT_EQ(t.Stat("/merged/f").mode & 07777, 0640u);
 }
 
-// Of what has the data below, the attributes are not the file's: here they would let others read
-// it.
-TEST_F(LookupTest, AMetacopyOfALowerLayerIsNotShownWithOtherAttributes) {
-  Put("/lower2/f", "content");
-  Put("/lower/f");
-  t.Truncate("/lower/f", 7);
-  t.Set("/lower/f", {.mode = 0600});
-  t.SetXattr("/lower/f", "trusted.overlay.metacopy", "");
+class LowerMetacopyTest : public LookupTest {
+ protected:
+  static constexpr std::string_view kMetacopy = "trusted.overlay.metacopy";
+
+  // A file that has only attributes in the upper one of two lower layers.
+  void PutMetacopy(const std::string& name, std::string_view content, const std::string& below) {
+    Put("/lower2/" + below, content);
+    t.Set("/lower2/" + below, {.mode = 0644});
+    Put("/lower/" + name);
+    t.Truncate("/lower/" + name, content.size());
+    t.Set("/lower/" + name, {.mode = 0600});
+    t.SetXattr("/lower/" + name, kMetacopy, "");
+    t.SetXattr("/lower/" + name, "user.of", "metacopy");
+    if (name != below) t.SetXattr("/lower/" + name, "trusted.overlay.redirect", "/" + below);
+  }
+};
+
+// Those of what has the data would let others read it.
+TEST_F(LowerMetacopyTest, HasItsOwnAttributes) {
+  PutMetacopy("f", "content", "f");
   Mount();
-  EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/merged/f")), IsErrno(EIO));
+  EXPECT_EQ(t.Stat("/merged/f").mode & 07777, 0600u);
+  EXPECT_EQ(t.Stat("/merged/f").blocks, t.Stat("/lower2/f").blocks);
+  EXPECT_EQ(Xattr("/merged/f", "user.of"), "metacopy");
+  EXPECT_EQ(t.Read("/merged/f"), "content");
   EXPECT_THAT(
       t.vfs().OpenAt(vfs::Credentials::User(1000, 1000), t.At("/merged/f"), {.flags = O_RDONLY}),
-      IsErrno(EIO));
+      IsErrno(EACCES));
+}
+
+TEST_F(LowerMetacopyTest, IsFoundFromAListing) {
+  PutMetacopy("f", "content", "below");
+  Mount();
+  EXPECT_THAT(t.List("/merged"), UnorderedElementsAre("f", "below"));
+  EXPECT_EQ(t.Read("/merged/f"), "content");
+  EXPECT_EQ(t.Stat("/merged/f").mode & 07777, 0600u);
+  EXPECT_NE(t.Stat("/merged/f").ino, t.Stat("/merged/below").ino);
+  EXPECT_EQ(t.Stat("/merged/below").mode & 07777, 0644u);
+}
+
+TEST_F(LowerMetacopyTest, IsCopiedUpWithTheDataOfBelow) {
+  for (const bool lazy : {false, true}) {
+    for (const bool metacopy : {false, true}) {
+      const std::string name = std::string("f") + (lazy ? "l" : "") + (metacopy ? "m" : "");
+      PutMetacopy(name, "content", name);
+      OverlayOptions options = Options();
+      options.lazy_data = lazy;
+      options.metacopy = metacopy;
+      Mount(options);
+      const std::string path = "/merged/" + name;
+      t.Set(path, {.uid = 5});
+      EXPECT_EQ(t.Read(path), "content");
+      t.WriteAt(path, 0, "C");
+      EXPECT_EQ(t.Read(path), "Content");
+      EXPECT_EQ(t.Stat(path).mode & 07777, 0600u);
+      EXPECT_EQ(t.Stat(path).uid, 5u);
+      EXPECT_EQ(t.Read("/lower2/" + name), "content");
+    }
+  }
+}
+
+TEST_F(LowerMetacopyTest, ComesBackWithARestore) {
+  PutMetacopy("f", "content", "below");
+  Mount();
+  t.Hold("open", t.Open("/merged/f", O_RDONLY));
+  t.SaveAndRestore();
+  EXPECT_EQ(testing::ReadAll(*t.Held<vfs::FileDescription>("open")), "content");
+  EXPECT_EQ(t.Read("/merged/f"), "content");
+  EXPECT_EQ(t.Stat("/merged/f").mode & 07777, 0600u);
+  t.Rename("/merged/f", "/merged/g");
+  t.SaveAndRestore();
+  EXPECT_EQ(t.Read("/merged/g"), "content");
+}
+
+TEST_F(LowerMetacopyTest, OfTheLowestLayerIsAnError) {
+  Put("/lower2/f");
+  t.Truncate("/lower2/f", 7);
+  t.SetXattr("/lower2/f", kMetacopy, "");
+  Mount();
   EXPECT_THAT(t.List("/merged"), ElementsAre("f"));
+  EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/merged/f")), IsErrno(EIO));
 }
 
 TEST_F(LookupTest, MetacopyWithoutDataIsAnError) {

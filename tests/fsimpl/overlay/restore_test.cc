@@ -34,6 +34,9 @@ struct Access::Type<::stasis::testing::OverlayIntruder> {
   static auto& DataInUpper(vfs::Inode& file) {
     return static_cast<overlay::OverlayRegular&>(file).data_in_upper_;
   }
+  static auto& DataBelow(vfs::Inode& file) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return static_cast<overlay::OverlayRegular&>(file).data_below_;
+  }
   static auto& Redirect(vfs::Inode& dir) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return static_cast<overlay::OverlayDirectory&>(dir).redirect_;
   }
@@ -134,7 +137,8 @@ TEST_F(HostileTest, LayersThatCannotBe) {
     return RestoreTwisted([&] { Intruder::Lowers(fs) = other; },
                           [&] { Intruder::Lowers(fs) = lowers; });
   };
-  EXPECT_THAT(std::string(with_lowers({}).message()), HasSubstr("field lower_layer: is none"));
+  EXPECT_THAT(std::string(with_lowers({}).message()),
+              HasSubstr("field lower: is in no layer there is"));
   EXPECT_THAT(std::string(with_lowers(std::vector<vfs::VirtualDentry>(501, lowers[0])).message()),
               HasSubstr("field lowers: are 501"));
   EXPECT_THAT(std::string(with_lowers({lowers[0], lowers[1], vfs::VirtualDentry()}).message()),
@@ -166,7 +170,7 @@ TEST_F(HostileTest, FilesThatCannotBe) {
   EXPECT_THAT(std::string(RestoreTwisted([&] { Intruder::LowerLayerOf(file) = 7; },
                                          [&] { Intruder::LowerLayerOf(file) = 0; })
                               .message()),
-              HasSubstr("field lower_layer: is none"));
+              HasSubstr("field lower: is in no layer there is"));
   vfs::Dentry* real = Intruder::UpperOf(upper);
   EXPECT_THAT(std::string(RestoreTwisted([&] { Intruder::UpperOf(upper) = nullptr; },
                                          [&] { Intruder::UpperOf(upper) = real; })
@@ -194,6 +198,31 @@ TEST_F(HostileTest, FilesThatCannotBe) {
                                          [&] { Intruder::Redirect(dir) = ""; })
                               .message()),
               HasSubstr("field redirect"));
+}
+
+TEST_F(HostileTest, DataThatCannotBeThere) {
+  Put("/lower2/f", "content");
+  Put("/lower/f");
+  t.Truncate("/lower/f", 7);
+  t.SetXattr("/lower/f", "trusted.overlay.metacopy", "");
+  Mount();
+  ASSERT_EQ(t.Read("/merged/f"), "content");
+  vfs::Inode& file = At("/merged/f").inode();
+  const RefPtr<DataBelow> right = Intruder::DataBelow(file);
+  ASSERT_TRUE(right);
+  LowerFile below = right->file;
+  const auto restored_with = [&](const LowerFile& wrong) {
+    return std::string(
+        RestoreTwisted([&] { Intruder::DataBelow(file) = MakeRef<DataBelow>(wrong); },
+                       [&] { Intruder::DataBelow(file) = right; })
+            .message());
+  };
+  EXPECT_THAT(restored_with({}), HasSubstr("field data_below: is missing"));
+  EXPECT_THAT(restored_with({below.dentry, 2}), HasSubstr("field data_below: is in no layer"));
+  EXPECT_THAT(restored_with({RefPtr<vfs::Dentry>(&At("/lower2").dentry()), 1}),
+              HasSubstr("field data_below: is of another type"));
+  EXPECT_THAT(restored_with({RefPtr<vfs::Dentry>(&At("/merged/f").dentry()), 1}),
+              HasSubstr("field data_below: is not in its layer"));
 }
 
 TEST_F(HostileTest, RemovedFilesThatAreNowhere) {

@@ -42,7 +42,8 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 // final tree.
 class PlayedOperations {
  public:
-  PlayedOperations(const Implementation& implementation, const std::vector<Operation>& operations) {
+  PlayedOperations(const Implementation& implementation, const std::vector<Operation>& operations,
+                   bool directory_links) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
     process_ = ::fork();
@@ -51,7 +52,7 @@ class PlayedOperations {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       ::close(ends[0]);
       std::FILE* out = ::fdopen(ends[1], "w");
-      PlayTo(out, implementation, operations);
+      PlayTo(out, implementation, operations, directory_links);
       std::fclose(out);
       ::_exit(::testing::Test::HasFailure() ? 1 : 0);
     }
@@ -75,10 +76,10 @@ class PlayedOperations {
 
  private:
   static void PlayTo(std::FILE* out, const Implementation& implementation,
-                     const std::vector<Operation>& operations) {
+                     const std::vector<Operation>& operations, bool directory_links) {
     std::signal(SIGPIPE, SIG_IGN);
     const auto sys = implementation.make(kSizeLimit, 0);
-    Player player(*sys);
+    Player player(*sys, directory_links);
     for (const Operation& operation : operations)
       if (std::fputs((player.Play(operation) + "\n").c_str(), out) < 0) return;
     std::fputs(player.Describe("/").c_str(), out);
@@ -103,8 +104,9 @@ const Implementation& Judge() {
 
 std::optional<Difference> Compare(const Implementation& implementation,
                                   const std::vector<Operation>& operations) {
-  PlayedOperations expected(Judge(), operations);
-  PlayedOperations actual(implementation, operations);
+  const bool directory_links = (implementation.capabilities & kDirectoryLinks) != 0;
+  PlayedOperations expected(Judge(), operations, directory_links);
+  PlayedOperations actual(implementation, operations, directory_links);
   for (size_t i = 0;; ++i) {
     Difference difference{std::min(i, operations.size()), expected.Next(), actual.Next()};
     if (difference.expected != difference.actual) return difference;
@@ -158,7 +160,8 @@ TEST_P(ModelTest, AnswersAsTheKernelsTmpfs) {
                    std::chrono::seconds(FromEnvironment("STASIS_MODEL_SECONDS", 10));
   size_t count = 0;
   for (; std::chrono::steady_clock::now() < end; ++seed) {
-    Generator generator(seed, (implementation.capabilities & kAclChecks) != 0);
+    Generator generator(seed, (implementation.capabilities & kAclChecks) != 0,
+                        (implementation.capabilities & kWhiteouts) != 0);
     std::vector<Operation> operations(kSequence);
     for (Operation& operation : operations) operation = generator.Next();
     const auto difference = Compare(implementation, operations);

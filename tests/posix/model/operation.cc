@@ -190,6 +190,7 @@ void Generator::Refine(Operation& operation) {
       if (operation.a.empty()) operation.a = ".";
       operation.mode =
           (operation.mode & ~07000U) | OneOf<uint32_t>({S_IFREG, S_IFSOCK, S_IFDIR, S_IFCHR, 0});
+      if (!whiteouts_ && S_ISCHR(operation.mode)) operation.mode ^= S_IFCHR ^ S_IFREG;
       break;
     case Operation::kSymlink:
       operation.b = Path();
@@ -205,6 +206,7 @@ void Generator::Refine(Operation& operation) {
       operation.b = Path();
       operation.flags = OneOf<int>({0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_EXCHANGE, 3,
                                     RENAME_WHITEOUT, RENAME_WHITEOUT | RENAME_EXCHANGE});
+      if (!whiteouts_) operation.flags &= ~RENAME_WHITEOUT;
       break;
     case Operation::kChown:
       operation.mode = OneOf({0U, kUser});
@@ -249,8 +251,9 @@ std::string Player::Text(const Result<vfs::Stat>& stat) {
   const size_t number = inos_.emplace(stat->ino, inos_.size()).first->second;
   std::ostringstream text;
   text << "ok file " << number << std::oct << " mode=0" << stat->mode << std::dec
-       << " nlink=" << stat->nlink << " uid=" << stat->uid << " gid=" << stat->gid
-       << " size=" << stat->size << " rdev=" << stat->rdev;
+       << " nlink=" << (directory_links_ || !S_ISDIR(stat->mode) ? stat->nlink : 0)
+       << " uid=" << stat->uid << " gid=" << stat->gid << " size=" << stat->size
+       << " rdev=" << stat->rdev;
   if (!copied_.contains(stat->ino)) text << " blocks=" << stat->blocks;
   return text.str();
 }

@@ -81,8 +81,10 @@ struct Operation {
 // Chooses operations; the same ones for the same seed.
 class Generator {
  public:
-  // Without `acls` no access control lists: where they do not count when a user is checked.
-  Generator(uint64_t seed, bool acls) : random_(seed), acls_(acls) {}
+  // Without `acls` no access control lists: where they do not count when a user is checked. Without
+  // `whiteouts` nothing that an overlay would take for one.
+  Generator(uint64_t seed, bool acls, bool whiteouts)
+      : random_(seed), acls_(acls), whiteouts_(whiteouts) {}
   Operation Next();
 
  private:
@@ -99,12 +101,16 @@ class Generator {
 
   std::mt19937_64 random_;
   const bool acls_;
+  const bool whiteouts_;
 };
 
 // Does operations to one filesystem, and remembers what they need from one to the next.
 class Player {
  public:
-  explicit Player(Posix& sys) : sys_(sys) { fds_.fill(-1); }
+  // Without `directory_links` the number of a directory's links is left out.
+  Player(Posix& sys, bool directory_links) : sys_(sys), directory_links_(directory_links) {
+    fds_.fill(-1);
+  }
 
   // The error's name, or "ok" and what the call returned, in one line. Inode numbers are replaced
   // by the order of their appearance.
@@ -124,6 +130,7 @@ class Player {
   std::string CopyFileRange(const Operation& operation, int from, int to);
 
   Posix& sys_;
+  const bool directory_links_;
   std::array<int, kSlots> fds_;
   std::map<uint64_t, size_t> inos_;
   // Files that were copied to, by ino: a tmpfs fills the holes that it copies.

@@ -94,6 +94,25 @@ TEST_F(BaseTest, ConfigIsRead) {
   EXPECT_EQ(base->config.user, "1000:100");
 }
 
+TEST_F(BaseTest, RunSettingsAreKeptAlone) {
+  ImageConfig config;
+  config.env = {"A=1", "B=\"2\""};
+  config.working_dir = "/srv";
+  config.entrypoint = {"/bin/sh", "-c"};
+  config.cmd = {"true"};
+  config.user = "7:8";
+  const auto kept = ParseRunSettings(RunSettingsToJson(config));
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->env, config.env);
+  EXPECT_EQ(kept->working_dir, "/srv");
+  EXPECT_EQ(kept->entrypoint, config.entrypoint);
+  EXPECT_EQ(kept->cmd, config.cmd);
+  EXPECT_EQ(kept->user, "7:8");
+  EXPECT_THAT(Message(ParseRunSettings(R"({"Env":[1]})").status()),
+              HasSubstr("\"Env\" has an item that is not a string"));
+  EXPECT_EQ(ParseRunSettings("[]").status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(BaseTest, AbsentAndNullSettingsAreEmpty) {
   const TestLayer layer = MakeLayer({File("a")});
   Json config = Config({layer});
@@ -321,6 +340,30 @@ TEST_F(BaseTest, KilledUnpackingLeavesNothingThatLasts) {
   ASSERT_TRUE(base.ok()) << base.status();
   EXPECT_EQ(ReadHostFile(base->layers[0].directory + "/d/2999"), "content");
   EXPECT_TRUE(std::filesystem::is_empty(cache_ + "/tmp"));
+}
+
+TEST_F(BaseTest, LayersThatNobodyUsesCanBeRemoved) {
+  const TestLayer bottom = MakeLayer({File("a", "bottom")});
+  AddImage("used", {bottom});
+  AddImage("unused", {bottom, MakeLayer({File("b", "top")})});
+  (void)Base("unused");
+  const auto used = Base("used");
+  ASSERT_TRUE(used.ok()) << used.status();
+  const auto cache = LayerCache::Open(cache_);
+  ASSERT_TRUE(cache.ok()) << cache.status();
+  const auto listed = (*cache)->List();
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  EXPECT_THAT(*listed, SizeIs(2));
+  const auto removed = (*cache)->RemoveUnused();
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  ASSERT_THAT(*removed, SizeIs(1));
+  EXPECT_EQ(removed->front().entries, 1u);
+  EXPECT_EQ(ReadHostFile(used->layers[0].directory + "/a"), "bottom");
+  EXPECT_THAT(*(*cache)->List(), SizeIs(1));
+  EXPECT_TRUE((*cache)->List()->front().in_use);
+  const auto again = Base("unused");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->unpacked, 1u);
 }
 
 TEST_F(BaseTest, DamagedRecordIsNamedWithTheRemedy) {

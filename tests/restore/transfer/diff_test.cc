@@ -8,6 +8,9 @@
 
 #include <functional>
 
+#include "restore/checkpoint.h"
+#include "restore/restore.h"
+#include "tests/testing/scratch_dir.h"
 #include "tests/testing/test_vfs.h"
 
 namespace stasis::restore {
@@ -175,6 +178,31 @@ TEST_F(DiffTest, WithoutContentOnlySizesCount) {
   DiffOptions options;
   options.content = false;
   EXPECT_THAT(Lines(options), IsEmpty());
+}
+
+// Of two images in one layout the second refers to what the first has stored.
+TEST_F(DiffTest, WhatIsStoredInTheSamePlaceIsNotRead) {
+  const stasis::testing::ScratchDir scratch;
+  const std::string directory = scratch / "images";
+  for (int i = 0; i < 20; ++i)
+    before_.Write("/f" + std::to_string(i), std::string(40'000, static_cast<char>('a' + i)));
+  ASSERT_TRUE(Checkpoint(before_.RequestTo(directory, "v1")).ok());
+  before_.WriteAt("/f7", 30'000, "changed");
+  ASSERT_TRUE(Checkpoint(before_.RequestTo(directory, "v2")).ok());
+  const auto v1 = Restore(TestVfs::RequestFrom(directory, "v1"));
+  const auto v2 = Restore(TestVfs::RequestFrom(directory, "v2"));
+  ASSERT_TRUE(v1.ok() && v2.ok()) << v1.status() << v2.status();
+  const auto diff = [](const RestoredImage& left, const RestoredImage& right) {
+    const auto before = OpenVfsTree(left.vfs(), left.vfs().namespaces().front()->root());
+    const auto after = OpenVfsTree(right.vfs(), right.vfs().namespaces().front()->root());
+    auto report = DiffTrees(*before, *after, {});
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *std::move(report) : DiffReport();
+  };
+  const DiffReport report = diff(*v1, *v2);
+  EXPECT_EQ(report.ToText(), "M /f7 (content)\n");
+  EXPECT_LE(report.bytes, 40'000u) << "of the file that was changed";
+  EXPECT_EQ(diff(*v1, *v1).bytes, 0u);
 }
 
 TEST_F(DiffTest, CanBeCancelled) {
