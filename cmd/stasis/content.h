@@ -38,9 +38,9 @@ absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 
 // What to make the tree of.
 struct ContentOptions {
-  std::string reference;                                      // "DIR:TAG"; empty: a new tree
+  std::string reference;  // "DIR:TAG"; empty: a new tree
   std::string reader;     // of the image, to people who want to remove it: a sandbox's name
-  HostRoots roots;                                            // of the image
+  HostRoots roots;        // of the image
   image::PrefetchMode prefetch = image::PrefetchMode::kNone;  // of its data
   bool record_trace = false;                                  // of it, where there is none
   RootfsOptions rootfs;                                       // of a new tree

@@ -48,7 +48,6 @@ std::vector<std::string> OwnTags(const Series& series,
   return tags;
 }
 
-
 }  // namespace
 
 int64_t Beats::Advance(absl::Time now) {
@@ -102,7 +101,9 @@ absl::StatusOr<std::vector<std::string>> TurnSeries(const Series& series,
   if (absl::Status replaced = (*layout)->ReplaceIndex(index->Encode()); !replaced.ok())
     return replaced;
   if (!gone.empty())
-    if (absl::Status collected = image::CollectGarbage(**layout, {.now = RealClock().Now()}).status(); !collected.ok())
+    if (absl::Status collected =
+            image::CollectGarbage(**layout, {.now = RealClock().Now()}).status();
+        !collected.ok())
       return collected;
   return gone;
 }

@@ -29,8 +29,8 @@ absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::s
                                                     std::vector<FrameEntry> frames,
                                                     PackReaderOptions options) {
   IMAGE_ASSIGN_OR_RETURN(auto files, PackFiles::Open(layout, packs, options.max_open_packs));
-  auto reader = RefPtr<PackReader>::Adopt(new PackReader(
-      layout, std::move(image), std::move(packs), std::move(frames), std::move(options)));
+  auto reader = RefPtr<PackReader>::Adopt(new PackReader(layout, std::move(image), std::move(packs),
+                                                         std::move(frames), std::move(options)));
   reader->files_ = std::move(files);
   return reader;
 }

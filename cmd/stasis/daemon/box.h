@@ -108,7 +108,7 @@ class Box {
   Origin origin_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<image::LazyImage> lazy_ ABSL_GUARDED_BY(mu_);
   UniqueFd upper_lock_ ABSL_GUARDED_BY(mu_);
-  std::vector<oci::BaseLayer> base_layers_ ABSL_GUARDED_BY(mu_);     // kept locked
+  std::vector<oci::BaseLayer> base_layers_ ABSL_GUARDED_BY(mu_);   // kept locked
   std::shared_ptr<LayerLocks> found_layers_ ABSL_GUARDED_BY(mu_);  // likewise
   std::optional<Ancestor> ancestor_ ABSL_GUARDED_BY(mu_);
   uint32_t rollbacks_ ABSL_GUARDED_BY(mu_) = 0;

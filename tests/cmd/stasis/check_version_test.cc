@@ -66,8 +66,9 @@ TEST_F(CheckVersionTest, WrongUsagePointsAtTheHelpOfTheCommand) {
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {
   for (const char* command :
-       {"run", "exec", "ps", "stop", "checkpoint", "restore", "rollback", "import", "export", "mount", "log",
-        "rm", "gc", "squash", "copy", "inspect", "verify", "layers", "check", "version", "completion"}) {
+       {"run",    "exec",    "ps",     "stop",   "checkpoint", "restore", "rollback",
+        "import", "export",  "mount",  "log",    "rm",         "gc",      "squash",
+        "copy",   "inspect", "verify", "layers", "check",      "version", "completion"}) {
     EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;
     EXPECT_THAT(Stasis({"--help"}).out, HasSubstr(command));
   }
