@@ -61,7 +61,8 @@ struct ForkReport {
   uint64_t shared_bytes = 0;  // of chunks that are only in memory
 };
 
-// What was offered, for as long as it may be in use.
+// What was offered. When it goes before those who use it, it leaves the memory to them until this
+// process ends, and after that.
 class ForkOffer {
  public:
   ~ForkOffer();

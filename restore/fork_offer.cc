@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <fcntl.h>
@@ -158,6 +159,16 @@ absl::StatusOr<UniqueFd> NewMemoryFile(const char* name) {
   return fd;
 }
 
+void KeepForEver(state::SavedGraph graph) {
+  struct Kept {
+    absl::Mutex mu;
+    std::vector<state::SavedGraph> graphs ABSL_GUARDED_BY(mu);
+  };
+  static auto* kept = new Kept();
+  const absl::MutexLock lock(&kept->mu);
+  kept->graphs.push_back(std::move(graph));
+}
+
 }  // namespace
 
 std::string ForkPlaces::ToJson() const {
@@ -253,18 +264,18 @@ ForkPlaces ForkOffer::places() const { return {::getpid(), rows_.get(), data_.ge
 
 // Lets go of the chunks when nobody needs them.
 void ForkOffer::Watch(std::chrono::milliseconds time_to_take) {
+  // False if this is to end first.
   const auto wait = [this](int timeout_ms) {
     pollfd entries[] = {{token_watch_.get(), 0, 0}, {stop_.get(), POLLIN, 0}};
     while (::poll(entries, 2, timeout_ms) < 0 && errno == EINTR) {
     }
     return entries[1].revents == 0;
   };
-  if (wait(static_cast<int>(time_to_take.count()))) {
-    token_.reset();
-    rows_.reset();
-    data_.reset();
-    wait(-1);
-  }
+  if (!wait(static_cast<int>(time_to_take.count()))) return;
+  token_.reset();
+  rows_.reset();
+  data_.reset();
+  if (!wait(-1)) return;
   for (const auto& chunk : graph_.chunks) chunk->Unpin();
   graph_ = {};
   ended_.store(true, std::memory_order_release);
@@ -275,6 +286,9 @@ ForkOffer::~ForkOffer() {
   const uint64_t one = 1;
   (void)!::write(stop_.get(), &one, sizeof one);
   watch_.join();
+  // Whoever reads the memory goes on doing so when this process has ended: it must be left as it
+  // is, and so what is in use is never freed.
+  if (!ended()) KeepForEver(std::move(graph_));
 }
 
 absl::StatusOr<std::unique_ptr<ForkOffer>> OfferFork(const CheckpointRequest& request,

@@ -198,6 +198,14 @@ absl::StatusOr<Report> Client::RemoveMount(const std::string& target, bool detac
   }
 }
 
+absl::StatusOr<Report> Client::Fork() {
+  try {
+    return connection_->AwaitReport(connection_->control().forkRequest().send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
 absl::StatusOr<Report> Client::GetConfig() {
   try {
     return connection_->AwaitReport(connection_->control().getConfigRequest().send());

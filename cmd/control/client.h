@@ -37,6 +37,7 @@ class Client {
                                 const std::atomic<bool>* cancel);
   absl::StatusOr<Report> Rollback(const RollbackParams& params, const ProgressCallback& on_progress,
                                   const std::atomic<bool>* cancel);
+  absl::StatusOr<Report> Fork();
   absl::StatusOr<Report> AddMount(const MountParams& params);
   absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach);
   absl::StatusOr<Report> GetConfig();

@@ -121,4 +121,7 @@ interface Control {
       -> (status :Status, report :Report);
   # Ends the programs and puts an image in the place of the tree. Cancelled, it gives up what can
   # still be given up.
+
+  fork @9 () -> (status :Status, report :Report);
+  # The tree as it is, for another process of this host to take: JSON, see daemon/tasks.h.
 }

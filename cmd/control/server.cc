@@ -178,6 +178,11 @@ class ControlImpl final : public rpc::Control::Server {
                   [&handler = handler_](Job&) { return handler.GetConfig(); });
   }
 
+  kj::Promise<void> fork(ForkContext context) override {
+    return Answer(context, std::make_shared<Job>(),
+                  [&handler = handler_](Job& job) { return handler.Fork(&job.cancel); });
+  }
+
   kj::Promise<void> stop(StopContext context) override {
     const absl::Duration grace =
         absl::Milliseconds(static_cast<int64_t>(context.getParams().getGraceMs()));

@@ -41,6 +41,7 @@ class Handler {
                                           const ProgressCallback& on_progress,
                                           const std::atomic<bool>* cancel) = 0;
   // These too on a thread of their own.
+  virtual absl::StatusOr<Report> Fork(const std::atomic<bool>* cancel) = 0;
   virtual absl::StatusOr<Report> AddMount(const MountParams& params) = 0;
   virtual absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) = 0;
   virtual absl::StatusOr<Report> GetConfig() = 0;

@@ -38,6 +38,7 @@ void AddMountAdd(CLI::App& app, Invocation& invocation);
 void AddUmount(CLI::App& app, Invocation& invocation);
 void AddConfig(CLI::App& app, Invocation& invocation);
 void AddCommit(CLI::App& app, Invocation& invocation);
+void AddFork(CLI::App& app, Invocation& invocation);
 void AddLog(CLI::App& app, Invocation& invocation);
 void AddRm(CLI::App& app, Invocation& invocation);
 void AddGc(CLI::App& app, Invocation& invocation);

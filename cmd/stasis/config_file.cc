@@ -121,6 +121,28 @@ nlohmann::ordered_json ConfigOf(const CLI::App& app, const std::vector<std::stri
   return config;
 }
 
+absl::Status InheritConfig(const nlohmann::ordered_json& config,
+                           const std::vector<std::string>& not_taken, CLI::App& app) {
+  for (const auto& [key, value] : config.items()) {
+    CLI::Option* option = app.get_option_no_throw("--" + key);
+    if (option == nullptr || option->count() > 0 ||
+        std::find(not_taken.begin(), not_taken.end(), key) != not_taken.end())
+      continue;
+    try {
+      if (IsFlag(*option))
+        option->add_result("true");
+      else if (value.is_array())
+        for (const auto& word : value) option->add_result(word.get<std::string>());
+      else
+        option->add_result(value.get<std::string>());
+      option->run_callback();
+    } catch (const std::exception& error) {
+      return absl::InternalError(absl::StrCat("cannot take over --", key, ": ", error.what()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Strings and arrays of JSON are such of TOML, too.
 std::string ToToml(const nlohmann::ordered_json& config) {
   std::string text;

@@ -25,6 +25,11 @@ absl::Status ApplyConfig(const std::string& file, CLI::App& app, std::vector<std
 // what in: `transient`.
 nlohmann::ordered_json ConfigOf(const CLI::App& app, const std::vector<std::string>& transient);
 
+// Gives `app` those of the options in `config` (as ConfigOf has them) that it was not given, but
+// for the ones that it does not know and `not_taken`.
+absl::Status InheritConfig(const nlohmann::ordered_json& config,
+                           const std::vector<std::string>& not_taken, CLI::App& app);
+
 // The same as a file.
 std::string ToToml(const nlohmann::ordered_json& config);
 

@@ -88,58 +88,120 @@ std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLo
   return std::make_unique<image::LazyImage>(std::move(lazy));
 }
 
-absl::Status ReadBase(const image::Annotations& annotations, Content& content) {
-  if (const auto base = annotations.find(image::kAnnotationBase); base != annotations.end())
-    content.base_image = base->second;
-  const auto settings = annotations.find(kAnnotationBaseSettings);
-  if (settings == annotations.end()) return absl::OkStatus();
-  absl::StatusOr<oci::ImageConfig> config = oci::ParseRunSettings(settings->second);
+absl::Status ReadBase(const std::string& base_image, const std::string& settings,
+                      Content& content) {
+  content.base_image = base_image;
+  if (settings.empty()) return absl::OkStatus();
+  absl::StatusOr<oci::ImageConfig> config = oci::ParseRunSettings(settings);
   if (!config.ok()) return config.status();
   content.base_config = *std::move(config);
   return absl::OkStatus();
+}
+
+std::string Find(const image::Annotations& annotations, const char* name) {
+  const auto found = annotations.find(name);
+  return found == annotations.end() ? "" : found->second;
+}
+
+// What a tree that comes from elsewhere is restored with.
+class Restoring {
+ public:
+  Restoring(const ContentOptions& options, restore::RestoreRequest request)
+      : options_(options), request_(std::move(request)) {}
+
+  // Errors: of LockUpper.
+  absl::Status Prepare(const std::atomic<bool>* cancel, DataLog log, const std::string& directory);
+  restore::RestoreRequest& request() { return request_; }
+  Content& content() { return content_; }
+  // Errors: kDataLoss for a tree that nothing can be served of.
+  absl::StatusOr<Content> Finish(restore::RestoredImage restored, const std::string& source);
+
+ private:
+  const ContentOptions& options_;
+  restore::RestoreRequest request_;
+  gofer::GoferServices services_;
+  Content content_;
+};
+
+absl::Status Restoring::Prepare(const std::atomic<bool>* cancel, DataLog log,
+                                const std::string& directory) {
+  content_.lazy = MakeLazy(options_, std::move(log), directory);
+  request_.packs = content_.lazy->RestoreOptions();
+  request_.cancel = cancel;
+  request_.lease_name = options_.reader;
+  options_.roots.ApplyTo(request_);
+  services_.fd_limit = options_.host.fd_limit;
+  services_.owners = {options_.own_as_root, geteuid(), getegid()};
+  request_.services.Provide(&services_);
+  const auto upper = options_.roots.directories.find(kUpperName);
+  if (upper == options_.roots.directories.end() || upper->second == options_.locked_upper)
+    return absl::OkStatus();
+  absl::StatusOr<UniqueFd> locked = LockUpper(upper->second);
+  if (!locked.ok()) return locked.status();
+  content_.upper_lock = *std::move(locked);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Content> Restoring::Finish(restore::RestoredImage restored,
+                                          const std::string& source) {
+  content_.found_layers = options_.roots.layers;
+  content_.source = source;
+  content_.report = restored.report().ToJson();
+  for (const restore::DriftFinding& finding : restored.report().drift.findings)
+    if (finding.policy == vfs::DriftPolicy::kWarn)
+      content_.warnings.push_back(absl::StrCat("drift: ", finding.ToText()));
+  content_.tree.vfs = restored.TakeVfs();
+  DropKernelState(restored, *content_.tree.vfs);
+  if (content_.tree.vfs->namespaces().empty())
+    return absl::DataLossError(absl::StrCat(source, " holds no mount namespace"));
+  content_.tree.ns = content_.tree.vfs->namespaces().front();
+  return std::move(content_);
 }
 
 absl::StatusOr<Content> FromImage(const Types& types, const ContentOptions& options,
                                   const std::atomic<bool>* cancel, DataLog log) {
   absl::StatusOr<restore::RestoreRequest> request = types.Request(options.reference);
   if (!request.ok()) return request.status();
-  Content content;
-  content.lazy = MakeLazy(options, std::move(log), request->directory);
-  request->packs = content.lazy->RestoreOptions();
-  request->cancel = cancel;
-  request->lease_name = options.reader;
-  options.roots.ApplyTo(*request);
-  gofer::GoferServices services;
-  services.fd_limit = options.host.fd_limit;
-  services.owners = {options.own_as_root, geteuid(), getegid()};
-  request->services.Provide(&services);
-  UniqueFd lock;
-  if (const auto upper = options.roots.directories.find(kUpperName);
-      upper != options.roots.directories.end() && upper->second != options.locked_upper) {
-    absl::StatusOr<UniqueFd> locked = LockUpper(upper->second);
-    if (!locked.ok()) return locked.status();
-    lock = *std::move(locked);
-  }
-  absl::StatusOr<restore::RestoredImage> restored = restore::Restore(*request);
-  if (!restored.ok()) return NameTags(restored.status(), *request);
-  content.upper_lock = std::move(lock);
-  content.found_layers = options.roots.layers;
-  content.source = restored->report().reference;
+  const std::string directory = request->directory;
+  Restoring restoring(options, *std::move(request));
+  if (absl::Status s = restoring.Prepare(cancel, std::move(log), directory); !s.ok()) return s;
+  absl::StatusOr<restore::RestoredImage> restored = restore::Restore(restoring.request());
+  if (!restored.ok()) return NameTags(restored.status(), restoring.request());
+  Content& content = restoring.content();
   content.image = restored->report().digest;
-  content.image_directory = request->directory;
+  content.image_directory = directory;
   const image::Annotations& annotations = restored->image().info().manifest.annotations;
-  if (absl::Status base = ReadBase(annotations, content); !base.ok()) return base;
-  content.report = restored->report().ToJson();
-  for (const restore::DriftFinding& finding : restored->report().drift.findings)
-    if (finding.policy == vfs::DriftPolicy::kWarn)
-      content.warnings.push_back(absl::StrCat("drift: ", finding.ToText()));
-  content.tree.vfs = restored->TakeVfs();
-  DropKernelState(*restored, *content.tree.vfs);
-  if (content.tree.vfs->namespaces().empty())
-    return absl::DataLossError(absl::StrCat(options.reference, " holds no mount namespace"));
-  content.tree.ns = content.tree.vfs->namespaces().front();
-  content.lazy->Attach(restored->TakeImage());
-  return content;
+  if (absl::Status base = ReadBase(Find(annotations, image::kAnnotationBase),
+                                   Find(annotations, kAnnotationBaseSettings), content);
+      !base.ok())
+    return base;
+  const std::string source = restored->report().reference;
+  std::unique_ptr<image::ImageReader> image = restored->TakeImage();
+  absl::StatusOr<Content> made = restoring.Finish(*std::move(restored), source);
+  if (made.ok()) made->lazy->Attach(std::move(image));
+  return made;
+}
+
+absl::StatusOr<Content> FromFork(const Types& types, const ContentOptions& options,
+                                 const std::atomic<bool>* cancel, DataLog log) {
+  const ForkedTree& fork = *options.fork;
+  restore::RestoreRequest request;
+  request.registry = &types.registry();
+  request.clock = &types.clock();
+  Restoring restoring(options, std::move(request));
+  if (absl::Status s = restoring.Prepare(cancel, std::move(log), ""); !s.ok()) return s;
+  absl::StatusOr<std::unique_ptr<restore::ForkedState>> state =
+      restore::TakeFork(fork.places, restoring.request().packs);
+  if (!state.ok()) return state.status();
+  absl::StatusOr<restore::RestoredImage> restored =
+      restore::RestoreFork(*std::move(state), restoring.request());
+  if (!restored.ok()) return restored.status();
+  Content& content = restoring.content();
+  content.image = fork.image;
+  content.image_directory = fork.image_directory;
+  if (absl::Status base = ReadBase(fork.base_image, fork.base_settings, content); !base.ok())
+    return base;
+  return restoring.Finish(*std::move(restored), absl::StrCat("a fork of ", fork.sandbox));
 }
 
 }  // namespace
@@ -181,6 +243,7 @@ image::Annotations BaseAnnotations(const std::string& base_image,
 absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& options,
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
                                     DataLog log) {
+  if (options.fork.has_value()) return FromFork(types, options, cancel, std::move(log));
   if (!options.reference.empty()) return FromImage(types, options, cancel, std::move(log));
   Content content;
   content.lazy = MakeLazy(options, std::move(log), "");

@@ -23,6 +23,7 @@
 #include "cmd/stasis/progress_line.h"
 #include "cmd/stasis/rootfs.h"
 #include "cmd/stasis/types.h"
+#include "restore/fork.h"
 #include "restore/image/lazy_image.h"
 #include "restore/transfer/report.h"
 
@@ -36,8 +37,19 @@ struct ImportSpec {
 // Errors: kInvalidArgument; kNotFound if the directory is not there.
 absl::StatusOr<ImportSpec> ParseImport(std::string_view text);
 
+// A running sandbox's tree as it was offered (daemon/tasks.h).
+struct ForkedTree {
+  std::string sandbox;  // its name
+  restore::ForkPlaces places;
+  std::string base_image;
+  std::string base_settings;
+  std::optional<image::Digest> image;  // that it was made of or saved as last
+  std::string image_directory;
+};
+
 // What to make the tree of.
 struct ContentOptions {
+  std::optional<ForkedTree> fork;
   std::string reference;  // "DIR:TAG"; empty: a new tree
   std::string reader;     // of the image, to people who want to remove it: a sandbox's name
   HostRoots roots;        // of the image

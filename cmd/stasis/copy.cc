@@ -19,12 +19,13 @@ namespace {
 struct CopyCommand {
   std::string from;
   std::string to;
+  ProgressMode progress = ProgressMode::kAuto;
   bool json = false;
 };
 
 // The image is looked for before the target is made.
 absl::StatusOr<image::CopyReport> CopyTo(const restore::RestoreRequest& from,
-                                         const image::Reference& to) {
+                                         const image::Reference& to, ProgressMode progress) {
   const std::atomic<bool>* cancel = CatchInterrupts();
   const auto source = OpenLayout(from.directory);
   if (!source.ok()) return source.status();
@@ -32,7 +33,7 @@ absl::StatusOr<image::CopyReport> CopyTo(const restore::RestoreRequest& from,
   if (absl::Status parent = CheckParent(to.directory); !parent.ok()) return parent;
   const auto target = image::Layout::OpenForWriting(to.directory);
   if (!target.ok()) return target.status();
-  ProgressLine line;
+  ProgressLine line(progress);
   image::CopyOptions how;
   how.cancel = cancel;
   how.on_progress = [&line](const image::CopyProgress& progress) {
@@ -47,7 +48,7 @@ int Copy(const CopyCommand& options) {
   if (!from.ok()) return Fail(from.status(), options.json);
   const absl::StatusOr<image::Reference> to = image::ParseReference(options.to);
   if (!to.ok()) return Fail(to.status(), options.json);
-  const absl::StatusOr<image::CopyReport> report = CopyTo(*from, *to);
+  const absl::StatusOr<image::CopyReport> report = CopyTo(*from, *to, options.progress);
   if (!report.ok()) return Fail(NameTags(report.status(), *from), options.json);
   for (const std::string& warning : report->warnings) Warn(warning);
   if (options.json)
@@ -75,6 +76,7 @@ void AddCopy(CLI::App& app, Invocation& invocation) {
   command->add_option("target", options->to, "Its new name; the directory is made if it is missing")
       ->required()
       ->type_name("DIR:TAG");
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "What the other layout has already is verified, not copied. All or nothing.\n\n"

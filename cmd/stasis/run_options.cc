@@ -77,6 +77,32 @@ absl::Status ReadRootfs(const RunOptions& from, RootfsOptions& to) {
   return absl::OkStatus();
 }
 
+// The tree of another sandbox.
+absl::Status ReadFork(const RunOptions& from, ContentOptions& to) {
+  const nlohmann::ordered_json& json = from.forked;
+  ForkedTree fork;
+  fork.sandbox = from.fork_of;
+  absl::StatusOr<restore::ForkPlaces> places =
+      restore::ForkPlaces::FromJson(json.value("offer", nlohmann::ordered_json()).dump());
+  if (!places.ok()) return places.status();
+  fork.places = *std::move(places);
+  fork.base_image = json.value("base_image", "");
+  fork.base_settings = json.value("base_settings", "");
+  if (json.contains("ancestor")) {
+    fork.image_directory = json["ancestor"].value("directory", "");
+    absl::StatusOr<image::Digest> digest =
+        image::Digest::Parse(json["ancestor"].value("digest", ""));
+    if (!digest.ok()) return digest.status();
+    fork.image = *digest;
+  }
+  to.prefetch = image::PrefetchMode::kNone;
+  to.record_trace = false;
+  to.roots.directories = json.value("roots", std::map<std::string, std::string>());
+  to.roots.spare_roots = true;
+  to.fork = std::move(fork);
+  return absl::OkStatus();
+}
+
 absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   to.reference = AbsoluteReference(from.reference);
   to.own_as_root = geteuid() != 0;
@@ -89,7 +115,9 @@ absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   to.roots = *std::move(roots);
   to.host.own_as_root = to.own_as_root;
   to.host.fd_limit = from.fd_limit;
-  if (to.reference.empty()) {
+  if (!from.fork_of.empty()) {
+    if (absl::Status ok = ReadFork(from, to); !ok.ok()) return ok;
+  } else if (to.reference.empty()) {
     to.host.roots = to.roots.directories;
     if (absl::Status ok = ReadHostMounts(from, to.host); !ok.ok()) return ok;
     if (absl::Status ok = ReadRootfs(from, to.rootfs); !ok.ok()) return ok;
@@ -150,6 +178,29 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   return to;
 }
 
+// Has a running sandbox offer its tree, and takes over how it is run.
+absl::Status AskForFork(RunOptions& options, CLI::App& app) {
+  absl::StatusOr<sandbox::RuntimeDir> dir = FindSandbox(options.fork_of);
+  if (!dir.ok()) return dir.status();
+  absl::StatusOr<std::unique_ptr<control::Client>> client = ConnectTo(*dir);
+  if (!client.ok()) return client.status();
+  const absl::StatusOr<control::Report> config = (*client)->GetConfig();
+  if (!config.ok()) return config.status();
+  if (absl::Status taken = InheritConfig(
+          nlohmann::ordered_json::parse(config->json, nullptr, false), {"hostname"}, app);
+      !taken.ok())
+    return taken;
+  const absl::StatusOr<control::Report> forked = (*client)->Fork();
+  if (!forked.ok()) return forked.status();
+  options.forked = nlohmann::ordered_json::parse(forked->json, nullptr, false);
+  if (options.forked.value("version", "") != Version())
+    return absl::FailedPreconditionError(
+        absl::StrCat("the daemon of ", options.fork_of,
+                     " is of another version of stasis; use checkpoint and "
+                     "restore"));
+  return absl::OkStatus();
+}
+
 // Starts the daemon; what it said when it was ready.
 absl::StatusOr<nlohmann::json> StartDaemon(const DaemonOptions& options, ProgressMode progress) {
   absl::StatusOr<UniqueFd> lock = options.dir.Claim();
@@ -182,6 +233,10 @@ int PrintStarted(const RunOptions& options, const DaemonOptions& daemon,
     json["output"] = daemon.dir.output_path();
   }
   if (ready.contains("content")) json["content"] = ready["content"];
+  if (!options.fork_of.empty()) {
+    json["fork"] = options.forked;
+    for (const char* key : {"offer", "version", "roots"}) json["fork"].erase(key);
+  }
   return PrintJson(json);
 }
 
@@ -246,7 +301,7 @@ int RunAttached(const RunOptions& options, const DaemonOptions& daemon, const nl
 void StartAsImageSays(const nlohmann::json& image, const CLI::App& app, RunOptions& options,
                       sandbox::Command& command) {
   command.environment = image.at("environment").get<std::vector<std::string>>();
-  if (command.arguments.empty())
+  if (command.arguments.empty() && options.fork_of.empty())
     command.arguments = image.at("command").get<std::vector<std::string>>();
   const std::string workdir = image.at("workdir");
   if (!workdir.empty() && app.get_option("--workdir")->count() == 0) options.workdir = workdir;
@@ -254,15 +309,10 @@ void StartAsImageSays(const nlohmann::json& image, const CLI::App& app, RunOptio
 
 }  // namespace
 
-void AddSandboxOptions(CLI::App& command, RunOptions& options) {
-  command
-      .add_option(
-          "--config", options.config_file,
-          "More options, and the command: a TOML file, such as `stasis config` prints. What "
-          "is given here counts before it")
-      ->type_name("FILE");
-  command.add_option("--name", options.name, "Name of the sandbox (default: a new one)")
-      ->type_name("NAME");
+namespace {
+
+// How it is run, and not what.
+void AddPlaceOptions(CLI::App& command, RunOptions& options) {
   command.add_option("--bind", options.binds, "Show a host file or directory; repeatable")
       ->type_name("SRC[:DST][:ro|:rw]")
       ->expected(1)
@@ -292,10 +342,30 @@ void AddSandboxOptions(CLI::App& command, RunOptions& options) {
       ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
   AddMemoryOptions(command, options.memory);
+}
+
+}  // namespace
+
+void AddSandboxOptions(CLI::App& command, RunOptions& options) {
+  command
+      .add_option(
+          "--config", options.config_file,
+          "More options, and the command: a TOML file, such as `stasis config` prints. What "
+          "is given here counts before it")
+      ->type_name("FILE");
+  command.add_option("--name", options.name, "Name of the sandbox (default: a new one)")
+      ->type_name("NAME");
+  AddPlaceOptions(command, options);
   command.add_flag("--detach,-d", options.detach, "Leave CMD running in the background");
   command.add_flag("--keep", options.keep, "Leave the sandbox running when CMD ends");
   AddProgressOption(command, options.progress);
   command.add_flag("--json", options.json, "With --detach: print what was started as JSON");
+}
+
+void AddForkOptions(CLI::App& command, RunOptions& options) {
+  AddPlaceOptions(command, options);
+  AddProgressOption(command, options.progress);
+  command.add_flag("--json", options.json, "Print what was started, and what it took, as JSON");
 }
 
 int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation) {
@@ -303,7 +373,10 @@ int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation)
   if (!options.config_file.empty())
     if (absl::Status read = ApplyConfig(options.config_file, app, arguments); !read.ok())
       return Fail(read, options.json);
-  options.config = ConfigOf(app, {"config", "json", "progress", "detach", "keep"});
+  if (!options.fork_of.empty())
+    if (absl::Status forked = AskForFork(options, app); !forked.ok())
+      return Fail(forked, options.json);
+  options.config = ConfigOf(app, {"config", "json", "progress", "detach", "keep", "box"});
   if (!arguments.empty()) options.config["command"] = arguments;
   sandbox::SignalRelay signals;
   absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);

@@ -23,6 +23,8 @@ namespace stasis::cli {
 struct RunOptions {
   std::string name;
   std::string reference;           // restore only
+  std::string fork_of;             // fork only: the sandbox
+  nlohmann::ordered_json forked;   // what that said (daemon/tasks.h)
   HostOptions host;                // run: only the roots
   std::string prefetch = "trace";  // restore only
   std::vector<std::string> mounts;
@@ -51,6 +53,8 @@ struct RunOptions {
 };
 
 void AddSandboxOptions(CLI::App& command, RunOptions& options);
+// Of a fork: what it does not take over from the sandbox.
+void AddForkOptions(CLI::App& command, RunOptions& options);
 
 // Reads the rest of the options from the file that they name, starts the sandbox, runs the command
 // in it, and ends the sandbox. `command` is where the options were read. Returns the exit code.

@@ -21,6 +21,7 @@ namespace {
 struct SquashCommand {
   std::string reference;
   uint32_t depth = 0;
+  ProgressMode progress = ProgressMode::kAuto;
   bool json = false;
 };
 
@@ -29,7 +30,7 @@ absl::StatusOr<image::SquashReport> SquashTag(const SquashCommand& options,
                                               const Types& types) {
   auto layout = OpenLayoutForWriting(request.directory);
   if (!layout.ok()) return layout.status();
-  ProgressLine line;
+  ProgressLine line(options.progress);
   image::SquashOptions how;
   how.known_features = restore::KnownFeatures(types.registry());
   how.depth = options.depth;
@@ -85,6 +86,7 @@ void AddSquash(CLI::App& app, Invocation& invocation) {
                    "Go on sharing packs with so many of its nearest ancestors")
       ->type_name("N")
       ->capture_default_str();
+  AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(
       "The tag moves when everything was read back; what it needed before goes with `stasis "

@@ -133,18 +133,6 @@ void Index::RemoveUntagged(const Digest& digest) {
     if (IsUntagged(entries[i], digest.ToString())) entries.erase(i);
 }
 
-namespace {
-
-// What an entry without a tag describes; nothing of one that has a tag or is malformed.
-std::optional<Descriptor> UntaggedDescriptor(const Json& entry) {
-  if (TagOf(entry) != nullptr) return std::nullopt;
-  auto descriptor = ParseDescriptor(entry, "index.json");
-  if (!descriptor.ok()) return std::nullopt;
-  return *std::move(descriptor);
-}
-
-}  // namespace
-
 bool Index::Names(const Digest& digest) const {
   for (const Json& entry : json_["manifests"]) {
     const auto found = entry.find("digest");
@@ -156,22 +144,17 @@ bool Index::Names(const Digest& digest) const {
 std::vector<Descriptor> Index::Untagged(std::string_view artifact_type) const {
   std::vector<Descriptor> found;
   for (const Json& entry : json_["manifests"]) {
-    auto descriptor = UntaggedDescriptor(entry);
-    if (descriptor.has_value() && descriptor->artifact_type == artifact_type)
+    if (TagOf(entry) != nullptr) continue;
+    auto descriptor = ParseDescriptor(entry, "index.json");
+    if (descriptor.ok() && descriptor->artifact_type == artifact_type)
       found.push_back(*std::move(descriptor));
   }
   return found;
 }
 
 void Index::ReplaceUntagged(const std::vector<Digest>& old, const Descriptor& descriptor) {
-  Json kept = Json::array();
-  for (Json& entry : json_["manifests"]) {
-    const auto untagged = UntaggedDescriptor(entry);
-    if (!untagged.has_value() || std::find(old.begin(), old.end(), untagged->digest) == old.end())
-      kept.push_back(std::move(entry));
-  }
-  kept.push_back(DescriptorToJson(descriptor));
-  json_["manifests"] = std::move(kept);
+  for (const Digest& digest : old) RemoveUntagged(digest);
+  AddUntagged(descriptor);
 }
 
 std::vector<std::string> Index::UnknownProperties(std::string_view tag) const {

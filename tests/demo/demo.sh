@@ -33,8 +33,8 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 [[ -x $stasis ]] || die "$stasis is not there; build it first, or set STASIS_BUILD"
-for program in git sqlite3 sha256sum; do
-  command -v $program >/dev/null || die "$program is needed: apt-get install git sqlite3 coreutils"
+for program in git sqlite3 sha256sum make cc python3; do
+  command -v $program >/dev/null || die "$program is needed: apt-get install git sqlite3 coreutils make gcc python3"
 done
 "$stasis" check >check.txt || { cat check.txt; die "this host cannot run a sandbox; see above"; }
 
@@ -294,6 +294,77 @@ CHECK
   same live.txt unpacked.txt "the sandbox and the image that umoci unpacks"
   "$stasis" stop demo
 fi
+
+# --- fourth act: a running build ---------------------------------------------------------------------
+
+kill_everything
+say "A build that runs: five checkpoints, a fork, a rollback"
+mkdir project
+python3 - project <<'SOURCES'
+import os, sys
+os.chdir(sys.argv[1])
+units = 120
+for i in range(units):
+    with open(f"unit{i}.c", "w") as out:
+        for k in range(40):
+            out.write(f"int f{i}_{k}(int x) {{ int s = {k}; for (int j = 0; j < x; ++j) s += j % {i + k + 2}; return s; }}\n")
+with open("main.c", "w") as out:
+    out.write("#include <stdio.h>\n" + "".join(f"int f{i}_0(int);\n" for i in range(units)))
+    out.write("int main(void) { long s = 0;\n" + "".join(f"  s += f{i}_0(100);\n" for i in range(units)))
+    out.write('  printf("%ld\\n", s); return 0; }\n')
+with open("Makefile", "w") as out:
+    out.write("objects = main.o $(patsubst %,unit%.o,$(shell seq 0 %d))\n" % (units - 1))
+    out.write("program: $(objects)\n\tcc -o $@ $(objects)\n%.o: %.c\n\tcc -O2 -c -o $@ $<\n")
+SOURCES
+objects() { in_box "$1" 'ls /work/project/*.o 2>/dev/null | wc -l'; }
+await_objects() {
+  for ((i = 0; i < 1200 && $(objects "$1") < $2; ++i)); do sleep 0.05; done
+  [[ $(objects "$1") -ge $2 ]] || die "the build does not get on"
+}
+"$stasis" run --name demo --detach --import project:/work/project -- make -C /work/project >/dev/null
+for number in 1 2 3 4 5; do
+  await_objects demo $((number * 20))
+  "$stasis" checkpoint demo "snaps:build$number" --json >"build$number.json"
+  if [[ $number == 3 ]]; then
+    objects demo >at_fork.txt
+    from=$(date +%s%N)
+    "$stasis" fork demo other --json >fork.json
+    fork_ns=$(($(date +%s%N) - from))
+  fi
+done
+echo "   $(objects demo) of 121 objects in the sandbox, $(objects other) in its fork, which has no program"
+
+say "The fork builds the rest, and so does the sandbox"
+in_box other 'make -s -C /work/project; /work/project/program' >other.txt
+await_objects demo 121
+for ((i = 0; i < 200; ++i)); do in_box demo '[[ -x /work/project/program ]]' && break; sleep 0.05; done
+in_box demo 'make -s -C /work/project; /work/project/program' >demo.txt
+same demo.txt other.txt "what the two programs print"
+
+say "A rollback to the second checkpoint"
+in_box demo 'rm -r /work/project/unit1*'
+"$stasis" rollback demo snaps:build2 --json >rollback.json
+rolled=$(objects demo)
+[[ $rolled -ge 40 && $rolled -lt 121 ]] || die "there are $rolled objects after the rollback"
+in_box demo 'make -s -C /work/project; /work/project/program' >again.txt
+same demo.txt again.txt "the program built after the rollback and the first one"
+[[ $("$stasis" log snaps: --json | grep -c before-rollback) -ge 1 ]] || die "there is no safety checkpoint"
+
+printf '\n%-12s %14s %14s %14s %14s\n' '' 'waited' 'changed' 'stored' 'all of it'
+for number in 1 2 3 4 5; do
+  printf '%-12s %14s %14s %14s %14s\n' "build$number" \
+    "$(milliseconds "$(field build$number.json pause_ns)")" "$(bytes "$(field build$number.json dirty_bytes)")" \
+    "$(bytes "$(field build$number.json stored_bytes)")" "$(milliseconds "$(field build$number.json wall_ns)")"
+done
+printf '%-12s %14s %14s %14s %14s\n' fork "$(milliseconds "$(field fork.json pause_ns)")" \
+  "$(bytes "$(field fork.json shared_bytes)")" '-' "$(milliseconds "$fork_ns")"
+printf '%-12s %14s %14s %14s %14s\n' rollback "$(milliseconds "$(field rollback.json down_ns)")" - - \
+  "$(milliseconds "$(field rollback.json wall_ns)")"
+"$stasis" stop --all >/dev/null
+"$stasis" log snaps:
+"$stasis" rm snaps:build1 snaps:build3 >/dev/null
+"$stasis" gc snaps:
+"$stasis" verify snaps:build5
 
 say "Measured ($(uname -m), $(nproc) processors, $(id -un))"
 printf '%-34s %14s %14s\n' '' 'first' 'second'

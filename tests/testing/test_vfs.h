@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,7 @@
 
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/checkpoint.h"
+#include "restore/fork.h"
 #include "restore/restore.h"
 #include "state/base/clock.h"
 #include "state/registry.h"
@@ -105,7 +107,9 @@ class TestVfs {
   static restore::RestoreRequest RequestFrom(const std::string& directory, const std::string& tag);
 
   // Saves to an image and goes on with what is restored from it. The image stays until the end.
+  // Every fourth time it goes on with a fork instead.
   void SaveAndRestore();
+  absl::Status Fork();
   // The two halves of it. A save is to a new image; a restore is from the last one.
   absl::Status Save();
   absl::Status Restore();
@@ -131,6 +135,8 @@ class TestVfs {
   std::string saved_as_;  // the last tag
   std::string outdated_;  // an older directory, still in use
   std::map<std::string, std::string> roots_;
+  int round_trips_ = 0;
+  std::unique_ptr<restore::ForkOffer> offer_;  // of the last fork
 };
 
 // Everything that `file` holds from `offset` on, or a test failure.

@@ -82,6 +82,17 @@ std::optional<image::Digest> Box::ParentIn(const std::string& directory) const {
   return ancestor_->digest;
 }
 
+std::optional<Ancestor> Box::ancestor() const {
+  const absl::MutexLock lock(&mu_);
+  return ancestor_;
+}
+
+void Box::KeepOffer(std::unique_ptr<restore::ForkOffer> offer) {
+  const absl::MutexLock lock(&mu_);
+  std::erase_if(offers_, [](const auto& other) { return other->ended(); });
+  offers_.push_back(std::move(offer));
+}
+
 void Box::SetAncestor(Ancestor ancestor) {
   const absl::MutexLock lock(&mu_);
   ancestor_ = std::move(ancestor);

@@ -15,11 +15,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cmd/sandbox/sandbox.h"
 #include "cmd/stasis/content.h"
 #include "cmd/stasis/daemon/daemon.h"
 #include "cmd/stasis/types.h"
+#include "restore/fork.h"
 #include "state/base/unique_fd.h"
 
 namespace stasis::cli {
@@ -69,7 +71,11 @@ class Box {
   // The parent of a checkpoint in `directory`, if it has one there.
   std::optional<image::Digest> ParentIn(const std::string& directory) const
       ABSL_LOCKS_EXCLUDED(mu_);
+  std::optional<Ancestor> ancestor() const ABSL_LOCKS_EXCLUDED(mu_);
   void SetAncestor(Ancestor ancestor) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Keeps what forks of it read, for as long as they do.
+  void KeepOffer(std::unique_ptr<restore::ForkOffer> offer) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The options it runs with (config_file.h).
   nlohmann::ordered_json config() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -111,6 +117,7 @@ class Box {
   std::vector<oci::BaseLayer> base_layers_ ABSL_GUARDED_BY(mu_);   // kept locked
   std::shared_ptr<LayerLocks> found_layers_ ABSL_GUARDED_BY(mu_);  // likewise
   std::optional<Ancestor> ancestor_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<restore::ForkOffer>> offers_ ABSL_GUARDED_BY(mu_);
   uint32_t rollbacks_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time end_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   absl::Duration grace_ ABSL_GUARDED_BY(mu_);

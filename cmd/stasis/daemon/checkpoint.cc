@@ -56,12 +56,7 @@ class ReportingFreezer final : public restore::Freezer {
 };
 
 restore::CheckpointRequest Request(Box& box, const control::CheckpointParams& params) {
-  restore::CheckpointRequest request;
-  request.vfs = &box.sandbox()->vfs();
-  request.registry = &box.types().registry();
-  request.clock = &box.types().clock();
-  for (const auto& [name, state] : box.sandbox()->served().States())
-    request.roots.push_back({name, state.get()});
+  restore::CheckpointRequest request = RequestFor(box);
   request.directory = params.directory;
   request.tag = params.tag;
   request.creator = Creator();
@@ -83,6 +78,17 @@ absl::Status TimeIsOver(const control::CheckpointParams& params) {
 }
 
 }  // namespace
+
+restore::CheckpointRequest RequestFor(Box& box) {
+  restore::CheckpointRequest request;
+  request.vfs = &box.sandbox()->vfs();
+  request.registry = &box.types().registry();
+  request.clock = &box.types().clock();
+  request.freezer = &box.sandbox()->freezer();
+  for (const auto& [name, state] : box.sandbox()->served().States())
+    request.roots.push_back({name, state.get()});
+  return request;
+}
 
 absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::CheckpointParams& params,
                                                   const control::ProgressCallback& on_progress,

@@ -5,6 +5,7 @@
 
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/live_mounts.h"
+#include "fsimpl/gofer/filesystem.h"
 
 namespace stasis::cli {
 namespace {
@@ -32,6 +33,14 @@ absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& ta
   return ChangeMounts(box, [&](nlohmann::ordered_json& config) {
     return RemoveHostMount(target, detach, *box.sandbox(), config);
   });
+}
+
+std::map<std::string, std::string> HostDirectories(const vfs::VirtualFilesystem& vfs) {
+  std::map<std::string, std::string> directories;
+  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
+    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs.get()); host != nullptr)
+      directories[host->root_name()] = host->directory();
+  return directories;
 }
 
 }  // namespace stasis::cli

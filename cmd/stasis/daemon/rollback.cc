@@ -24,15 +24,6 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 constexpr absl::Duration kSignalTime = absl::Milliseconds(50);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(10);
 
-// The host directories that a tree has, by name.
-std::map<std::string, std::string> HostDirectories(const vfs::VirtualFilesystem& vfs) {
-  std::map<std::string, std::string> directories;
-  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
-    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs.get()); host != nullptr)
-      directories[host->root_name()] = host->directory();
-  return directories;
-}
-
 absl::Status WithNote(const absl::Status& status, const std::string& note) {
   absl::Status noted(status.code(), absl::StrCat(status.message(), note));
   status.ForEachPayload([&noted](absl::string_view url, const absl::Cord& payload) {

@@ -94,6 +94,10 @@ absl::StatusOr<control::Report> Service::Rollback(const control::RollbackParams&
   return RollBackBox(box_, params, on_progress, cancel);
 }
 
+absl::StatusOr<control::Report> Service::Fork(const std::atomic<bool>* cancel) {
+  return ForkBox(box_, cancel);
+}
+
 absl::StatusOr<control::Report> Service::AddMount(const control::MountParams& params) {
   return AddMountToBox(box_, params);
 }

@@ -32,6 +32,7 @@ class Service final : public control::Handler {
   absl::StatusOr<control::Report> Rollback(const control::RollbackParams& params,
                                            const control::ProgressCallback& on_progress,
                                            const std::atomic<bool>* cancel) override;
+  absl::StatusOr<control::Report> Fork(const std::atomic<bool>* cancel) override;
   absl::StatusOr<control::Report> AddMount(const control::MountParams& params) override;
   absl::StatusOr<control::Report> RemoveMount(const std::string& target, bool detach) override;
   absl::StatusOr<control::Report> GetConfig() override;

@@ -11,6 +11,7 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <map>
 #include <string>
 
 #include "cmd/control/messages.h"
@@ -24,6 +25,8 @@ namespace stasis::cli {
 absl::StatusOr<control::Report> CheckpointBox(Box& box, const control::CheckpointParams& params,
                                               const control::ProgressCallback& on_progress,
                                               const std::atomic<bool>* cancel);
+// The tree, who holds its programs still, and what is saved with it.
+restore::CheckpointRequest RequestFor(Box& box);
 // The same for a caller whose work has begun.
 absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::CheckpointParams& params,
                                                   const control::ProgressCallback& on_progress,
@@ -41,9 +44,22 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
                                           const control::ProgressCallback& on_progress,
                                           const std::atomic<bool>* cancel);
 
+// fork.cc. The report is JSON for another process of this host, which `stasis fork` starts:
+//   version                      of this daemon; the other must be of the same
+//   offer                        see restore/fork.h
+//   roots                        host directories by name
+//   base_image, base_settings    see Content; may be absent
+//   ancestor {digest, directory} of the next checkpoint; may be absent
+//   pause_ns, pause, files, shared_bytes, wall_ns   what it took
+// Errors: kFailedPrecondition if the upper layer is a directory, which one sandbox has alone.
+absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cancel);
+
 // mounts.cc.
 absl::StatusOr<control::Report> AddMountToBox(Box& box, const control::MountParams& params);
 absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& target, bool detach);
+
+// The host directories that a tree has, by name.
+std::map<std::string, std::string> HostDirectories(const vfs::VirtualFilesystem& vfs);
 
 }  // namespace stasis::cli
 

@@ -30,6 +30,9 @@ class NullHandler : public Handler {
                                   const std::atomic<bool>*) override {
     return Report{};
   }
+  absl::StatusOr<Report> Fork(const std::atomic<bool>*) override {
+    return absl::UnimplementedError("fork");
+  }
   absl::StatusOr<Report> AddMount(const MountParams&) override { return Report{}; }
   absl::StatusOr<Report> RemoveMount(const std::string&, bool) override { return Report{}; }
   absl::StatusOr<Report> GetConfig() override { return Report{}; }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "restore/fork.h"
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+
+#include "cmd/stasis/daemon/tasks.h"
+#include "cmd/stasis/rootfs.h"
+#include "restore/oci/image.h"
+
+namespace stasis::cli {
+namespace {
+
+nlohmann::ordered_json Describe(const Box& box, const restore::ForkOffer& offer,
+                                const std::map<std::string, std::string>& roots) {
+  const restore::ForkReport& report = offer.report();
+  nlohmann::ordered_json json = {{"version", Version()},
+                                 {"offer", nlohmann::ordered_json::parse(offer.places().ToJson())},
+                                 {"roots", roots},
+                                 {"pause_ns", report.pause_ns},
+                                 {"pause",
+                                  {{"freeze_ns", report.freeze_ns},
+                                   {"flush_ns", report.flush_ns},
+                                   {"drain_ns", report.rows.drain_ns},
+                                   {"prepare_ns", report.rows.prepare_ns},
+                                   {"rows_ns", report.rows.rows_ns},
+                                   {"resume_ns", report.rows.resume_ns},
+                                   {"thaw_ns", report.thaw_ns}}},
+                                 {"wall_ns", report.wall_ns},
+                                 {"files", report.files},
+                                 {"shared_bytes", report.shared_bytes}};
+  const Origin origin = box.origin();
+  if (!origin.base_image.empty()) json["base_image"] = origin.base_image;
+  if (origin.base_config.has_value())
+    json["base_settings"] = oci::RunSettingsToJson(*origin.base_config);
+  if (const std::optional<Ancestor> ancestor = box.ancestor(); ancestor.has_value())
+    json["ancestor"] = {{"digest", ancestor->digest.ToString()},
+                        {"directory", ancestor->directory}};
+  return json;
+}
+
+}  // namespace
+
+absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cancel) {
+  if (absl::Status begun = box.Begin("being forked"); !begun.ok()) return begun;
+  const absl::Cleanup done = [&box] { box.Done(); };
+  const std::map<std::string, std::string> roots = HostDirectories(box.sandbox()->vfs());
+  if (const auto upper = roots.find(kUpperName); upper != roots.end())
+    return absl::FailedPreconditionError(
+        absl::StrCat("the changes of ", box.name(), " go to the directory ", upper->second,
+                     ", which one sandbox has alone; fork one with --upper memory"));
+  box.sandbox()->served().EndUnused(box.sandbox()->vfs());
+  restore::CheckpointRequest request = RequestFor(box);
+  request.cancel = cancel;
+  absl::StatusOr<std::unique_ptr<restore::ForkOffer>> offer = restore::OfferFork(request);
+  if (!offer.ok()) {
+    box.log().warn("fork: {}", std::string(offer.status().message()));
+    return offer.status();
+  }
+  const nlohmann::ordered_json json = Describe(box, **offer, roots);
+  std::string text = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  box.log().info("fork {}", text);
+  box.KeepOffer(*std::move(offer));
+  return control::Report{std::move(text), ""};
+}
+
+}  // namespace stasis::cli
