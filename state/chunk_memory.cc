@@ -2,20 +2,12 @@
 
 #include "state/chunk_memory.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdlib>
 #include <functional>
 #include <utility>
 
 #include "state/base/poison.h"
-#include "state/base/rcu.h"
 #include "state/check.h"
 
 namespace stasis::state {
@@ -23,14 +15,6 @@ namespace {
 
 constexpr size_t kWords = ChunkMemory::kSpan / ChunkMemory::kSmallestSlot / 64;
 constexpr size_t kOwners = ChunkMemory::kSpan / ChunkMemory::kSmallestOwned;
-constexpr size_t kPage = 4096;
-
-#if defined(STASIS_ASAN) || defined(STASIS_TSAN)
-constexpr uint64_t kUsualRange = uint64_t{1} << 32;  // the shadow takes room, too
-#else
-constexpr uint64_t kUsualRange = uint64_t{1} << 40;
-#endif
-constexpr uint64_t kSmallestRange = uint64_t{1} << 26;
 
 constexpr size_t ClassOf(size_t size) {
   return static_cast<size_t>(std::countr_zero(size / ChunkMemory::kSmallestSlot));
@@ -39,44 +23,6 @@ constexpr size_t SizeOf(size_t size_class) { return ChunkMemory::kSmallestSlot <
 constexpr size_t SlotsOf(size_t size_class) { return ChunkMemory::kSpan / SizeOf(size_class); }
 constexpr bool Owned(size_t size_class) {
   return SizeOf(size_class) >= ChunkMemory::kSmallestOwned;
-}
-
-Result<UniqueFd> OpenUnlinked(const std::string& directory) {
-  UniqueFd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (fd.valid() || (errno != EOPNOTSUPP && errno != EISDIR)) {
-    if (!fd.valid()) return Err(errno);
-    return fd;
-  }
-  std::string name = directory + "/.stasis-data-XXXXXX";  // the filesystem knows no O_TMPFILE
-  fd = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-  if (!fd.valid()) return Err(errno);
-  ::unlink(name.c_str());
-  return fd;
-}
-
-template <typename Call>
-int Retry(Call call) {
-  int result;
-  do result = call();
-  while (result < 0 && errno == EINTR);
-  return result;
-}
-
-void Punch(int fd, uint64_t offset, uint64_t length) {
-  Retry([&] {
-    return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                       static_cast<off_t>(length));
-  });
-}
-
-// All of it, or nothing. Errors: EOPNOTSUPP if this filesystem cannot; ENOSPC.
-Result<void> Reserve(int fd, uint64_t offset, uint64_t length) {
-  const int done = Retry(
-      [&] { return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length)); });
-  if (done == 0) return {};
-  if (errno == EOPNOTSUPP) return Err(EOPNOTSUPP);
-  Punch(fd, offset, length);
-  return Err(ENOSPC);
 }
 
 absl::Mutex& GlobalMutex() {
@@ -115,59 +61,21 @@ Result<void> ChunkMemory::Configure(const ChunkMemoryOptions& options) {
 }
 
 Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Create(const ChunkMemoryOptions& options) {
-  UniqueFd fd;
-  if (options.directory.empty()) {
-    fd = UniqueFd(::memfd_create("stasis-data", MFD_CLOEXEC));
-    if (!fd.valid()) return Err(errno);
-  } else {
-    STASIS_ASSIGN_OR_RETURN(fd, OpenUnlinked(options.directory));
-    STASIS_RETURN_IF_ERROR(Reserve(fd.get(), 0, kSpan));
-    Punch(fd.get(), 0, kSpan);
-  }
-  std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(fd), options));
-  if (options.range != 0) {
-    STASIS_RETURN_IF_ERROR(memory->Map(options.range));
-    return memory;
-  }
-  rlimit file_size;
-  ::getrlimit(RLIMIT_FSIZE, &file_size);
-  for (uint64_t range = kUsualRange; range >= kSmallestRange; range /= 2) {
-    if (range > file_size.rlim_cur) continue;  // asking would raise SIGXFSZ
-    if (memory->Map(range)) return memory;
-  }
-  return Err(ENOMEM);
+  STASIS_ASSIGN_OR_RETURN(auto file, MemoryFile::Create(options.directory, options.range));
+  std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(file), options));
+  STASIS_RETURN_IF_ERROR(memory->zeros_.Map(memory->end_ * sizeof(Span)));
+  memory->spans_ = static_cast<Span*>(memory->zeros_.data());  // zeros are a Span
+  return memory;
 }
 
-ChunkMemory::ChunkMemory(UniqueFd fd, const ChunkMemoryOptions& options)
-    : fd_(std::move(fd)), in_file_(!options.directory.empty()), kept_(options.kept / kSpan) {}
+ChunkMemory::ChunkMemory(std::unique_ptr<MemoryFile> file, const ChunkMemoryOptions& options)
+    : file_(std::move(file)),
+      in_file_(!options.directory.empty()),
+      kept_(options.kept / kSpan),
+      base_(file_->data()),
+      end_(static_cast<uint32_t>(file_->size() / kSpan)) {}
 
-Result<void> ChunkMemory::Map(uint64_t range) {
-  if (::ftruncate(fd_.get(), static_cast<off_t>(range)) != 0) return Err(errno);
-  void* base =
-      ::mmap(nullptr, range, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_.get(), 0);
-  if (base == MAP_FAILED) return Err(errno);
-  const auto end = static_cast<uint32_t>(range / kSpan);
-  void* spans = ::mmap(nullptr, end * sizeof(Span), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (spans == MAP_FAILED) {
-    const int error = errno;
-    ::munmap(base, range);
-    return Err(error);
-  }
-  ::madvise(base, range, MADV_DONTDUMP);  // a core dump would look at every page of it
-  base_ = static_cast<std::byte*>(base);
-  end_ = end;
-  spans_ = static_cast<Span*>(spans);  // zeros are a Span
-  return {};
-}
-
-ChunkMemory::~ChunkMemory() {
-  if (base_ == nullptr) return;
-  const size_t used = size_t{top_.load()} * kSpan;
-  MakeAccessible(base_, used);
-  ::munmap(base_, size_t{end_} * kSpan);
-  ::munmap(spans_, end_ * sizeof(Span));
-}
+ChunkMemory::~ChunkMemory() { MakeAccessible(base_, size_t{top_.load()} * kSpan); }
 
 Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
   const size_t size_class = ClassOf(size);
@@ -268,28 +176,13 @@ Result<uint32_t> ChunkMemory::TakeSpan() {
       return Err(ENOSPC);
     }
   }
-  if (const auto made = MakeReal(index); !made) {
+  if (const auto taken = file_->Take(uint64_t{index} * kSpan, kSpan); !taken) {
     absl::MutexLock lock(&mu_);
     dropped_.push_back(index);
-    return Err(made.error());
+    return Err(taken.error());
   }
   real_.fetch_add(kSpan, std::memory_order_relaxed);
   return index;
-}
-
-Result<void> ChunkMemory::MakeReal(uint32_t index) {
-  const uint64_t offset = uint64_t{index} * kSpan;
-  std::byte* span = SpanAt(index);
-  // Two steps are faster than one, also in memory; and a disk says here whether it has room.
-  const auto made = Reserve(fd_.get(), offset, kSpan);
-  if (!made || Retry([&] { return ::madvise(span, kSpan, MADV_POPULATE_WRITE); }) == 0) return made;
-  if (errno != EINVAL) {
-    Punch(fd_.get(), offset, kSpan);
-    return Err(ENOSPC);
-  }
-  MakeAccessible(span, kSpan);
-  for (size_t at = 0; at < kSpan; at += kPage) span[at] = std::byte{0};  // before Linux 5.14
-  return {};
 }
 
 void ChunkMemory::ReturnSpan(uint32_t index) {
@@ -312,7 +205,7 @@ void ChunkMemory::GiveBack(std::vector<uint32_t> spans) {
   for (size_t begin = 0; begin < spans.size();) {
     size_t end = begin + 1;
     while (end < spans.size() && spans[end] + 1 == spans[end - 1]) ++end;
-    Punch(fd_.get(), uint64_t{spans[end - 1]} * kSpan, (end - begin) * kSpan);
+    file_->GiveBack(uint64_t{spans[end - 1]} * kSpan, (end - begin) * kSpan);
     begin = end;
   }
   real_.fetch_sub(spans.size() * kSpan, std::memory_order_relaxed);

@@ -27,8 +27,8 @@
 #include <string>
 #include <vector>
 
+#include "state/base/memory_file.h"
 #include "state/base/result.h"
-#include "state/base/unique_fd.h"
 
 namespace stasis::state {
 
@@ -63,8 +63,7 @@ class ChunkMemory {
   // Makes it. Errors: EBUSY if it is there already; as Create.
   static Result<void> Configure(const ChunkMemoryOptions& options);
 
-  // Errors: of the system, such as ENOENT for a directory that is not there, EOPNOTSUPP for one
-  // whose filesystem has no fallocate(2), ENOSPC.
+  // Errors: as MemoryFile::Create.
   static Result<std::unique_ptr<ChunkMemory>> Create(const ChunkMemoryOptions& options);
   ~ChunkMemory();
   ChunkMemory(const ChunkMemory&) = delete;
@@ -77,7 +76,7 @@ class ChunkMemory {
   void Free(std::byte* slot);
 
   // What another process maps to see the same: OffsetOf(p) in it is the place of `p`.
-  int fd() const { return fd_.get(); }
+  int fd() const { return file_->fd(); }
   uint64_t OffsetOf(const std::byte* place) const { return static_cast<uint64_t>(place - base_); }
   // True if it is a file in a directory.
   bool in_file() const { return in_file_; }
@@ -95,7 +94,7 @@ class ChunkMemory {
   void VisitSpan(uint32_t index, Visitor visit);
   // Spans that have ever been used: the length of a round.
   uint32_t span_count() const { return top_.load(std::memory_order_relaxed); }
-  std::byte* SpanAt(uint32_t index) const { return base_ + size_t{index} * kSpan; }
+  MemoryFile& file() { return *file_; }
 
  private:
   struct Span;
@@ -107,25 +106,23 @@ class ChunkMemory {
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr size_t kClasses = 9;
 
-  ChunkMemory(UniqueFd fd, const ChunkMemoryOptions& options);
-  Result<void> Map(uint64_t range);
+  ChunkMemory(std::unique_ptr<MemoryFile> file, const ChunkMemoryOptions& options);
 
+  std::byte* SpanAt(uint32_t index) const { return base_ + size_t{index} * kSpan; }
   void AddSpan(size_t size_class, uint32_t index);
   void Link(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
   void Unlink(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
   Result<uint32_t> TakeSpan() ABSL_LOCKS_EXCLUDED(mu_);
   void ReturnSpan(uint32_t index) ABSL_LOCKS_EXCLUDED(mu_);
-  Result<void> MakeReal(uint32_t index);
   void GiveBack(std::vector<uint32_t> spans) ABSL_LOCKS_EXCLUDED(mu_);
 
-  const UniqueFd fd_;
+  const std::unique_ptr<MemoryFile> file_;
   const bool in_file_;
   const size_t kept_;  // spans
-
-  // Set by Map.
-  std::byte* base_ = nullptr;
-  uint32_t end_ = 0;       // spans in the range
-  Span* spans_ = nullptr;  // for each of them
+  std::byte* const base_;
+  const uint32_t end_;  // spans in the range
+  SparseZeros zeros_;
+  Span* spans_ = nullptr;  // for each of them; in zeros_
   std::array<SizeClass, kClasses> classes_;
 
   std::atomic<uint64_t> in_use_{0};

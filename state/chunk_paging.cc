@@ -2,11 +2,7 @@
 
 #include "state/chunk_paging.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <array>
 #include <cstddef>
 
 #include "state/chunk_reclaim.h"
@@ -14,17 +10,11 @@
 namespace stasis::state {
 namespace {
 
-constexpr size_t kPage = 4096;
 constexpr uint32_t kGroup = 16;  // spans that are written at once: 1 MiB
 constexpr uint32_t kMostGroupsMeasured = 256;
 
-uint64_t ResidentIn(const ChunkMemory& memory, uint32_t first, uint32_t count) {
-  std::array<unsigned char, kGroup * ChunkMemory::kSpan / kPage> pages;
-  const size_t size = count * ChunkMemory::kSpan;
-  if (::mincore(memory.SpanAt(first), size, pages.data()) != 0) return 0;
-  const auto end = pages.begin() + static_cast<std::ptrdiff_t>(size / kPage);
-  return kPage *
-         static_cast<uint64_t>(std::count_if(pages.begin(), end, [](auto p) { return p & 1; }));
+uint64_t ResidentIn(ChunkMemory& memory, uint32_t first, uint32_t count) {
+  return memory.file().Resident(uint64_t{first} * ChunkMemory::kSpan, count * ChunkMemory::kSpan);
 }
 
 }  // namespace
@@ -81,14 +71,7 @@ uint64_t ChunkPager::PageOutGroup(uint32_t first, uint32_t count) {
     used += here ? 1 : 0;
   }
   if (used > count / 2) return 0;
-  const size_t size = count * ChunkMemory::kSpan;
-  const auto offset = static_cast<off_t>(uint64_t{first} * ChunkMemory::kSpan);
-  // What this process has changed becomes the page cache's, then the file's; then it may go.
-  ::madvise(memory_.SpanAt(first), size, MADV_DONTNEED);
-  ::sync_file_range(
-      memory_.fd(), offset, static_cast<off_t>(size),
-      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-  ::posix_fadvise(memory_.fd(), offset, static_cast<off_t>(size), POSIX_FADV_DONTNEED);
+  memory_.file().PageOut(uint64_t{first} * ChunkMemory::kSpan, count * ChunkMemory::kSpan);
   const uint64_t after = ResidentIn(memory_, first, count);
   return before > after ? before - after : 0;
 }

@@ -38,7 +38,7 @@ FORBIDDEN = {
         (r"CLI/.*", "restore/ reads no command line"),
     ],
 }
-# The memory that slabs take comes from mmap; vfs/ has inotify's names of events, and calls nothing.
+# Memory for slabs and chunks comes from mmap; vfs/ has inotify's names of events, and calls nothing.
 ALLOWED = {("state/base", "sys/mman.h"), ("vfs", "sys/inotify.h")}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -133,9 +133,9 @@ TEST_F(ControlTest, OnlyTheOwnerMayOpenTheSocket) {
 }
 
 TEST_F(ControlTest, InfoComesOver) {
-  handler_.info = Info{"box",        "1.2",     3,     4,      5,         6, "snaps:v1",
-                       true,         "/c",      2,     "/w",   "running", 7, 8,
-                       {"A=b", "C"}, "no pack", "all", "done", 9,         10};
+  handler_.info = Info{"box",        "1.2", 3,    4,         5,     6,      "snaps:v1", true,
+                       "/c",         2,     "/w", "running", 7,     8,      9,          10,
+                       {"A=b", "C"}, 0,     {},   "no pack", "all", "done", 9,          10};
   const absl::StatusOr<Info> info = Connect()->GetInfo();
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->name, "box");
@@ -152,6 +152,8 @@ TEST_F(ControlTest, InfoComesOver) {
   EXPECT_EQ(info->activity, "running");
   EXPECT_EQ(info->files, 7u);
   EXPECT_EQ(info->bytes, 8u);
+  EXPECT_EQ(info->memory_bytes, 9u);
+  EXPECT_EQ(info->memory_limit, 10u);
   EXPECT_THAT(info->environment, testing::ElementsAre("A=b", "C"));
   EXPECT_EQ(info->degraded, "no pack");
   EXPECT_EQ(info->prefetch_mode, "all");
@@ -200,12 +202,14 @@ TEST_F(ControlTest, ACheckpointReportsProgressAndResult) {
     EXPECT_EQ(params.directory, "/snaps");
     EXPECT_EQ(params.tag, "v1");
     EXPECT_TRUE(params.stop);
+    EXPECT_EQ(params.digest, "open");
+    EXPECT_EQ(params.max_extra_memory, 5u);
     on_progress({"write", 1, 2, 3});
     EXPECT_TRUE(seen.WaitForNotificationWithTimeout(absl::Seconds(10)));
     return Report{"{}", "done"};
   };
   const absl::StatusOr<Report> report = Connect()->Checkpoint(
-      {"/snaps", "v1", true},
+      {"/snaps", "v1", true, "open", 5},
       [&seen](const Progress& progress) {
         if (progress.phase == "write" && progress.done == 1 && progress.total == 2 &&
             progress.bytes == 3 && !seen.HasBeenNotified())
