@@ -2,9 +2,6 @@
 
 #include "state/chunk_memory_view.h"
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -12,24 +9,17 @@
 namespace stasis::state {
 
 Result<RefPtr<ChunkMemoryView>> ChunkMemoryView::Map(UniqueFd memory, UniqueFd token) {
-  struct stat st;
-  if (::fstat(memory.get(), &st) != 0) return Err(errno);
-  const auto size = static_cast<size_t>(st.st_size);
-  void* start = ::mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, memory.get(), 0);
-  if (start == MAP_FAILED) return Err(errno);
-  return RefPtr<ChunkMemoryView>::Adopt(new ChunkMemoryView(
-      std::move(memory), std::move(token), static_cast<const std::byte*>(start), size));
+  STASIS_ASSIGN_OR_RETURN(auto view, MemoryFileView::Map(std::move(memory)));
+  return RefPtr<ChunkMemoryView>::Adopt(new ChunkMemoryView(std::move(view), std::move(token)));
 }
 
-ChunkMemoryView::ChunkMemoryView(UniqueFd memory, UniqueFd token, const std::byte* start,
-                                 uint64_t size)
-    : memory_(std::move(memory)), token_(std::move(token)), start_(start), size_(size) {}
-
-ChunkMemoryView::~ChunkMemoryView() { ::munmap(const_cast<std::byte*>(start_), size_); }
+ChunkMemoryView::ChunkMemoryView(std::unique_ptr<MemoryFileView> memory, UniqueFd token)
+    : memory_(std::move(memory)), token_(std::move(token)) {}
 
 const std::byte* ChunkMemoryView::InPlace(ChunkLocation at, uint32_t size) const {
   const uint64_t offset = OffsetOf(at);
-  return offset <= size_ && size <= size_ - offset ? start_ + offset : nullptr;
+  if (offset > memory_->size() || size > memory_->size() - offset) return nullptr;
+  return memory_->data() + offset;
 }
 
 Result<void> ChunkMemoryView::Read(ChunkLocation at, std::span<std::byte> out) {

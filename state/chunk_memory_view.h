@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
+#include "state/base/memory_file.h"
 #include "state/base/result.h"
 #include "state/base/unique_fd.h"
 #include "state/chunk.h"
@@ -21,9 +23,8 @@ class ChunkMemoryView final : public ChunkSource {
  public:
   // Maps `memory`, which must not shrink. Errors: of fstat(2) and mmap(2).
   static Result<RefPtr<ChunkMemoryView>> Map(UniqueFd memory, UniqueFd token);
-  ~ChunkMemoryView() override;
 
-  int fd() const { return memory_.get(); }
+  int fd() const { return memory_->fd(); }
   int token() const { return token_.get(); }
 
   // A place in the memory as chunks have it.
@@ -37,12 +38,10 @@ class ChunkMemoryView final : public ChunkSource {
   const std::byte* InPlace(ChunkLocation at, uint32_t size) const override;
 
  private:
-  ChunkMemoryView(UniqueFd memory, UniqueFd token, const std::byte* start, uint64_t size);
+  ChunkMemoryView(std::unique_ptr<MemoryFileView> memory, UniqueFd token);
 
-  const UniqueFd memory_;
+  const std::unique_ptr<MemoryFileView> memory_;
   const UniqueFd token_;
-  const std::byte* const start_;
-  const uint64_t size_;
 };
 
 }  // namespace stasis::state

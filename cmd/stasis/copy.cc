@@ -25,7 +25,7 @@ struct CopyCommand {
 
 // The image is looked for before the target is made.
 absl::StatusOr<image::CopyReport> CopyTo(const restore::RestoreRequest& from,
-                                         const image::Reference& to, ProgressMode progress) {
+                                         const image::Reference& to, ProgressMode mode) {
   const std::atomic<bool>* cancel = CatchInterrupts();
   const auto source = OpenLayout(from.directory);
   if (!source.ok()) return source.status();
@@ -33,7 +33,7 @@ absl::StatusOr<image::CopyReport> CopyTo(const restore::RestoreRequest& from,
   if (absl::Status parent = CheckParent(to.directory); !parent.ok()) return parent;
   const auto target = image::Layout::OpenForWriting(to.directory);
   if (!target.ok()) return target.status();
-  ProgressLine line(progress);
+  ProgressLine line(mode);
   image::CopyOptions how;
   how.cancel = cancel;
   how.on_progress = [&line](const image::CopyProgress& progress) {

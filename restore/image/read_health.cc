@@ -50,7 +50,7 @@ void ReadHealth::Failed(const PackReader& reader, uint32_t frame, const absl::St
     if (stopped_) return;
     latest_ = error;
     Failing& failing = readers_[&reader];
-    if (!failing.reader) failing.reader = RefPtr<const PackReader>(&reader);
+    if (!failing.held) failing.held = RefPtr<const PackReader>(&reader);
     name = failing.frames.insert(frame).second && MayName();
     CountLocked();
     if (!retrying_) {
@@ -77,13 +77,13 @@ void ReadHealth::Recovered() {
 }
 
 void ReadHealth::Recover(const PackReader& reader, uint32_t frame) {
-  RefPtr<const PackReader> released;  // after the lock
+  RefPtr<const RefCounted> released;  // after the lock
   {
     const absl::MutexLock lock(&mu_);
     const auto it = readers_.find(&reader);
     if (it == readers_.end() || it->second.frames.erase(frame) == 0) return;
     if (it->second.frames.empty()) {
-      released = std::move(it->second.reader);
+      released = std::move(it->second.held);
       readers_.erase(it);
     }
     CountLocked();
@@ -92,12 +92,12 @@ void ReadHealth::Recover(const PackReader& reader, uint32_t frame) {
 }
 
 void ReadHealth::Forget(const PackReader& reader) {
-  RefPtr<const PackReader> released;  // after the lock
+  RefPtr<const RefCounted> released;  // after the lock
   {
     const absl::MutexLock lock(&mu_);
     const auto it = readers_.find(&reader);
     if (it == readers_.end()) return;
-    released = std::move(it->second.reader);
+    released = std::move(it->second.held);
     readers_.erase(it);
     CountLocked();
   }
@@ -106,11 +106,12 @@ void ReadHealth::Forget(const PackReader& reader) {
 
 void ReadHealth::RetryFrames(const Failing& failing) {
   // The list's reference and this one: no chunk needs it any more.
-  if (failing.reader->RefsRacy() <= 2) return Forget(*failing.reader);
+  const auto& reader = static_cast<const PackReader&>(*failing.held);
+  if (reader.RefsRacy() <= 2) return Forget(reader);
   size_t tried = 0;
   for (const uint32_t frame : failing.frames) {
     if (++tried > kMostRetried) return;
-    (void)failing.reader->ReadFrame(frame);  // says itself how that went
+    (void)reader.ReadFrame(frame);  // says itself how that went
   }
 }
 

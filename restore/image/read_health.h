@@ -68,7 +68,7 @@ class ReadHealth {
  private:
   // What a reader cannot read.
   struct Failing {
-    RefPtr<const PackReader> reader;
+    RefPtr<const RefCounted> held;  // the reader
     std::set<uint32_t> frames;
   };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -164,5 +165,17 @@ Result<void> SparseZeros::Map(size_t size) {
 SparseZeros::~SparseZeros() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
+
+Result<std::unique_ptr<MemoryFileView>> MemoryFileView::Map(UniqueFd fd) {
+  struct stat st;
+  if (::fstat(fd.get(), &st) != 0) return Err(errno);
+  const auto size = static_cast<size_t>(st.st_size);
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd.get(), 0);
+  if (data == MAP_FAILED) return Err(errno);
+  return std::unique_ptr<MemoryFileView>(
+      new MemoryFileView(std::move(fd), static_cast<const std::byte*>(data), size));
+}
+
+MemoryFileView::~MemoryFileView() { ::munmap(const_cast<std::byte*>(data_), size_); }
 
 }  // namespace stasis

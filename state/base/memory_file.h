@@ -56,6 +56,28 @@ class MemoryFile {
   uint64_t size_ = 0;
 };
 
+// A memory file of another process, to be read.
+class MemoryFileView {
+ public:
+  // All of it; it must not shrink. Errors: of the system.
+  static Result<std::unique_ptr<MemoryFileView>> Map(UniqueFd fd);
+  ~MemoryFileView();
+  MemoryFileView(const MemoryFileView&) = delete;
+  MemoryFileView& operator=(const MemoryFileView&) = delete;
+
+  const std::byte* data() const { return data_; }
+  uint64_t size() const { return size_; }
+  int fd() const { return fd_.get(); }
+
+ private:
+  MemoryFileView(UniqueFd fd, const std::byte* data, uint64_t size)
+      : fd_(std::move(fd)), data_(data), size_(size) {}
+
+  const UniqueFd fd_;
+  const std::byte* const data_;
+  const uint64_t size_;
+};
+
 // Zeros, of which only those take memory that are written to. Shared with forked children.
 class SparseZeros {
  public:

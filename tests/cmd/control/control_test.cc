@@ -335,8 +335,8 @@ TEST_F(ControlTest, ACheckpointHasItsTimes) {
                   absl::StrCat(absl::FormatDuration(params.timeout), " ",
                                absl::FormatDuration(params.freeze_timeout), " ", params.series)};
   };
-  CheckpointParams params{"/snaps", "v1", false, "none", absl::Seconds(90), absl::Milliseconds(20),
-                          "auto"};
+  CheckpointParams params{
+      "/snaps", "v1", false, "none", 0, absl::Seconds(90), absl::Milliseconds(20), "auto"};
   EXPECT_EQ(Connect()->Checkpoint(params, nullptr, nullptr)->text, "1m30s 20ms auto");
   params.timeout = -absl::Seconds(1);
   EXPECT_EQ(Connect()->Checkpoint(params, nullptr, nullptr)->text, "0 20ms auto");
