@@ -31,6 +31,7 @@ struct PackSource {
   image @1 :Text;      # for messages
   packs @2 :List(Pack);
   frames @3 :List(Frame);
+  manifest @4 :Data;     # digest of the image's; empty: not known
 
   struct Pack {
     digest @0 :Data;

@@ -39,6 +39,9 @@ struct ForkPlaces {
   struct Memory {
     int memory = -1;
     int token = -1;  // the memory stays as it is while somebody has this one open
+    // Of the two: numbers may be used again.
+    uint64_t memory_inode = 0;
+    uint64_t token_inode = 0;
   };
   pid_t pid = 0;
   int rows = -1;
@@ -78,9 +81,11 @@ class ForkOffer {
   friend class Forker;
   ForkOffer() = default;
   void Watch(std::chrono::milliseconds time_to_take);
+  void Release();
 
   ForkReport report_;
-  state::SavedGraph graph_;  // for its chunks, each pinned
+  std::vector<RefPtr<const state::Chunk>> pinned_;   // what is read in this process's memory
+  std::vector<RefPtr<state::ChunkSource>> sources_;  // what else was offered, until it is taken
   UniqueFd rows_;
   UniqueFd data_;
   std::vector<ForkPlaces::Memory> memories_;
@@ -108,16 +113,19 @@ class ForkedState final : public state::ChunkTable {
 
  private:
   friend absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces&,
-                                                               const image::PackReaderOptions&);
+                                                               const image::PackReaderOptions&,
+                                                               const std::string&);
   state::SavedGraph graph_;
   std::vector<RefPtr<state::Chunk>> chunks_;
   uint64_t data_bytes_ = 0;
 };
 
+// What is read from images is leased in the name `lease_name` (image/lease.h).
 // Errors: kNotFound if the process or its offer is gone; those of a layout that cannot be read;
 // kDataLoss if what was offered is not whole.
 absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces& places,
-                                                      const image::PackReaderOptions& packs);
+                                                      const image::PackReaderOptions& packs,
+                                                      const std::string& lease_name = "");
 
 // Of the request: all but the image. Errors: as Restore.
 absl::StatusOr<RestoredImage> RestoreFork(std::unique_ptr<ForkedState> forked,

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,8 +37,15 @@ namespace {
 class DataWriter {
  public:
   DataWriter() { memories_.push_back({state::ChunkMemory::Get().fd(), -1}); }
+  ~DataWriter();
+  DataWriter(const DataWriter&) = delete;
+  DataWriter& operator=(const DataWriter&) = delete;
 
+  // Pins what is in this process's own memory: what a checkpoint makes clean must not leave it.
   absl::Status Write(const state::SavedGraph& graph, int fd);
+  std::vector<RefPtr<const state::Chunk>> TakePinned() { return std::move(pinned_); }
+  // Keep open what is offered.
+  std::vector<RefPtr<state::ChunkSource>> TakeSources() { return std::move(sources_); }
   // The first one is this process's own; its token is not known here.
   const std::vector<ForkPlaces::Memory>& memories() const { return memories_; }
   uint64_t shared_bytes() const { return shared_bytes_; }
@@ -51,40 +59,55 @@ class DataWriter {
   };
 
   absl::StatusOr<Place> PlaceOf(const state::Chunk& chunk);
-  absl::StatusOr<uint32_t> RowOf(const image::PackReader& packs);
-  uint32_t RowOf(const state::ChunkMemoryView& view);
+  uint32_t RowOf(image::PackReader& packs);
+  uint32_t RowOf(state::ChunkMemoryView& view);
   static void WritePacks(const image::PackReader& packs, wire::PackSource::Builder out);
 
   std::vector<const image::PackReader*> packs_;
   std::vector<ForkPlaces::Memory> memories_;
   absl::flat_hash_map<const state::ChunkSource*, uint32_t> rows_;
+  std::vector<RefPtr<const state::Chunk>> pinned_;
+  std::vector<RefPtr<state::ChunkSource>> sources_;
   uint64_t shared_bytes_ = 0;
 };
 
-absl::StatusOr<uint32_t> DataWriter::RowOf(const image::PackReader& packs) {
+DataWriter::~DataWriter() {
+  for (const auto& chunk : pinned_) chunk->Unpin();
+}
+
+uint32_t DataWriter::RowOf(image::PackReader& packs) {
   const auto [row, fresh] = rows_.try_emplace(&packs, packs_.size());
-  if (fresh) packs_.push_back(&packs);
+  if (fresh) {
+    packs_.push_back(&packs);
+    sources_.emplace_back(&packs);
+  }
   return row->second;
 }
 
-uint32_t DataWriter::RowOf(const state::ChunkMemoryView& view) {
+uint32_t DataWriter::RowOf(state::ChunkMemoryView& view) {
   const auto [row, fresh] = rows_.try_emplace(&view, memories_.size());
-  if (fresh) memories_.push_back({view.fd(), view.token()});
+  if (fresh) {
+    memories_.push_back({view.fd(), view.token()});
+    sources_.emplace_back(&view);
+  }
   return row->second;
 }
 
 absl::StatusOr<DataWriter::Place> DataWriter::PlaceOf(const state::Chunk& chunk) {
   if (chunk.size() == 0) return Place{true, 0, {}};
+  chunk.Pin();
   const state::Chunk::StoredCopy stored = chunk.stored();
-  if (const auto* packs = dynamic_cast<const image::PackReader*>(stored.source.get())) {
-    absl::StatusOr<uint32_t> row = RowOf(*packs);
-    if (!row.ok()) return row.status();
-    return Place{false, *row, stored.at};
-  }
-  shared_bytes_ += chunk.size();
-  if (const auto* view = dynamic_cast<const state::ChunkMemoryView*>(stored.source.get()))
+  auto* packs = dynamic_cast<image::PackReader*>(stored.source.get());
+  auto* view = dynamic_cast<state::ChunkMemoryView*>(stored.source.get());
+  if (packs != nullptr || view != nullptr) {
+    chunk.Unpin();
+    if (packs != nullptr) return Place{false, RowOf(*packs), stored.at};
+    shared_bytes_ += chunk.size();
     return Place{true, RowOf(*view), stored.at};
-  // Dirty: nobody drops its copy, and the graph's reference keeps it from being changed.
+  }
+  pinned_.emplace_back(&chunk);
+  shared_bytes_ += chunk.size();
+  // Dirty: it is in memory, and the graph's reference keeps it from being changed.
   const auto bytes = chunk.Bytes();
   if (!bytes.has_value()) return absl::DataLossError("a chunk in memory cannot be read");
   return Place{
@@ -98,6 +121,7 @@ void DataWriter::WritePacks(const image::PackReader& packs, wire::PackSource::Bu
   };
   out.setDirectory(packs.directory());
   out.setImage(packs.image());
+  if (packs.manifest().has_value()) out.setManifest(digest(*packs.manifest()));
   auto list = out.initPacks(static_cast<uint32_t>(packs.packs().size()));
   for (uint32_t i = 0; i < list.size(); ++i) {
     list[i].setDigest(digest(packs.packs()[i].digest));
@@ -159,14 +183,14 @@ absl::StatusOr<UniqueFd> NewMemoryFile(const char* name) {
   return fd;
 }
 
-void KeepForEver(state::SavedGraph graph) {
+void KeepForEver(std::vector<RefPtr<const state::Chunk>> chunks) {
   struct Kept {
     absl::Mutex mu;
-    std::vector<state::SavedGraph> graphs ABSL_GUARDED_BY(mu);
+    std::vector<std::vector<RefPtr<const state::Chunk>>> chunks ABSL_GUARDED_BY(mu);
   };
   static auto* kept = new Kept();
   const absl::MutexLock lock(&kept->mu);
-  kept->graphs.push_back(std::move(graph));
+  kept->chunks.push_back(std::move(chunks));
 }
 
 }  // namespace
@@ -175,7 +199,10 @@ std::string ForkPlaces::ToJson() const {
   nlohmann::ordered_json json = {
       {"pid", pid}, {"rows", rows}, {"data", data}, {"memories", nlohmann::ordered_json::array()}};
   for (const Memory& memory : memories)
-    json["memories"].push_back({{"memory", memory.memory}, {"token", memory.token}});
+    json["memories"].push_back({{"memory", memory.memory},
+                                {"token", memory.token},
+                                {"memory_inode", memory.memory_inode},
+                                {"token_inode", memory.token_inode}});
   return json.dump();
 }
 
@@ -203,7 +230,7 @@ class Forker {
   absl::StatusOr<std::unique_ptr<ForkOffer>> Run();
 
  private:
-  absl::Status HandOver(ForkOffer& offer);
+  absl::Status HandOver(const state::SavedGraph& graph, ForkOffer& offer);
 
   const CheckpointRequest& request_;
   const std::chrono::milliseconds time_to_take_;
@@ -217,8 +244,7 @@ absl::StatusOr<std::unique_ptr<ForkOffer>> Forker::Run() {
   if (absl::Status s = pause_.Pause(); !s.ok()) return s;
   absl::StatusOr<state::SavedGraph> graph = pause_.TakeRows();
   if (!graph.ok()) return graph.status();
-  offer->graph_ = *std::move(graph);
-  if (absl::Status s = HandOver(*offer); !s.ok()) return s;
+  if (absl::Status s = HandOver(*graph, *offer); !s.ok()) return s;
   if (!pause_.thawed().ok()) return pause_.thawed();
   ForkReport& report = offer->report_;
   const PauseTimes& times = pause_.times();
@@ -227,16 +253,14 @@ absl::StatusOr<std::unique_ptr<ForkOffer>> Forker::Run() {
   report.flush_ns = times.flush_ns;
   report.rows = times.rows;
   report.thaw_ns = times.thaw_ns;
-  report.files = CountRowsOf(offer->graph_, *request_.registry, "vfs.Inode");
-  report.chunks = offer->graph_.chunks.size();
-  // Only the chunks are needed from here on.
-  offer->graph_.tables.clear();
+  report.files = CountRowsOf(*graph, *request_.registry, "vfs.Inode");
+  report.chunks = graph->chunks.size();
   report.wall_ns = wall.Total();
   offer->watch_ = std::thread([offer = offer.get(), time = time_to_take_] { offer->Watch(time); });
   return offer;
 }
 
-absl::Status Forker::HandOver(ForkOffer& offer) {
+absl::Status Forker::HandOver(const state::SavedGraph& graph, ForkOffer& offer) {
   absl::StatusOr<UniqueFd> rows = NewMemoryFile("stasis-fork-rows");
   if (!rows.ok()) return rows.status();
   absl::StatusOr<UniqueFd> data = NewMemoryFile("stasis-fork-data");
@@ -247,15 +271,20 @@ absl::Status Forker::HandOver(ForkOffer& offer) {
   offer.token_.reset(token[1]);
   offer.stop_.reset(eventfd(0, EFD_CLOEXEC));
   if (!offer.stop_.valid()) return absl::ErrnoToStatus(errno, "cannot make an event");
-  if (absl::Status s = SendGraph(rows->get(), offer.graph_); !s.ok()) return s;
-  // From here on: what a checkpoint makes clean must not leave memory.
-  for (const auto& chunk : offer.graph_.chunks) chunk->Pin();
+  if (absl::Status s = SendGraph(rows->get(), graph); !s.ok()) return s;
   DataWriter writer;
-  if (absl::Status s = writer.Write(offer.graph_, data->get()); !s.ok()) return s;
+  if (absl::Status s = writer.Write(graph, data->get()); !s.ok()) return s;
   offer.rows_ = *std::move(rows);
   offer.data_ = *std::move(data);
   offer.memories_ = writer.memories();
+  offer.pinned_ = writer.TakePinned();
+  offer.sources_ = writer.TakeSources();
   offer.memories_.front().token = offer.token_.get();
+  for (ForkPlaces::Memory& memory : offer.memories_) {
+    struct stat st;
+    if (::fstat(memory.memory, &st) == 0) memory.memory_inode = st.st_ino;
+    if (::fstat(memory.token, &st) == 0) memory.token_inode = st.st_ino;
+  }
   offer.report_.shared_bytes = writer.shared_bytes();
   return absl::OkStatus();
 }
@@ -275,20 +304,28 @@ void ForkOffer::Watch(std::chrono::milliseconds time_to_take) {
   token_.reset();
   rows_.reset();
   data_.reset();
+  sources_.clear();
   if (!wait(-1)) return;
-  for (const auto& chunk : graph_.chunks) chunk->Unpin();
-  graph_ = {};
+  Release();
   ended_.store(true, std::memory_order_release);
 }
 
+void ForkOffer::Release() {
+  for (const auto& chunk : pinned_) chunk->Unpin();
+  pinned_.clear();
+}
+
 ForkOffer::~ForkOffer() {
-  if (!watch_.joinable()) return;
+  if (!watch_.joinable()) {
+    Release();
+    return;
+  }
   const uint64_t one = 1;
   (void)!::write(stop_.get(), &one, sizeof one);
   watch_.join();
   // Whoever reads the memory goes on doing so when this process has ended: it must be left as it
   // is, and so what is in use is never freed.
-  if (!ended()) KeepForEver(std::move(graph_));
+  if (!ended()) KeepForEver(std::move(pinned_));
 }
 
 absl::StatusOr<std::unique_ptr<ForkOffer>> OfferFork(const CheckpointRequest& request,

@@ -15,6 +15,7 @@
 
 #include "restore/fork.capnp.h"
 #include "restore/fork.h"
+#include "restore/image/lease.h"
 #include "restore/internal/format.h"
 #include "restore/internal/graph_transfer.h"
 #include "state/chunk_memory_view.h"
@@ -42,7 +43,8 @@ absl::StatusOr<image::Digest> DigestFrom(capnp::Data::Reader data) {
 }
 
 absl::StatusOr<RefPtr<image::PackReader>> OpenPacks(wire::PackSource::Reader source,
-                                                    const image::PackReaderOptions& options) {
+                                                    image::PackReaderOptions options,
+                                                    const std::string& lease_name) {
   std::vector<image::PackEntry> packs;
   for (const auto pack : source.getPacks()) {
     const absl::StatusOr<image::Digest> digest = DigestFrom(pack.getDigest());
@@ -60,28 +62,44 @@ absl::StatusOr<RefPtr<image::PackReader>> OpenPacks(wire::PackSource::Reader sou
   }
   auto layout = image::Layout::Open(source.getDirectory());
   if (!layout.ok()) return layout.status();
-  return image::PackReader::Open(**layout, source.getImage(), std::move(packs), std::move(frames),
-                                 options);
+  // Of everything, if it is not known which image that is.
+  const std::shared_ptr<image::Lease> lease = image::Lease::Take(**layout, lease_name);
+  options.hold = lease;
+  if (source.getManifest().size() > 0) {
+    const absl::StatusOr<image::Digest> digest = DigestFrom(source.getManifest());
+    if (!digest.ok()) return digest.status();
+    options.manifest = *digest;
+  }
+  auto reader = image::PackReader::Open(**layout, source.getImage(), std::move(packs),
+                                        std::move(frames), options);
+  if (reader.ok() && lease != nullptr && options.manifest.has_value())
+    lease->Narrow({*options.manifest});
+  return reader;
 }
 
 // What chunks are read from, in the order of their numbers.
 using Sources = std::vector<RefPtr<state::ChunkSource>>;
 
-absl::Status OpenSources(const ForkPlaces& places, wire::ForkData::Reader data,
-                         const image::PackReaderOptions& options, Sources& sources) {
-  for (const auto packs : data.getPacks()) {
-    auto opened = OpenPacks(packs, options);
-    if (!opened.ok()) return opened.status();
-    sources.push_back(*std::move(opened));
-  }
-  if (data.getMemories() != places.memories.size()) return NotWhole("the number of memories");
+// The numbers may name something else by now.
+absl::Status CheckInode(int fd, uint64_t inode) {
+  struct stat st;
+  if (::fstat(fd, &st) == 0 && st.st_ino == inode) return absl::OkStatus();
+  return absl::NotFoundError("the offer of the sandbox that was to be forked has run out");
+}
+
+// Before anything that takes time: from then on the memories stay as they are.
+absl::Status OpenMemories(const ForkPlaces& places, Sources& sources) {
   for (const ForkPlaces::Memory& memory : places.memories) {
     absl::StatusOr<UniqueFd> token = OpenOf(places.pid, memory.token, O_WRONLY);
     if (!token.ok()) return token.status();
+    if (absl::Status s = CheckInode(token->get(), memory.token_inode); !s.ok()) return s;
     absl::StatusOr<UniqueFd> fd = OpenOf(places.pid, memory.memory, O_RDONLY);
     if (!fd.ok()) return fd.status();
+    if (absl::Status s = CheckInode(fd->get(), memory.memory_inode); !s.ok()) return s;
     auto view = state::ChunkMemoryView::Map(*std::move(fd), *std::move(token));
-    if (!view) return absl::ErrnoToStatus(view.error().value(), "cannot map what is forked");
+    if (!view)
+      return absl::ErrnoToStatus(view.error().value(),
+                                 "cannot map what is forked; checkpoint and restore it instead");
     sources.push_back(*std::move(view));
   }
   return absl::OkStatus();
@@ -110,7 +128,10 @@ absl::Status MakeChunks(wire::ForkData::Reader data, const Sources& sources,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces& places,
-                                                      const image::PackReaderOptions& packs) {
+                                                      const image::PackReaderOptions& packs,
+                                                      const std::string& lease_name) {
+  Sources memories;
+  if (absl::Status s = OpenMemories(places, memories); !s.ok()) return s;
   absl::StatusOr<UniqueFd> rows = OpenOf(places.pid, places.rows, O_RDONLY);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<UniqueFd> data = OpenOf(places.pid, places.data, O_RDONLY);
@@ -119,17 +140,23 @@ absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces& places,
   absl::StatusOr<state::SavedGraph> tables = ReceiveTables(rows->get());
   if (!tables.ok()) return tables.status();
   forked->graph_ = *std::move(tables);
+  struct stat st;
+  if (::fstat(data->get(), &st) != 0) return absl::ErrnoToStatus(errno, "cannot read the fork");
   try {
     capnp::ReaderOptions limits;
-    struct stat st;
-    if (::fstat(data->get(), &st) != 0) return absl::ErrnoToStatus(errno, "cannot read the fork");
     // Each word is looked at a few times at most.
     limits.traversalLimitInWords =
         static_cast<uint64_t>(st.st_size) / sizeof(capnp::word) * 8 + 1024;
     capnp::StreamFdMessageReader message(data->get(), limits);
     const auto root = message.getRoot<wire::ForkData>();
     Sources sources;
-    if (absl::Status s = OpenSources(places, root, packs, sources); !s.ok()) return s;
+    for (const auto source : root.getPacks()) {
+      auto opened = OpenPacks(source, packs, lease_name);
+      if (!opened.ok()) return opened.status();
+      sources.push_back(*std::move(opened));
+    }
+    if (root.getMemories() != memories.size()) return NotWhole("the number of memories");
+    sources.insert(sources.end(), memories.begin(), memories.end());
     if (absl::Status s = MakeChunks(root, sources, forked->chunks_, forked->data_bytes_); !s.ok())
       return s;
   } catch (const kj::Exception& e) {

@@ -106,20 +106,26 @@ absl::Status StatePoint::Split(const vfs::VirtualFilesystem& vfs, const state::R
                                const std::vector<ExtraRoot>& roots, const state::Quiescence& gate) {
   state::Require(gate.Quiesced(), "a moment is taken while nothing can change it");
   BlockedSignals blocked;
-  freeze_.emplace();
-  child_ = ::fork();
-  if (child_ == 0) RunChild(vfs, registry, roots);
-  if (child_ > 0) child_fd_.reset(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
-  if (child_fd_.valid()) return absl::OkStatus();
+  freeze_ = state::ChunkFreeze::Take();
+  if (freeze_ == nullptr)
+    return absl::UnavailableError("another filesystem of this process is being saved");
+  const pid_t child = ::fork();
+  if (child == 0) RunChild(vfs, registry, roots);
+  if (child > 0) {
+    child_ = child;
+    child_fd_.reset(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
+    if (child_fd_.valid()) return absl::OkStatus();
+  }
   absl::Status status = absl::ErrnoToStatus(errno, "cannot make a process for it");
   EndChild();
   freeze_.reset();
   return status;
 }
 
-// Only this thread is there: nothing that another one may have locked must be touched.
+// Only this thread is there: nothing that another one may have locked must be touched. An exception
+// ends the child, and nothing of what is the parent's.
 void StatePoint::RunChild(const vfs::VirtualFilesystem& vfs, const state::Registry& registry,
-                          const std::vector<ExtraRoot>& roots) {
+                          const std::vector<ExtraRoot>& roots) noexcept {
   // Nothing changes any more: there is nobody else.
   class Alone final : public state::Quiescence {
    public:
@@ -172,9 +178,12 @@ absl::Status StatePoint::WaitForChild(const std::atomic<bool>* cancel) {
 
 absl::Status StatePoint::Reap() {
   int status = 0;
-  while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) {
+  pid_t ended = -1;
+  while ((ended = ::waitpid(child_, &status, 0)) < 0 && errno == EINTR) {
   }
   child_ = -1;
+  if (ended < 0)
+    return absl::ErrnoToStatus(errno, "cannot wait for the process that writes down the state");
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
   if (WIFSIGNALED(status))
     return absl::InternalError(

@@ -57,7 +57,7 @@ class StatePoint {
                      const std::vector<ExtraRoot>& roots, const state::Quiescence& gate);
   absl::Status MakeChannels();
   [[noreturn]] void RunChild(const vfs::VirtualFilesystem& vfs, const state::Registry& registry,
-                             const std::vector<ExtraRoot>& roots);
+                             const std::vector<ExtraRoot>& roots) noexcept;
   absl::Status WaitForChild(const std::atomic<bool>* cancel);
   absl::Status Reap();
   void EndChild();
@@ -70,7 +70,7 @@ class StatePoint {
   RowsTimes times_;
   std::string warning_;
   std::optional<absl::StatusOr<state::SavedGraph>> built_;  // without a child
-  std::optional<state::ChunkFreeze> freeze_;
+  std::unique_ptr<state::ChunkFreeze> freeze_;
   UniqueFd rows_;                              // what the child writes
   std::unique_ptr<Progress, Unmap> progress_;  // shared with the child
   pid_t child_ = -1;

@@ -13,7 +13,6 @@
 
 #include "state/base/poison.h"
 #include "state/base/rcu.h"
-#include "state/check.h"
 #include "state/chunk_memory.h"
 #include "state/chunk_reclaim.h"
 #include "state/copy_budget.h"
@@ -83,7 +82,8 @@ Chunk::Chunk(uint32_t size) : size_(size), born_(freezes.load(std::memory_order_
 
 bool Chunk::Frozen() const { return born_ < live_freeze.load(std::memory_order_acquire); }
 
-bool Chunk::MayChange() const { return HasOneRef() && !Frozen(); }
+// In this order: whoever sees that a freeze has ended sees the references that were taken in it.
+bool Chunk::MayChange() const { return !Frozen() && HasOneRef(); }
 
 void Chunk::OnZeroRefs() {
   if (Frozen()) [[unlikely]] {
@@ -200,14 +200,13 @@ Result<void> Chunk::Truncate(uint32_t size) {
 }
 
 bool Chunk::TryDrop(std::byte* slot) const {
-  if (pins_.load(std::memory_order_relaxed) != 0) return false;
   if (used_.exchange(false, std::memory_order_relaxed)) return false;
   absl::Mutex& mu = ShardFor(this);
   if (!mu.TryLock())
     return false;  // who loads has it and waits for the slot's class, which we have
   // Nothing is touched once the slot is taken: its owner may die then.
-  const bool dropped =
-      source_ && data_.compare_exchange_strong(slot, nullptr, std::memory_order_acq_rel);
+  const bool dropped = source_ && pins_.load(std::memory_order_relaxed) == 0 &&
+                       data_.compare_exchange_strong(slot, nullptr, std::memory_order_acq_rel);
   mu.Unlock();
   return dropped;
 }
@@ -230,10 +229,13 @@ void Chunk::MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const {
     rcu::Defer([](void* old) { static_cast<ChunkSource*>(old)->Unref(); }, source.release());
 }
 
-ChunkFreeze::ChunkFreeze() {
-  Require(live_freeze.load() == 0, "one freeze at a time");
+std::unique_ptr<ChunkFreeze> ChunkFreeze::Take() {
   // The gate's closing and opening order this with what changes chunks before and after.
+  static absl::Mutex mu(absl::kConstInit);
+  const absl::MutexLock lock(&mu);
+  if (live_freeze.load() != 0) return nullptr;
   live_freeze.store(freezes.fetch_add(1) + 1);
+  return std::unique_ptr<ChunkFreeze>(new ChunkFreeze());
 }
 
 ChunkFreeze::~ChunkFreeze() {

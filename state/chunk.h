@@ -30,6 +30,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "state/base/ref_ptr.h"
@@ -141,7 +142,7 @@ class Chunk final : public RefCounted {
   mutable uint32_t capacity_ =
       0;  // of the slot; 0 if there is none, also if `data_` is the source's
   mutable std::atomic<bool> used_{false};  // since TryDrop asked
-  mutable std::atomic<uint16_t> pins_{0};
+  mutable std::atomic<uint32_t> pins_{0};
   // Null if not loaded. Published with release by the loader.
   mutable std::atomic<std::byte*> data_{nullptr};
 
@@ -163,14 +164,17 @@ class Chunk final : public RefCounted {
 // One at a time. Thread-safe.
 class ChunkFreeze {
  public:
-  // Requires: nobody changes a chunk now (the operation gate is closed); no other one lives.
-  ChunkFreeze();
+  // Null if another one lives. Requires: nobody changes a chunk now (the operation gate is closed).
+  static std::unique_ptr<ChunkFreeze> Take();
   // Frees what has no reference.
   ~ChunkFreeze();
   // A reference to one of the chunks, even if it has lost all others meanwhile.
   RefPtr<const Chunk> Hold(const Chunk* chunk);
   ChunkFreeze(const ChunkFreeze&) = delete;
   ChunkFreeze& operator=(const ChunkFreeze&) = delete;
+
+ private:
+  ChunkFreeze() = default;
 };
 
 }  // namespace stasis::state

@@ -2,6 +2,8 @@
 
 #include "state/chunk_memory.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <bit>
 #include <functional>
@@ -31,6 +33,14 @@ absl::Mutex& GlobalMutex() {
 }
 constinit std::atomic<ChunkMemory*> global{nullptr};
 
+// Two processes must not give out the same slots: a forked one has a ChunkMemory of its own.
+void BeforeFork() ABSL_NO_THREAD_SAFETY_ANALYSIS { GlobalMutex().Lock(); }
+void AfterFork() ABSL_NO_THREAD_SAFETY_ANALYSIS { GlobalMutex().Unlock(); }
+void AfterForkInChild() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  global.store(nullptr, std::memory_order_relaxed);
+  GlobalMutex().Unlock();
+}
+
 }  // namespace
 
 // Guarded by the lock of its class, but for size_class, which tells which that is.
@@ -56,6 +66,8 @@ Result<void> ChunkMemory::Configure(const ChunkMemoryOptions& options) {
   absl::MutexLock lock(&GlobalMutex());
   if (global.load(std::memory_order_relaxed) != nullptr) return Err(EBUSY);
   STASIS_ASSIGN_OR_RETURN(auto memory, Create(options));
+  static const int handlers = pthread_atfork(BeforeFork, AfterFork, AfterForkInChild);
+  (void)handlers;
   global.store(memory.release(), std::memory_order_release);
   return {};
 }
@@ -105,6 +117,7 @@ Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
 
 void ChunkMemory::Free(std::byte* slot) {
   const uint64_t offset = OffsetOf(slot);
+  if (offset >= uint64_t{end_} * kSpan) return;  // of the process that this one was forked from
   const auto index = static_cast<uint32_t>(offset / kSpan);
   Span& span = spans_[index];
   const size_t size_class = span.size_class.load(std::memory_order_relaxed) - 1u;

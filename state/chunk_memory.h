@@ -10,7 +10,8 @@
 // what is known of them is kept elsewhere, so that free memory is never written to. Memory becomes
 // real a span at a time, in one call that can fail: a full disk is an error and not a SIGBUS.
 //
-// Not for a forked child: it may read slots, and must neither allocate nor free.
+// A forked child may read its parent's slots while they are not changed; what it allocates is in a
+// ChunkMemory of its own.
 
 #ifndef STASIS_STATE_CHUNK_MEMORY_H_
 #define STASIS_STATE_CHUNK_MEMORY_H_

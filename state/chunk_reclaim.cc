@@ -7,6 +7,7 @@
 #include <absl/time/time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <thread>
@@ -132,7 +133,8 @@ void ChunkReclaim::Run() {
   const bool in_file = ChunkMemory::Get().in_file();
   absl::Duration tick = in_file ? kMeasureInterval : kShortestNap;
   absl::Duration nap = kShortestNap;  // after nothing could be done
-  absl::Time next = absl::Now();
+  using Monotonic = std::chrono::steady_clock;
+  Monotonic::time_point next = Monotonic::now();
   for (;;) {
     absl::SleepFor(tick);
     if (in_file) {
@@ -141,9 +143,10 @@ void ChunkReclaim::Run() {
       const bool changed = Pager().Resident() != before;
       tick = changed ? kMeasureInterval : std::min(2 * tick, kIdleMeasureInterval);
     }
-    if (limit() == 0 || absl::Now() < next) continue;
+    if (limit() == 0 || Monotonic::now() < next) continue;
     nap = Shrink() ? kShortestNap : std::min(2 * nap, kLongestNap);
-    next = nap == kShortestNap ? absl::Now() : absl::Now() + nap;
+    next = Monotonic::now();
+    if (nap != kShortestNap) next += absl::ToChronoMilliseconds(nap);
   }
 }
 

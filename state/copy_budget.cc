@@ -23,7 +23,10 @@ constinit std::atomic<uint64_t> CopyBudget::copied_{0};
 
 CopyBudget::CopyBudget(uint64_t limit) {
   const absl::MutexLock lock(&Mutex());
-  if (live_.load() == 0) limit_.store(limit);
+  if (live_.load() == 0) {
+    limit_.store(limit);
+    copied_.store(0);
+  }
   live_.fetch_add(1);
 }
 

@@ -38,13 +38,18 @@ Beat MakeOne(const SeriesRun& run, int64_t skipped) {
   if (!report.ok()) return beat;
   beat.report = *std::move(report);
   absl::StatusOr<std::vector<std::string>> removed = TurnSeries(run.series, beat.tag);
-  if (removed.ok())
+  if (removed.ok()) {
     beat.removed = *std::move(removed);
-  else
+    if (!beat.removed.empty())
+      if (const absl::Status collected = CollectSeries(run.series); !collected.ok())
+        Warn(absl::StrCat("what only removed tags needed stays: ",
+                          std::string(collected.message())));
+  } else {
     beat.status = absl::Status(
         removed.status().code(),
         absl::StrCat(removed.status().message(), "; ", beat.tag, " is made, but ", run.series.name,
                      " does not name it, and no old one was removed"));
+  }
   return beat;
 }
 

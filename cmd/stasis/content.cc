@@ -191,7 +191,7 @@ absl::StatusOr<Content> FromFork(const Types& types, const ContentOptions& optio
   Restoring restoring(options, std::move(request));
   if (absl::Status s = restoring.Prepare(cancel, std::move(log), ""); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<restore::ForkedState>> state =
-      restore::TakeFork(fork.places, restoring.request().packs);
+      restore::TakeFork(fork.places, restoring.request().packs, options.reader);
   if (!state.ok()) return state.status();
   absl::StatusOr<restore::RestoredImage> restored =
       restore::RestoreFork(*std::move(state), restoring.request());

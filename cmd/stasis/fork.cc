@@ -11,7 +11,7 @@ void AddFork(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("fork", "Make a second sandbox out of a running one, which runs on");
   auto options = std::make_shared<RunOptions>();
-  command->add_option("box", options->fork_of, "The sandbox")->required()->type_name("NAME");
+  command->add_option("name", options->fork_of, "The sandbox")->required()->type_name("NAME");
   command->add_option("new", options->name, "Name of the new one")->required()->type_name("NEW");
   AddForkOptions(*command, *options);
   command->footer(

@@ -12,6 +12,7 @@
 #include "cmd/stasis/output.h"
 #include "restore/exit_code.h"
 #include "restore/image/history.h"
+#include "restore/internal/format.h"
 
 namespace stasis::cli {
 namespace {
@@ -85,12 +86,16 @@ std::string ParentText(const image::HistoryEntry& entry) {
 std::string Notes(const image::HistoryEntry& entry) {
   std::vector<std::string> notes;
   if (!entry.status.ok()) notes.emplace_back("DAMAGED");
-  if (!entry.is_checkpoint && !entry.artifact_type.empty()) notes.push_back(entry.artifact_type);
+  if (!entry.is_checkpoint && !entry.artifact_type.empty())
+    notes.push_back(restore::PrintablePath(entry.artifact_type));
   if (entry.has_trace) notes.emplace_back("trace");
   for (const image::LeaseInfo& lease : entry.leases)
     notes.push_back(absl::StrCat("in use by ", lease.Holder()));
   return absl::StrJoin(notes, ", ");
 }
+
+// An index may be anybody's.
+std::string Tag(const image::HistoryEntry& entry) { return restore::PrintablePath(entry.tag); }
 
 std::string Created(const std::string& created) {
   absl::Time time;
@@ -106,7 +111,7 @@ std::string OrDash(const std::optional<uint64_t>& number, Format format) {
 int PrintTable(const image::History& history) {
   size_t tag_width = 12, parent_width = 12;
   for (const image::HistoryEntry& entry : history.entries) {
-    tag_width = std::max(tag_width, entry.tag.size());
+    tag_width = std::max(tag_width, std::min<size_t>(Tag(entry).size(), 128));
     parent_width = std::max(parent_width, ParentText(entry).size());
   }
   const auto row = [&](const auto&... cells) {
@@ -118,8 +123,8 @@ int PrintTable(const image::History& history) {
   row("TAG", tag_width, "CREATED", "PARENT", parent_width, "SANDBOX", "FILES", "DATA", "STORED",
       "SHARED", "OWN", "");
   for (const image::HistoryEntry& entry : history.entries)
-    row(entry.tag, tag_width, Created(entry.created), ParentText(entry), parent_width,
-        entry.name.empty() ? "-" : entry.name,
+    row(Tag(entry), tag_width, Created(entry.created), ParentText(entry), parent_width,
+        entry.name.empty() ? "-" : restore::PrintablePath(entry.name),
         OrDash(entry.files, [](uint64_t n) { return std::to_string(n); }),
         OrDash(entry.content_bytes, FormatBytes), FormatBytes(entry.stored_bytes),
         FormatBytes(entry.stored_bytes - entry.own_bytes), FormatBytes(entry.own_bytes),
@@ -142,7 +147,7 @@ int Log(const LogOptions& options) {
   int exit_code = 0;
   for (const image::HistoryEntry& entry : history->entries) {
     if (entry.status.ok()) continue;
-    Fail(absl::DataLossError(absl::StrCat(entry.tag, ": ", entry.status.message())));
+    Fail(absl::DataLossError(absl::StrCat(Tag(entry), ": ", entry.status.message())));
     exit_code = static_cast<int>(restore::ExitCode::kCorrupt);
   }
   return exit_code;

@@ -57,7 +57,7 @@ void AddCommands(CLI::App& app, Invocation& invocation) {
 bool TakesCommand(const CLI::App& app) {
   for (const CLI::App* command : app.get_subcommands())
     if (const std::string name = command->get_name();
-        name == "run" || name == "exec" || name == "restore")
+        name == "run" || name == "exec" || name == "restore" || name == "fork")
       return true;
   return false;
 }
@@ -91,7 +91,7 @@ int Run(int argc, char** argv) {
     return UsageError(app, std::move(message), json);
   }
   if (invocation.has_command && !TakesCommand(app))
-    return UsageError(app, "only run, exec and restore take a command after --", json);
+    return UsageError(app, "only run, exec, restore and fork take a command after --", json);
   return invocation.action();
 }
 

@@ -98,6 +98,7 @@ absl::Status ReadFork(const RunOptions& from, ContentOptions& to) {
   to.prefetch = image::PrefetchMode::kNone;
   to.record_trace = false;
   to.roots.directories = json.value("roots", std::map<std::string, std::string>());
+  to.roots.layer_cache = json.value("layer_cache", "");
   to.roots.spare_roots = true;
   to.fork = std::move(fork);
   return absl::OkStatus();
@@ -235,7 +236,7 @@ int PrintStarted(const RunOptions& options, const DaemonOptions& daemon,
   if (ready.contains("content")) json["content"] = ready["content"];
   if (!options.fork_of.empty()) {
     json["fork"] = options.forked;
-    for (const char* key : {"offer", "version", "roots"}) json["fork"].erase(key);
+    for (const char* key : {"offer", "version", "roots", "layer_cache"}) json["fork"].erase(key);
   }
   return PrintJson(json);
 }
@@ -376,7 +377,9 @@ int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation)
   if (!options.fork_of.empty())
     if (absl::Status forked = AskForFork(options, app); !forked.ok())
       return Fail(forked, options.json);
-  options.config = ConfigOf(app, {"config", "json", "progress", "detach", "keep", "box"});
+  options.config = ConfigOf(app, {"config", "json", "progress", "detach", "keep"});
+  if (!options.fork_of.empty())
+    for (const char* key : {"name", "new"}) options.config.erase(key);  // not options of a run
   if (!arguments.empty()) options.config["command"] = arguments;
   sandbox::SignalRelay signals;
   absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);

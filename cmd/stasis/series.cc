@@ -93,6 +93,9 @@ absl::StatusOr<std::vector<std::string>> TurnSeries(const Series& series,
   const auto entries = (*layout)->List();
   if (!entries.ok()) return entries.status();
   std::vector<std::string> gone = OwnTags(series, *entries);
+  // The newest stays, also if the clock was set back.
+  std::stable_partition(gone.begin(), gone.end(),
+                        [&newest](const std::string& tag) { return tag != newest; });
   if (series.keep == 0 || gone.size() <= series.keep)
     gone.clear();
   else
@@ -100,12 +103,13 @@ absl::StatusOr<std::vector<std::string>> TurnSeries(const Series& series,
   for (const std::string& tag : gone) index->Remove(tag);
   if (absl::Status replaced = (*layout)->ReplaceIndex(index->Encode()); !replaced.ok())
     return replaced;
-  if (!gone.empty())
-    if (absl::Status collected =
-            image::CollectGarbage(**layout, {.now = RealClock().Now()}).status();
-        !collected.ok())
-      return collected;
   return gone;
+}
+
+absl::Status CollectSeries(const Series& series) {
+  auto layout = OpenPatiently(series.directory);
+  if (!layout.ok()) return layout.status();
+  return image::CollectGarbage(**layout, {.now = RealClock().Now()}).status();
 }
 
 }  // namespace stasis::cli

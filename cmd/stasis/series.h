@@ -54,6 +54,8 @@ struct Series {
 // Errors: those of image/layout.h.
 absl::StatusOr<std::vector<std::string>> TurnSeries(const Series& series,
                                                     const std::string& newest);
+// Removes the data that only tags which are gone needed. Errors: of image/gc.h.
+absl::Status CollectSeries(const Series& series);
 
 }  // namespace stasis::cli
 

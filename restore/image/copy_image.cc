@@ -67,11 +67,15 @@ class Copying {
       std::vector<StoredBlob> blobs;
       for (const Digest& digest : entry.contents.blobs) {
         const auto st = from_.ops().StatAt(from_.blobs_fd(), digest.Hex());
-        if (st) blobs.push_back({digest, static_cast<uint64_t>(st->st_size)});
+        if (!st) continue;
+        const StoredBlob blob{digest, static_cast<uint64_t>(st->st_size)};
+        IMAGE_ASSIGN_OR_RETURN(const bool intact, IsIntact(from_, blob));
+        if (intact) blobs.push_back(blob);
       }
       if (blobs.size() != entry.contents.blobs.size()) {
-        report_.warnings.push_back(fmt::format("{}: {} is not copied: a blob of it is missing",
-                                               from_.directory(), entry.Name()));
+        report_.warnings.push_back(
+            fmt::format("{}: {} is not copied: a blob of it is missing or damaged",
+                        from_.directory(), entry.Name()));
         continue;
       }
       for (const StoredBlob& blob : blobs) Want(blob);

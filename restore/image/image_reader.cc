@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<ImageReader>> ImageReader::Open(const Layout& lay
                                                                ReadOptions options) {
   IMAGE_ASSIGN_OR_RETURN(ImageInfo info, ReadImageInfo(layout, tag, options.known_features));
   IMAGE_ASSIGN_OR_RETURN(DecodedState state, OpenState(layout, info));
+  options.packs.manifest = info.manifest_digest;
   IMAGE_ASSIGN_OR_RETURN(RefPtr<PackReader> source,
                          PackReader::Open(layout, info.reference, std::move(state.data.packs),
                                           std::move(state.data.frames), std::move(options.packs)));

@@ -121,8 +121,10 @@ class Writing {
   void MarkChunks() {
     const auto name = options_.annotations.find(kAnnotationContainerName);
     PackReaderOptions packs = options_.packs;
+    packs.manifest = result_.manifest_digest;
     packs.hold = Lease::TakeOf(layout_, name == options_.annotations.end() ? "" : name->second,
                                {result_.manifest_digest});
+    if (packs.hold == nullptr) return;  // what nothing keeps must not be relied on
     auto source = PackReader::Open(layout_, fmt::format("{}:{}", layout_.directory(), options_.tag),
                                    tables_.packs, tables_.frames, std::move(packs));
     if (!source.ok()) return;

@@ -4,7 +4,10 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <string>
+
+#include "state/chunk_reclaim.h"
 
 namespace stasis::image {
 
@@ -37,7 +40,7 @@ void LazyImage::Attach(std::unique_ptr<ImageReader> image) {
 
 void LazyImage::Start() {
   const absl::MutexLock lock(&mu_);
-  if (stopped_ || subject_.manifest_size == 0) return;
+  if (stopped_ || thread_.joinable() || subject_.manifest_size == 0) return;
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -78,9 +81,11 @@ std::vector<uint32_t> LazyImage::ReadTrace() const {
 }
 
 void LazyImage::RunPrefetch(const std::vector<uint32_t>& trace) {
-  const auto prefetch = std::make_shared<Prefetch>(
-      std::move(image_), trace, options_.mode == PrefetchMode::kAll,
-      options_.max_bytes != 0 ? options_.max_bytes : DefaultPrefetchLimit());
+  uint64_t most = options_.max_bytes != 0 ? options_.max_bytes : DefaultPrefetchLimit();
+  // More would be dropped from memory again.
+  if (const uint64_t limit = state::ChunkReclaim::limit(); limit != 0) most = std::min(most, limit);
+  const auto prefetch = std::make_shared<Prefetch>(std::move(image_), trace,
+                                                   options_.mode == PrefetchMode::kAll, most);
   {
     const absl::MutexLock lock(&mu_);
     if (stopped_) return;

@@ -19,6 +19,7 @@ PackReader::PackReader(const Layout& layout, std::string image, std::vector<Pack
       packs_(std::move(packs)),
       frames_(std::move(frames)),
       on_error_(std::move(options.on_error)),
+      manifest_(options.manifest),
       hold_(std::move(options.hold)),
       health_(std::move(options.health)),
       recorder_(std::move(options.recorder)),

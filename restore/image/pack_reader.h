@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -47,6 +48,8 @@ struct PackReaderOptions {
   std::shared_ptr<ReadHealth> health;       // hears of frames; may be null
   std::shared_ptr<TraceRecorder> recorder;  // hears which frames Read wants; may be null
   size_t max_open_packs = kMaxOpenPacks;
+  // Of the image that the frames are of.
+  std::optional<Digest> manifest;
   // Kept as long as the reader: a lease (lease.h) of what it reads. May be null.
   std::shared_ptr<void> hold;
 };
@@ -82,6 +85,7 @@ class PackReader final : public state::ChunkSource {
   // The layout that holds the packs: where it was opened, absolute, and which one it is.
   const std::string& directory() const { return directory_; }
   const std::string& image() const { return image_; }
+  const std::optional<Digest>& manifest() const { return manifest_; }
   LayoutId layout_id() const { return layout_id_; }
   const std::vector<PackEntry>& packs() const { return packs_; }
   const std::vector<FrameEntry>& frames() const { return frames_; }
@@ -103,6 +107,7 @@ class PackReader final : public state::ChunkSource {
   const std::vector<PackEntry> packs_;
   const std::vector<FrameEntry> frames_;
   const ReadErrorCallback on_error_;
+  const std::optional<Digest> manifest_;
   const std::shared_ptr<void> hold_;
   const std::shared_ptr<ReadHealth> health_;
   const std::shared_ptr<TraceRecorder> recorder_;

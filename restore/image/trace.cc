@@ -90,7 +90,7 @@ absl::StatusOr<Trace> DecodeTrace(std::span<const std::byte> blob) {
 
 void TraceRecorder::AddFirst(uint32_t frame) {
   const absl::MutexLock lock(&mu_);
-  if (!seen_.insert(frame).second) return;
+  if (frames_.size() >= max_frames_ || !seen_.insert(frame).second) return;
   frames_.push_back(frame);
   if (frames_.size() >= max_frames_) Stop();
 }

@@ -235,6 +235,12 @@ absl::StatusOr<std::vector<ListedLayer>> LayerCache::RemoveUnused() const {
   for (ListedLayer& layer : *layers) {
     const UniqueFd dir = OpenDirectory(layers_.get(), layer.name);
     if (!dir.valid() || ::flock(dir.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    // Another layer may have come under the name before the lock was there.
+    struct stat locked, named;
+    if (::fstat(dir.get(), &locked) != 0 ||
+        ::fstatat(layers_.get(), layer.name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+        locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
+      continue;
     const std::string what = "cannot remove " + TreeOf(layer.name);
     if (::renameat(layers_.get(), layer.name.c_str(), temporary_.get(), layer.name.c_str()) != 0)
       return ErrnoStatus(errno, what);

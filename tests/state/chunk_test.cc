@@ -6,7 +6,7 @@
 
 #include <atomic>
 #include <cstring>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -38,13 +38,14 @@ TEST(ChunkTest, OnlyTheHolderOfTheOnlyReferenceMayChangeIt) {
 
 TEST(ChunkFreezeTest, HoldsWhatWasThereAndNothingElse) {
   RefPtr<Chunk> before = Make("before");
-  std::optional<ChunkFreeze> freeze(std::in_place);
+  std::unique_ptr<ChunkFreeze> freeze = ChunkFreeze::Take();
   RefPtr<Chunk> after = Make("after");
   EXPECT_FALSE(before->MayChange());
   EXPECT_TRUE(after->MayChange());
   freeze.reset();
   EXPECT_TRUE(before->MayChange());
-  freeze.emplace();
+  freeze = ChunkFreeze::Take();
+  EXPECT_EQ(ChunkFreeze::Take(), nullptr) << "one at a time";
   EXPECT_FALSE(after->MayChange());
 }
 
@@ -53,10 +54,10 @@ TEST(ChunkFreezeTest, KeepsWhatLosesItsLastReference) {
   const Chunk* raw = chunk.get();
   RefPtr<const Chunk> held;
   {
-    ChunkFreeze freeze;
+    const auto freeze = ChunkFreeze::Take();
     chunk.reset();
     EXPECT_EQ(TextOf(*raw), "dropped");
-    held = freeze.Hold(raw);
+    held = freeze->Hold(raw);
   }
   EXPECT_EQ(TextOf(*held), "dropped");
   EXPECT_TRUE(held->HasOneRef());
@@ -65,9 +66,9 @@ TEST(ChunkFreezeTest, KeepsWhatLosesItsLastReference) {
 TEST(ChunkFreezeTest, HoldsAgainWhatWasHeldAndDropped) {
   RefPtr<Chunk> chunk = Make("dropped");
   const Chunk* raw = chunk.get();
-  ChunkFreeze freeze;
+  const auto freeze = ChunkFreeze::Take();
   chunk.reset();
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(TextOf(*freeze.Hold(raw)), "dropped");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(TextOf(*freeze->Hold(raw)), "dropped");
 }
 
 // Chunks are dropped by one thread while another takes references to them and drops them again.
@@ -80,7 +81,7 @@ TEST(ChunkFreezeTest, HoldsWhileOthersDrop) {
       raw.push_back(chunks.back().get());
     }
     std::vector<RefPtr<const Chunk>> kept;
-    std::optional<ChunkFreeze> freeze(std::in_place);
+    std::unique_ptr<ChunkFreeze> freeze = ChunkFreeze::Take();
     std::thread dropper([&] { chunks.clear(); });
     for (const Chunk* chunk : raw) {
       RefPtr<const Chunk> held = freeze->Hold(chunk);

@@ -42,6 +42,7 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
     on_progress({"commit", progress.files, 0, progress.bytes});
   };
   commit.types = &box.types();
+  box.sandbox()->freezer().set_limits({});  // not those of the last checkpoint
   commit.freezer = &box.sandbox()->freezer();
   const absl::StatusOr<oci::CommitReport> report =
       CommitOverlay(box.sandbox()->tree(), box.name(), commit);

@@ -84,11 +84,11 @@ absl::Status Daemon::Start(StartupLine& line) {
       sandbox::Init::Start(options_.sandbox.rootless);
   if (!init.ok()) return init.status();
   if (absl::Status made = MakeSandbox(std::move(*init), line); !made.ok()) return made;
+  box_.lazy()->Start();
   absl::StatusOr<std::unique_ptr<control::Server>> control =
       control::Server::Start(options_.dir.socket_path(), service_);
   if (!control.ok()) return control.status();
   control_ = std::move(*control);
-  box_.lazy()->Start();
   box_.log().info("serving sandbox {} as process {}, init {}", options_.dir.name(), getpid(),
                   box_.sandbox()->init().pid());
   return absl::OkStatus();

@@ -7,6 +7,7 @@
 
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/rootfs.h"
+#include "fsimpl/gofer/filesystem.h"
 #include "restore/oci/image.h"
 
 namespace stasis::cli {
@@ -31,6 +32,7 @@ nlohmann::ordered_json Describe(const Box& box, const restore::ForkOffer& offer,
                                  {"files", report.files},
                                  {"shared_bytes", report.shared_bytes}};
   const Origin origin = box.origin();
+  json["layer_cache"] = box.options().content.roots.layer_cache;
   if (!origin.base_image.empty()) json["base_image"] = origin.base_image;
   if (origin.base_config.has_value())
     json["base_settings"] = oci::RunSettingsToJson(*origin.base_config);
@@ -50,7 +52,13 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
     return absl::FailedPreconditionError(
         absl::StrCat("the changes of ", box.name(), " go to the directory ", upper->second,
                      ", which one sandbox has alone; fork one with --upper memory"));
-  box.sandbox()->served().EndUnused(box.sandbox()->vfs());
+  sandbox::Sandbox& sandbox = *box.sandbox();
+  sandbox.served().EndUnused(sandbox.vfs());
+  // Not what the last checkpoint was asked for.
+  sandbox.freezer().set_limits({});
+  for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
+      host->set_digest_scope(gofer::DigestScope::kNone);
   restore::CheckpointRequest request = RequestFor(box);
   request.cancel = cancel;
   absl::StatusOr<std::unique_ptr<restore::ForkOffer>> offer = restore::OfferFork(request);

@@ -2,8 +2,10 @@
 
 #include <absl/cleanup/cleanup.h>
 #include <absl/functional/function_ref.h>
+#include <absl/strings/match.h>
 
 #include "cmd/stasis/daemon/tasks.h"
+#include "cmd/stasis/host_mounts.h"
 #include "cmd/stasis/live_mounts.h"
 #include "fsimpl/gofer/filesystem.h"
 
@@ -38,7 +40,8 @@ absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& ta
 std::map<std::string, std::string> HostDirectories(const vfs::VirtualFilesystem& vfs) {
   std::map<std::string, std::string> directories;
   for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
-    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs.get()); host != nullptr)
+    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs.get());
+        host != nullptr && !absl::StartsWith(host->root_name(), kLayerPrefix))
       directories[host->root_name()] = host->directory();
   return directories;
 }

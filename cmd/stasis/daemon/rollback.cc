@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <absl/cleanup/cleanup.h>
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <fmt/core.h>
@@ -23,6 +22,8 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 // How long init itself waits for programs that were asked to end.
 constexpr absl::Duration kSignalTime = absl::Milliseconds(50);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(10);
+// How long another writer of the safety checkpoint's layout may take, once the programs have ended.
+constexpr absl::Duration kBusyTime = absl::Seconds(10);
 
 absl::Status WithNote(const absl::Status& status, const std::string& note) {
   absl::Status noted(status.code(), absl::StrCat(status.message(), note));
@@ -40,8 +41,7 @@ nlohmann::ordered_json ConfigOfImage(nlohmann::ordered_json config, const std::s
     config.erase(key);
   config["image"] = reference;
   for (const auto& [name, directory] : HostDirectories(vfs))
-    if (!absl::StartsWith(name, kLayerPrefix))
-      config["root"].push_back(absl::StrCat(name, "=", directory));
+    config["root"].push_back(absl::StrCat(name, "=", directory));
   return config;
 }
 
@@ -91,6 +91,8 @@ absl::Status Rollback::ReadOptions() {
   const DaemonOptions& options = box_.options();
   wanted_.reference = reference();
   wanted_.reader = box_.name();
+  wanted_.prefetch = options.content.prefetch;
+  wanted_.record_trace = options.content.record_trace;
   wanted_.own_as_root = options.content.own_as_root;
   wanted_.host.own_as_root = options.content.own_as_root;
   wanted_.host.fd_limit = options.content.host.fd_limit;
@@ -128,7 +130,13 @@ absl::Status Rollback::Check() {
   if (absl::Status differs = restore::ErrorOf(*drift); !differs.ok()) return differs;
   // The place of the safety checkpoint: it can be written, and nobody else is writing.
   const auto layout = image::Layout::OpenForWriting(params_.safety_directory);
-  return layout.ok() ? CheckCancelled() : layout.status();
+  if (!layout.ok()) return layout.status();
+  // Whatever the two are called.
+  const auto source = image::Layout::Open(params_.directory);
+  if (source.ok() && (*source)->id() == (*layout)->id() && params_.tag == params_.safety_tag)
+    return absl::InvalidArgumentError(
+        "--safety would overwrite the image that is to be rolled back to; choose another tag");
+  return CheckCancelled();
 }
 
 absl::Status Rollback::StopPrograms() {
@@ -151,7 +159,12 @@ absl::Status Rollback::Save() {
   control::CheckpointParams params;
   params.directory = params_.safety_directory;
   params.tag = params_.safety_tag;
+  const absl::Time deadline = absl::Now() + kBusyTime;
   absl::StatusOr<restore::CheckpointReport> saved = SaveBox(box_, params, on_progress_, cancel_);
+  while (absl::IsUnavailable(saved.status()) && absl::Now() < deadline) {
+    absl::SleepFor(kLookInterval);
+    saved = SaveBox(box_, params, on_progress_, cancel_);
+  }
   if (!saved.ok()) return saved.status();
   saved_ = *std::move(saved);
   return absl::OkStatus();

@@ -48,6 +48,7 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
 //   version                      of this daemon; the other must be of the same
 //   offer                        see restore/fork.h
 //   roots                        host directories by name
+//   layer_cache                  where the layers of container images are; empty: the default
 //   base_image, base_settings    see Content; may be absent
 //   ancestor {digest, directory} of the next checkpoint; may be absent
 //   pause_ns, pause, files, shared_bytes, wall_ns   what it took
@@ -58,7 +59,8 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
 absl::StatusOr<control::Report> AddMountToBox(Box& box, const control::MountParams& params);
 absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& target, bool detach);
 
-// The host directories that a tree has, by name.
+// The host directories that a tree has, by name; without the layers of container images, which are
+// found, and locked, in their cache.
 std::map<std::string, std::string> HostDirectories(const vfs::VirtualFilesystem& vfs);
 
 }  // namespace stasis::cli

@@ -227,7 +227,7 @@ TEST_F(HousekeepingFilesTest, AReadOnlyLayoutIsReadWithoutALease) {
 TEST_F(HousekeepingFilesTest, CompletionKnowsThem) {
   const std::string bash = Stasis({"completion", "bash"}).out;
   for (const char* words : {" log rm gc squash copy ", "gc) words='--help --dry-run --older-than",
-                            "squash) words='--help --depth --json'"})
+                            "squash) words='--help --depth --progress --json'"})
     EXPECT_THAT(bash, HasSubstr(words));
 }
 

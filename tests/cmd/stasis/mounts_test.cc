@@ -189,7 +189,7 @@ TEST_F(MountsTest, AConfigurationFileIsChecked) {
   EXPECT_THAT(run("name = [\"a\", \"b\"]\n"), FailsWith(2, "box.toml:1: --name has one value"));
   EXPECT_THAT(run("name = 1.5\n"), FailsWith(2, "box.toml:1: only strings"));
   EXPECT_THAT(run("fd-limit = 0\n"), FailsWith(2, "box.toml:1: "));
-  EXPECT_THAT(run("mount = \"x\"\n"), FailsWith(2, "NAME:DST"));
+  EXPECT_THAT(run("mount = \"x\"\n"), FailsWith(2, "NAME[/PART]:DST"));
   EXPECT_THAT(Stasis({"run", "--config", "none.toml"}), FailsWith(10, "none.toml"));
   EXPECT_EQ(run("command = [\"echo\", \"hi there\"]\n").out, "hi there\n");
   WriteFile("box.toml", "command = [\"echo\", \"hi\"]\nhostname = \"hh\"\n");
