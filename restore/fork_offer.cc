@@ -214,7 +214,9 @@ absl::StatusOr<ForkPlaces> ForkPlaces::FromJson(std::string_view json) {
     places.rows = parsed.at("rows").get<int>();
     places.data = parsed.at("data").get<int>();
     for (const auto& memory : parsed.at("memories"))
-      places.memories.push_back({memory.at("memory").get<int>(), memory.at("token").get<int>()});
+      places.memories.push_back({memory.at("memory").get<int>(), memory.at("token").get<int>(),
+                                 memory.at("memory_inode").get<uint64_t>(),
+                                 memory.at("token_inode").get<uint64_t>()});
   } catch (const nlohmann::json::exception& e) {
     return absl::InvalidArgumentError(fmt::format("this is no offer of a fork: {}", e.what()));
   }

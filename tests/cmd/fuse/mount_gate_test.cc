@@ -16,7 +16,6 @@
 
 #include "cmd/fuse/init.h"
 #include "cmd/fuse/mount.h"
-#include "state/chunk_memory.h"
 #include "tests/cmd/fuse/file_system_calls.h"
 #include "tests/cmd/fuse/mounted_tree.h"
 
@@ -141,7 +140,6 @@ TEST(MountTest, TheKernelChecksAndKeepsToOurSizes) {
 // Without a descriptor left UndefinedBehaviorSanitizer cannot look at objects.
 #ifndef __SANITIZE_ADDRESS__
 TEST(MountTest, ServesWithTheDescriptorsThereAre) {
-  (void)state::ChunkMemory::Get();  // has one of its own
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit few{40, before.rlim_max};

@@ -16,6 +16,7 @@
 #include <iostream>
 
 #include "cmd/fuse/mount.h"
+#include "state/chunk_memory.h"
 
 namespace stasis::fuse {
 namespace {
@@ -53,6 +54,7 @@ MountedTree::MountedTree(int watchdog_seconds, const ServerOptions& options,
   Require(server_ >= 0, "fork");
   if (server_ == 0) {
     control_.reset();
+    (void)state::ChunkMemory::Get();  // before descriptors may run out, as the daemon does
     RunServer(std::move(server_end), watchdog_seconds, options, actions);
   }
   server_end.reset();
