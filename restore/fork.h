@@ -72,7 +72,7 @@ class ForkOffer {
   ForkOffer(const ForkOffer&) = delete;
   ForkOffer& operator=(const ForkOffer&) = delete;
 
-  ForkPlaces places() const;
+  const ForkPlaces& places() const { return places_; }
   const ForkReport& report() const { return report_; }
   // True when nobody has taken it, or all who had have ended: nothing of it is kept any more.
   bool ended() const { return ended_.load(std::memory_order_acquire); }
@@ -84,11 +84,11 @@ class ForkOffer {
   void Release();
 
   ForkReport report_;
+  ForkPlaces places_;
   std::vector<RefPtr<const state::Chunk>> pinned_;   // what is read in this process's memory
   std::vector<RefPtr<state::ChunkSource>> sources_;  // what else was offered, until it is taken
   UniqueFd rows_;
   UniqueFd data_;
-  std::vector<ForkPlaces::Memory> memories_;
   UniqueFd token_;
   UniqueFd token_watch_;  // the end that sees when no token is open any more
   UniqueFd stop_;

@@ -278,11 +278,11 @@ absl::Status Forker::HandOver(const state::SavedGraph& graph, ForkOffer& offer) 
   if (absl::Status s = writer.Write(graph, data->get()); !s.ok()) return s;
   offer.rows_ = *std::move(rows);
   offer.data_ = *std::move(data);
-  offer.memories_ = writer.memories();
   offer.pinned_ = writer.TakePinned();
   offer.sources_ = writer.TakeSources();
-  offer.memories_.front().token = offer.token_.get();
-  for (ForkPlaces::Memory& memory : offer.memories_) {
+  offer.places_ = {::getpid(), offer.rows_.get(), offer.data_.get(), writer.memories()};
+  offer.places_.memories.front().token = offer.token_.get();
+  for (ForkPlaces::Memory& memory : offer.places_.memories) {
     struct stat st;
     if (::fstat(memory.memory, &st) == 0) memory.memory_inode = st.st_ino;
     if (::fstat(memory.token, &st) == 0) memory.token_inode = st.st_ino;
@@ -290,8 +290,6 @@ absl::Status Forker::HandOver(const state::SavedGraph& graph, ForkOffer& offer) 
   offer.report_.shared_bytes = writer.shared_bytes();
   return absl::OkStatus();
 }
-
-ForkPlaces ForkOffer::places() const { return {::getpid(), rows_.get(), data_.get(), memories_}; }
 
 // Lets go of the chunks when nobody needs them.
 void ForkOffer::Watch(std::chrono::milliseconds time_to_take) {

@@ -59,7 +59,7 @@ TEST_F(ForkTest, RunsAProgramAndTakesOverOptions) {
                                   "/bin/sh", "-c", "echo $WHO $MORE > /said; cat /bound >> /said"});
   ASSERT_THAT(outcome, Succeeded());
   EXPECT_GT(outcome.Json().at("command_pid"), 0);
-  EXPECT_TRUE(Eventually([&] { return Cat("other", "/said") == " 1\nhost"; }))
+  EXPECT_TRUE(Eventually([&] { return Cat("other", "/said") == "1\nhost"; }))
       << Cat("other", "/said");
   EXPECT_EQ(In("other", "cat /proc/sys/kernel/hostname").out, "other\n");
 }
