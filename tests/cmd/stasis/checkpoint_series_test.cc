@@ -80,8 +80,8 @@ TEST_F(CheckpointSeriesTest, KeepsTheNewestAndNamesIt) {
   const Strings tags = Tags();
   ASSERT_THAT(tags, SizeIs(3));
   EXPECT_EQ(tags[0], "auto");
-  EXPECT_EQ(tags[2], lines.back().at("tag"));
-  EXPECT_EQ(DigestOf("auto"), lines.back().at("digest"));
+  EXPECT_EQ(lines.back().at("tag"), tags[2]);
+  EXPECT_EQ(lines.back().at("digest"), DigestOf("auto"));
   EXPECT_THAT(Stasis({"verify", "snaps:auto"}), Succeeded());
   EXPECT_THAT(Stasis({"verify", "snaps:" + tags[1]}), Succeeded());
 }
