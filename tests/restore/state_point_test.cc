@@ -180,7 +180,9 @@ TEST_F(StatePointTest, IsGivenUpWithoutATrace) {
 
 TEST_F(StatePointTest, WithoutAProcessTheRowsAreBuiltInThePause) {
   const bool root = getuid() == 0;
-  if (root) ASSERT_EQ(setresuid(65534, 65534, 0), 0) << "root has no limit of processes";
+  if (root) {
+    ASSERT_EQ(setresuid(65534, 65534, 0), 0) << "root has no limit of processes";
+  }
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NPROC, &before), 0);
   const rlimit none{0, before.rlim_max};
