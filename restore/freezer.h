@@ -31,6 +31,23 @@ class NoFreezer final : public Freezer {
   absl::Status Thaw() override { return absl::OkStatus(); }
 };
 
+// Programs that may be frozen. They run again when this ends, unless Keep() was called.
+class FrozenPrograms {
+ public:
+  explicit FrozenPrograms(Freezer& freezer) : freezer_(freezer) {}
+  ~FrozenPrograms();
+  FrozenPrograms(const FrozenPrograms&) = delete;
+  FrozenPrograms& operator=(const FrozenPrograms&) = delete;
+
+  absl::Status Freeze();
+  absl::Status Thaw();
+  void Keep() { frozen_ = false; }
+
+ private:
+  Freezer& freezer_;
+  bool frozen_ = false;
+};
+
 }  // namespace stasis::restore
 
 #endif  // STASIS_RESTORE_FREEZER_H_

@@ -5,27 +5,9 @@
 #include <utility>
 
 #include "restore/internal/build_rows.h"
-#include "restore/internal/format.h"
-#include "restore/internal/stopwatch.h"
 
 namespace stasis::restore {
 namespace {
-
-absl::Status SaveBehindGate(vfs::VirtualFilesystem& vfs, const state::Registry& registry,
-                            const std::vector<ExtraRoot>& roots, Rows& rows) {
-  Stopwatch watch;
-  ClosedGate gate(vfs.gate());
-  rows.times.drain_ns = watch.Lap();
-  Prepared prepared(vfs, rows.times.resume_ns);
-  if (absl::Status s = vfs.PrepareSave(); !s.ok())
-    return Annotate(s, "cannot prepare the filesystems");
-  rows.times.prepare_ns = watch.Lap();
-  absl::StatusOr<state::SavedGraph> graph = BuildRows(vfs, registry, roots, gate);
-  rows.times.rows_ns = watch.Lap();
-  if (!graph.ok()) return graph.status();
-  rows.graph = *std::move(graph);
-  return absl::OkStatus();
-}
 
 bool IsLevel(const state::TypeDescriptor& type, std::string_view name) {
   for (const state::LevelDescriptor* level : type.levels)
@@ -38,7 +20,12 @@ bool IsLevel(const state::TypeDescriptor& type, std::string_view name) {
 absl::StatusOr<Rows> SaveRows(vfs::VirtualFilesystem& vfs, const state::Registry& registry,
                               const std::vector<ExtraRoot>& roots) {
   Rows rows;
-  if (absl::Status s = SaveBehindGate(vfs, registry, roots, rows); !s.ok()) return s;
+  const auto build = [&](const state::Quiescence& gate) {
+    absl::StatusOr<state::SavedGraph> graph = BuildRows(vfs, registry, roots, gate);
+    if (graph.ok()) rows.graph = *std::move(graph);
+    return graph.status();
+  };
+  if (absl::Status s = BehindGate(vfs, rows.times, build); !s.ok()) return s;
   return rows;
 }
 

@@ -8,8 +8,7 @@
 
 #include "fsimpl/gofer/filesystem.h"
 #include "restore/drift.h"
-#include "restore/internal/format.h"
-#include "restore/internal/stopwatch.h"
+#include "restore/internal/pause.h"
 #include "restore/rows.h"
 #include "state/check.h"
 #include "state/graph_reader.h"
@@ -40,19 +39,18 @@ absl::Status CheckCancelled(const SnapshotRequest& request) {
 }
 
 absl::StatusOr<state::SavedGraph> SaveMoment(const SnapshotRequest& request, int64_t& pause_ns) {
-  NoFreezer nobody;
-  Freezer& freezer = request.freezer != nullptr ? *request.freezer : nobody;
-  // While programs run, so that little is left for the pause.
-  if (absl::Status s = freezer.Flush(); !s.ok()) return Annotate(s, "cannot flush");
-  if (absl::Status s = CheckCancelled(request); !s.ok()) return s;
-  Stopwatch pause;
-  absl::StatusOr<std::unique_ptr<FrozenPrograms>> frozen = FrozenPrograms::Freeze(freezer);
-  if (!frozen.ok()) return frozen.status();
-  absl::StatusOr<Rows> rows = SaveRows(*request.vfs, *request.registry);
-  if (absl::Status s = (*frozen)->Thaw(); !s.ok()) return s;
-  pause_ns = pause.Total();
-  if (!rows.ok()) return rows.status();
-  return std::move(rows->graph);
+  CheckpointRequest moment;
+  moment.vfs = request.vfs;
+  moment.registry = request.registry;
+  moment.clock = request.clock;
+  moment.freezer = request.freezer;
+  moment.cancel = request.cancel;
+  PausedSave pause(moment);
+  if (absl::Status s = pause.Prepare(); !s.ok()) return s;
+  if (absl::Status s = pause.Pause(); !s.ok()) return s;
+  if (!pause.thawed().ok()) return pause.thawed();
+  pause_ns = pause.times().pause_ns;
+  return pause.TakeRows();
 }
 
 // Where host directories were is where they are. What has changed in them since is taken as it is.
@@ -71,21 +69,6 @@ absl::Status Reopen(const SnapshotRequest& request, vfs::VirtualFilesystem& copy
 }
 
 }  // namespace
-
-absl::StatusOr<std::unique_ptr<FrozenPrograms>> FrozenPrograms::Freeze(Freezer& freezer) {
-  if (absl::Status s = freezer.Freeze(); !s.ok()) return Annotate(s, "cannot freeze the programs");
-  auto frozen = absl::WrapUnique(new FrozenPrograms(freezer));
-  if (absl::Status s = freezer.Flush(); !s.ok()) return Annotate(s, "cannot flush");
-  return frozen;
-}
-
-FrozenPrograms::~FrozenPrograms() {
-  if (freezer_ != nullptr) freezer_->Thaw().IgnoreError();  // some other error is being reported
-}
-
-absl::Status FrozenPrograms::Thaw() {
-  return Annotate(std::exchange(freezer_, nullptr)->Thaw(), "cannot thaw the programs");
-}
 
 absl::StatusOr<std::unique_ptr<Snapshot>> Snapshot::Take(const SnapshotRequest& request) {
   state::Require(request.vfs != nullptr && request.registry != nullptr && request.clock != nullptr,

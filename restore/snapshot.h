@@ -23,24 +23,6 @@
 
 namespace stasis::restore {
 
-// Programs that are held still for as long as this lives. What the kernel held back of their
-// changes is in the filesystem by then.
-class FrozenPrograms {
- public:
-  // Errors: of the freezer.
-  static absl::StatusOr<std::unique_ptr<FrozenPrograms>> Freeze(Freezer& freezer);
-  ~FrozenPrograms();
-  FrozenPrograms(const FrozenPrograms&) = delete;
-  FrozenPrograms& operator=(const FrozenPrograms&) = delete;
-
-  // Lets them run on, and says whether that worked.
-  absl::Status Thaw();
-
- private:
-  explicit FrozenPrograms(Freezer& freezer) : freezer_(&freezer) {}
-  Freezer* freezer_;  // null once they run on
-};
-
 struct SnapshotRequest {
   // Borrowed.
   vfs::VirtualFilesystem* vfs = nullptr;

@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "restore/internal/build_rows.h"
-#include "restore/internal/format.h"
 #include "restore/internal/graph_transfer.h"
 #include "state/check.h"
 
@@ -68,19 +67,15 @@ absl::StatusOr<std::unique_ptr<StatePoint>> StatePoint::Take(vfs::VirtualFilesys
                                                              const std::vector<ExtraRoot>& roots) {
   std::unique_ptr<StatePoint> point(new StatePoint());
   if (absl::Status s = point->MakeChannels(); !s.ok()) return s;
-  Stopwatch watch;
-  ClosedGate gate(vfs.gate());
-  point->times_.drain_ns = watch.Lap();
-  Prepared prepared(vfs, point->times_.resume_ns);
-  if (absl::Status s = vfs.PrepareSave(); !s.ok())
-    return Annotate(s, "cannot prepare the filesystems");
-  point->times_.prepare_ns = watch.Lap();
-  if (absl::Status split = point->Split(vfs, registry, roots, gate); !split.ok()) {
-    point->warning_ =
-        fmt::format("the state was written down in the pause: {}", std::string(split.message()));
-    point->built_ = BuildRows(vfs, registry, roots, gate);
-  }
-  point->times_.rows_ns = watch.Lap();
+  const auto take = [&](const state::Quiescence& gate) {
+    if (absl::Status split = point->Split(vfs, registry, roots, gate); !split.ok()) {
+      point->warning_ =
+          fmt::format("the state was written down in the pause: {}", std::string(split.message()));
+      point->built_ = BuildRows(vfs, registry, roots, gate);
+    }
+    return absl::OkStatus();
+  };
+  if (absl::Status s = BehindGate(vfs, point->times_, take); !s.ok()) return s;
   return point;
 }
 

@@ -97,11 +97,12 @@ absl::StatusOr<oci::CommitReport> CommitFrozen(const sandbox::Tree& tree, const 
                                                const OverlayCommit& commit) {
   restore::NoFreezer nobody;
   const absl::Time begin = absl::Now();
-  const auto frozen =
-      restore::FrozenPrograms::Freeze(commit.freezer != nullptr ? *commit.freezer : nobody);
-  if (!frozen.ok()) return frozen.status();
+  restore::Freezer& freezer = commit.freezer != nullptr ? *commit.freezer : nobody;
+  restore::FrozenPrograms frozen(freezer);
+  if (absl::Status s = frozen.Freeze(); !s.ok()) return s;
+  if (absl::Status s = freezer.Flush(); !s.ok()) return s;
   absl::StatusOr<oci::CommitReport> report = CommitTree(tree, name, commit);
-  if (absl::Status thawed = (*frozen)->Thaw(); !thawed.ok() && report.ok()) return thawed;
+  if (absl::Status thawed = frozen.Thaw(); !thawed.ok() && report.ok()) return thawed;
   if (report.ok()) report->pause_ns = absl::ToInt64Nanoseconds(absl::Now() - begin);
   return report;
 }

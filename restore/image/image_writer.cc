@@ -21,14 +21,6 @@ std::string Rfc3339(TimeNs time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E9SZ", absl::FromUnixNanos(time), absl::UTCTimeZone());
 }
 
-Descriptor DescriptorOf(const char* media_type, const StoredBlob& blob) {
-  Descriptor descriptor;
-  descriptor.media_type = media_type;
-  descriptor.digest = blob.digest;
-  descriptor.size = blob.size;
-  return descriptor;
-}
-
 Annotations ManifestAnnotations(const WriteOptions& options) {
   Annotations annotations = options.annotations;
   annotations.erase(kAnnotationRefName);  // the tag's own

@@ -25,14 +25,6 @@ namespace {
 constexpr size_t kMaxSquashed = 16;
 constexpr size_t kDigestText = 71;
 
-Descriptor DescriptorOf(const char* media_type, const StoredBlob& blob) {
-  Descriptor descriptor;
-  descriptor.media_type = media_type;
-  descriptor.digest = blob.digest;
-  descriptor.size = blob.size;
-  return descriptor;
-}
-
 class Squashing {
  public:
   Squashing(Layout& layout, const std::string& tag, const SquashOptions& options)

@@ -18,14 +18,6 @@ constexpr uint64_t kMaxTraceManifest = 64 * 1024;
 constexpr char kEmptyConfig[] = "{}";
 constexpr char kWhat[] = "manifest of a trace";
 
-Descriptor DescriptorOf(const char* media_type, const StoredBlob& blob) {
-  Descriptor descriptor;
-  descriptor.media_type = media_type;
-  descriptor.digest = blob.digest;
-  descriptor.size = blob.size;
-  return descriptor;
-}
-
 // What a trace's manifest says.
 struct TraceManifest {
   Descriptor subject;

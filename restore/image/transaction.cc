@@ -26,6 +26,14 @@ std::string BlobName(const Layout& layout) {
 
 }  // namespace
 
+Descriptor DescriptorOf(const char* media_type, const StoredBlob& blob) {
+  Descriptor descriptor;
+  descriptor.media_type = media_type;
+  descriptor.digest = blob.digest;
+  descriptor.size = blob.size;
+  return descriptor;
+}
+
 absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob) {
   auto fd = layout.OpenBlob(blob.digest, blob.size);
   if (absl::IsDataLoss(fd.status())) return false;

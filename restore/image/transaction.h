@@ -33,6 +33,7 @@ struct StoredBlob {
   Digest digest;
   uint64_t size = 0;
 };
+Descriptor DescriptorOf(const char* media_type, const StoredBlob& blob);
 
 // True if the layout has a blob of that name with the content that its name says.
 absl::StatusOr<bool> IsIntact(const Layout& layout, const StoredBlob& blob);

@@ -4,8 +4,58 @@
 
 #include "fsimpl/overlay/filesystem.h"
 #include "restore/internal/format.h"
+#include "restore/internal/stopwatch.h"
+#include "vfs/operation_gate.h"
 
 namespace stasis::restore {
+namespace {
+
+// The gate, closed for as long as this lives.
+class ClosedGate final : public state::Quiescence {
+ public:
+  explicit ClosedGate(vfs::OperationGate& gate) : gate_(gate) { gate_.Close(); }
+  ~ClosedGate() override { gate_.Open(); }
+  ClosedGate(const ClosedGate&) = delete;
+  ClosedGate& operator=(const ClosedGate&) = delete;
+
+  bool Quiesced() const override { return gate_.closed(); }
+
+ private:
+  vfs::OperationGate& gate_;
+};
+
+// BeforeResume for every way out, also if PrepareSave failed half-way.
+class Prepared {
+ public:
+  Prepared(vfs::VirtualFilesystem& vfs, int64_t& resume_ns) : vfs_(vfs), resume_ns_(resume_ns) {}
+  ~Prepared() {
+    Stopwatch watch;
+    vfs_.BeforeResume();
+    resume_ns_ = watch.Total();
+  }
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+
+ private:
+  vfs::VirtualFilesystem& vfs_;
+  int64_t& resume_ns_;
+};
+
+}  // namespace
+
+absl::Status BehindGate(vfs::VirtualFilesystem& vfs, RowsTimes& times,
+                        absl::FunctionRef<absl::Status(const state::Quiescence& gate)> work) {
+  Stopwatch watch;
+  ClosedGate gate(vfs.gate());
+  times.drain_ns = watch.Lap();
+  Prepared prepared(vfs, times.resume_ns);
+  if (absl::Status s = vfs.PrepareSave(); !s.ok())
+    return Annotate(s, "cannot prepare the filesystems");
+  times.prepare_ns = watch.Lap();
+  absl::Status done = work(gate);
+  times.rows_ns = watch.Lap();
+  return done;
+}
 
 absl::StatusOr<state::SavedGraph> BuildRows(const vfs::VirtualFilesystem& vfs,
                                             const state::Registry& registry,

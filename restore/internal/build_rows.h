@@ -5,47 +5,22 @@
 #ifndef STASIS_RESTORE_INTERNAL_BUILD_ROWS_H_
 #define STASIS_RESTORE_INTERNAL_BUILD_ROWS_H_
 
+#include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <vector>
 
-#include "restore/internal/stopwatch.h"
 #include "restore/rows.h"
 #include "state/graph_writer.h"
-#include "vfs/operation_gate.h"
+#include "vfs/virtual_filesystem.h"
 
 namespace stasis::restore {
 
-// The gate, closed for as long as this lives.
-class ClosedGate final : public state::Quiescence {
- public:
-  explicit ClosedGate(vfs::OperationGate& gate) : gate_(gate) { gate_.Close(); }
-  ~ClosedGate() override { gate_.Open(); }
-  ClosedGate(const ClosedGate&) = delete;
-  ClosedGate& operator=(const ClosedGate&) = delete;
-
-  bool Quiesced() const override { return gate_.closed(); }
-
- private:
-  vfs::OperationGate& gate_;
-};
-
-// BeforeResume for every way out, also if PrepareSave failed half-way.
-class Prepared {
- public:
-  Prepared(vfs::VirtualFilesystem& vfs, int64_t& resume_ns) : vfs_(vfs), resume_ns_(resume_ns) {}
-  ~Prepared() {
-    Stopwatch watch;
-    vfs_.BeforeResume();
-    resume_ns_ = watch.Total();
-  }
-  Prepared(const Prepared&) = delete;
-  Prepared& operator=(const Prepared&) = delete;
-
- private:
-  vfs::VirtualFilesystem& vfs_;
-  int64_t& resume_ns_;
-};
+// Closes the gate, lets every filesystem prepare, calls `work` and notes what each took, and what
+// undoing it takes. Errors: of PrepareSave; of `work`. The gate is open again in any case.
+absl::Status BehindGate(vfs::VirtualFilesystem& vfs, RowsTimes& times,
+                        absl::FunctionRef<absl::Status(const state::Quiescence& gate)> work);
 
 // Errors: of GraphWriter::Finish.
 absl::StatusOr<state::SavedGraph> BuildRows(const vfs::VirtualFilesystem& vfs,

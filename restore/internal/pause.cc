@@ -10,21 +10,6 @@
 
 namespace stasis::restore {
 
-Frozen::~Frozen() {
-  if (frozen_) freezer_.Thaw().IgnoreError();  // some other error is being reported
-}
-
-absl::Status Frozen::Freeze() {
-  absl::Status status = freezer_.Freeze();
-  frozen_ = status.ok();
-  return Annotate(status, "cannot freeze the programs");
-}
-
-absl::Status Frozen::Thaw() {
-  frozen_ = false;
-  return Annotate(freezer_.Thaw(), "cannot thaw the programs");
-}
-
 absl::Status PausedSave::Prepare() {
   Stopwatch watch;
   if (absl::Status s = freezer_.Flush(); !s.ok()) return Annotate(s, "cannot flush");

@@ -13,28 +13,12 @@
 #include <string>
 
 #include "restore/checkpoint.h"
+#include "restore/freezer.h"
 #include "restore/state_point.h"
 #include "state/base/clock.h"
 #include "state/saved_graph.h"
 
 namespace stasis::restore {
-
-// Programs that may be frozen. They run again when this ends, unless Keep() was called.
-class Frozen {
- public:
-  explicit Frozen(Freezer& freezer) : freezer_(freezer) {}
-  ~Frozen();
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-
-  absl::Status Freeze();
-  absl::Status Thaw();
-  void Keep() { frozen_ = false; }
-
- private:
-  Freezer& freezer_;
-  bool frozen_ = false;
-};
 
 struct PauseTimes {
   int64_t preflush_ns = 0;
@@ -78,7 +62,7 @@ class PausedSave {
   const CheckpointRequest& request_;
   NoFreezer no_freezer_;
   Freezer& freezer_;
-  Frozen frozen_;
+  FrozenPrograms frozen_;
   PauseTimes times_;
   TimeNs moment_ = 0;
   absl::Status thawed_;

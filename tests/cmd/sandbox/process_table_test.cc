@@ -82,8 +82,8 @@ TEST(ProcessTableTest, NamesWhatDoesNotStop) {
   EXPECT_THAT(AsProcessOne([](ProcessTable& table) {
                 if (fork() == 0 && vfork() == 0)
                   for (;;) pause();
-                absl::SleepFor(absl::Milliseconds(20));
-                return Message(table.StopAll(absl::Milliseconds(100), 0));
+                absl::SleepFor(absl::Milliseconds(100));
+                return Message(table.StopAll(absl::Seconds(1), 0));
               }),
               testing::AllOf(HasSubstr("the program 'cmd.sandbox"),
                              HasSubstr("process 2 of the sandbox"), HasSubstr("--freezer cgroup")));
