@@ -72,13 +72,7 @@ absl::Status Checkpointer::Begin() {
 absl::Status Checkpointer::Pause() {
   copies_.emplace(request_.max_extra_memory);
   if (absl::Status s = pause_.Pause(); !s.ok()) return s;
-  const PauseTimes& times = pause_.times();
-  report_.preflush_ns = times.preflush_ns;
-  report_.pause_ns = times.pause_ns;
-  report_.freeze_ns = times.freeze_ns;
-  report_.flush_ns = times.flush_ns;
-  report_.rows = times.rows;
-  report_.thaw_ns = times.thaw_ns;
+  static_cast<PauseTimes&>(report_) = pause_.times();
   if (!pause_.warning().empty()) report_.warnings.push_back(pause_.warning());
   return absl::OkStatus();
 }

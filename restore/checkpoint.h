@@ -79,21 +79,25 @@ struct CheckpointRequest {
   image::PackReaderOptions packs;             // for the chunks, which refer to the image afterwards
 };
 
-struct CheckpointReport {
-  std::string reference;  // "DIR:TAG"
-  image::Digest digest;   // of the manifest: the image's name
-  std::string parent;     // its digest; empty if none
-
-  // Nanoseconds. `pause` is what programs felt: from before Freeze to after Thaw.
-  int64_t pause_ns = 0;
+// What taking a moment took, in nanoseconds.
+struct PauseTimes {
+  int64_t preflush_ns = 0;  // before the pause
+  int64_t pause_ns = 0;     // what programs felt: from before Freeze to after Thaw
   int64_t freeze_ns = 0;
   int64_t flush_ns = 0;  // the second flush, in the pause
   RowsTimes rows;
   int64_t thaw_ns = 0;
-  int64_t build_ns = 0;     // after the pause: waiting for the rows
-  int64_t preflush_ns = 0;  // before the pause
-  int64_t write_ns = 0;     // after the rows
-  int64_t wall_ns = 0;      // all of it
+  int64_t build_ns = 0;  // after the pause: waiting for the rows
+};
+
+struct CheckpointReport : PauseTimes {
+  std::string reference;  // "DIR:TAG"
+  image::Digest digest;   // of the manifest: the image's name
+  std::string parent;     // its digest; empty if none
+
+  // Nanoseconds.
+  int64_t write_ns = 0;  // after the rows
+  int64_t wall_ns = 0;   // all of it
 
   uint64_t objects = 0;
   uint64_t files = 0;  // inodes, deleted but open ones too

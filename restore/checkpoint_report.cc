@@ -4,6 +4,7 @@
 
 #include "restore/checkpoint.h"
 #include "restore/internal/format.h"
+#include "restore/internal/pause.h"
 
 namespace stasis::restore {
 
@@ -13,14 +14,7 @@ std::string CheckpointReport::ToJson() const {
       {"digest", digest.ToString()},
       {"parent", parent.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(parent)},
       {"pause_ns", pause_ns},
-      {"pause",
-       {{"freeze_ns", freeze_ns},
-        {"flush_ns", flush_ns},
-        {"drain_ns", rows.drain_ns},
-        {"prepare_ns", rows.prepare_ns},
-        {"rows_ns", rows.rows_ns},
-        {"resume_ns", rows.resume_ns},
-        {"thaw_ns", thaw_ns}}},
+      {"pause", PartsToJson(*this)},
       {"preflush_ns", preflush_ns},
       {"build_ns", build_ns},
       {"write_ns", write_ns},

@@ -52,16 +52,14 @@ struct ForkPlaces {
   static absl::StatusOr<ForkPlaces> FromJson(std::string_view json);
 };
 
-struct ForkReport {
-  int64_t pause_ns = 0;  // from before Freeze to after Thaw
-  int64_t freeze_ns = 0;
-  int64_t flush_ns = 0;
-  RowsTimes rows;
-  int64_t thaw_ns = 0;
+struct ForkReport : PauseTimes {
   int64_t wall_ns = 0;
   uint64_t files = 0;
   uint64_t chunks = 0;
   uint64_t shared_bytes = 0;  // of chunks that are only in memory
+
+  // One line, compact, under the names that a checkpoint's report has.
+  std::string ToJson() const;
 };
 
 // What was offered. When it goes before those who use it, it leaves the memory to them until this

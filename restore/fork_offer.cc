@@ -195,6 +195,15 @@ void KeepForEver(std::vector<RefPtr<const state::Chunk>> chunks) {
 
 }  // namespace
 
+std::string ForkReport::ToJson() const {
+  return DumpJson({{"pause_ns", pause_ns},
+                   {"pause", PartsToJson(*this)},
+                   {"wall_ns", wall_ns},
+                   {"files", files},
+                   {"chunks", chunks},
+                   {"shared_bytes", shared_bytes}});
+}
+
 std::string ForkPlaces::ToJson() const {
   nlohmann::ordered_json json = {
       {"pid", pid}, {"rows", rows}, {"data", data}, {"memories", nlohmann::ordered_json::array()}};
@@ -249,12 +258,7 @@ absl::StatusOr<std::unique_ptr<ForkOffer>> Forker::Run() {
   if (absl::Status s = HandOver(*graph, *offer); !s.ok()) return s;
   if (!pause_.thawed().ok()) return pause_.thawed();
   ForkReport& report = offer->report_;
-  const PauseTimes& times = pause_.times();
-  report.pause_ns = times.pause_ns;
-  report.freeze_ns = times.freeze_ns;
-  report.flush_ns = times.flush_ns;
-  report.rows = times.rows;
-  report.thaw_ns = times.thaw_ns;
+  static_cast<PauseTimes&>(report) = pause_.times();
   report.files = CountRowsOf(*graph, *request_.registry, "vfs.Inode");
   report.chunks = graph->chunks.size();
   report.wall_ns = wall.Total();

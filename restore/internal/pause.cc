@@ -10,6 +10,13 @@
 
 namespace stasis::restore {
 
+nlohmann::ordered_json PartsToJson(const PauseTimes& times) {
+  return {{"freeze_ns", times.freeze_ns},    {"flush_ns", times.flush_ns},
+          {"drain_ns", times.rows.drain_ns}, {"prepare_ns", times.rows.prepare_ns},
+          {"rows_ns", times.rows.rows_ns},   {"resume_ns", times.rows.resume_ns},
+          {"thaw_ns", times.thaw_ns}};
+}
+
 absl::Status PausedSave::Prepare() {
   Stopwatch watch;
   if (absl::Status s = freezer_.Flush(); !s.ok()) return Annotate(s, "cannot flush");

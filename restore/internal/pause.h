@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "restore/checkpoint.h"
@@ -20,15 +21,8 @@
 
 namespace stasis::restore {
 
-struct PauseTimes {
-  int64_t preflush_ns = 0;
-  int64_t pause_ns = 0;  // from before Freeze to after Thaw
-  int64_t freeze_ns = 0;
-  int64_t flush_ns = 0;
-  RowsTimes rows;
-  int64_t thaw_ns = 0;
-  int64_t build_ns = 0;
-};
+// The parts of the pause under the names that reports have for them.
+nlohmann::ordered_json PartsToJson(const PauseTimes& times);
 
 // One moment of what a request is about. The steps, in this order; a failed one leaves the programs
 // running and the gate open. The request is borrowed.

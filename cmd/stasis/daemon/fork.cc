@@ -15,22 +15,10 @@ namespace {
 
 nlohmann::ordered_json Describe(const Box& box, const restore::ForkOffer& offer,
                                 const std::map<std::string, std::string>& roots) {
-  const restore::ForkReport& report = offer.report();
   nlohmann::ordered_json json = {{"version", Version()},
                                  {"offer", nlohmann::ordered_json::parse(offer.places().ToJson())},
-                                 {"roots", roots},
-                                 {"pause_ns", report.pause_ns},
-                                 {"pause",
-                                  {{"freeze_ns", report.freeze_ns},
-                                   {"flush_ns", report.flush_ns},
-                                   {"drain_ns", report.rows.drain_ns},
-                                   {"prepare_ns", report.rows.prepare_ns},
-                                   {"rows_ns", report.rows.rows_ns},
-                                   {"resume_ns", report.rows.resume_ns},
-                                   {"thaw_ns", report.thaw_ns}}},
-                                 {"wall_ns", report.wall_ns},
-                                 {"files", report.files},
-                                 {"shared_bytes", report.shared_bytes}};
+                                 {"roots", roots}};
+  json.update(nlohmann::ordered_json::parse(offer.report().ToJson()));
   const Origin origin = box.origin();
   json["layer_cache"] = box.options().content.roots.layer_cache;
   if (!origin.base_image.empty()) json["base_image"] = origin.base_image;

@@ -51,7 +51,7 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
 //   layer_cache                  where the layers of container images are; empty: the default
 //   base_image, base_settings    see Content; may be absent
 //   ancestor {digest, directory} of the next checkpoint; may be absent
-//   pause_ns, pause, files, shared_bytes, wall_ns   what it took
+//   pause_ns, pause, ...         ForkReport: what it took
 // Errors: kFailedPrecondition if the upper layer is a directory, which one sandbox has alone.
 absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cancel);
 
