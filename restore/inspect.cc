@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fsimpl/gofer/filesystem.h"
+#include "restore/image/lease.h"
 #include "restore/internal/format.h"
 #include "restore/rows.h"
 #include "restore/types.h"
@@ -41,7 +42,11 @@ absl::StatusOr<std::unique_ptr<image::ImageReader>> OpenImage(const RestoreReque
   if (!layout.ok()) return layout.status();
   image::ReadOptions options;
   options.known_features = KnownFeatures(*request.registry);
-  return image::ImageReader::Open(**layout, request.tag, std::move(options));
+  const std::shared_ptr<image::Lease> lease = image::Lease::Take(**layout, request.lease_name);
+  options.packs.hold = lease;
+  auto reader = image::ImageReader::Open(**layout, request.tag, std::move(options));
+  if (reader.ok() && lease != nullptr) lease->Narrow({(*reader)->info().manifest_digest});
+  return reader;
 }
 
 void DescribeImage(const image::ImageReader& image, ImageSummary& summary) {

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -82,6 +83,12 @@ std::optional<int> Ended(const SeriesRun& run) {
   return run.dir.Exists() ? ReportFailure(run, DeadSandbox(run.dir)) : 0;
 }
 
+// A daemon that runs but has no socket any more is about to end: its end is what counts.
+void AwaitEnd(const SeriesRun& run) {
+  while (run.dir.Alive() && access(run.dir.socket_path().c_str(), F_OK) != 0 && !*run.interrupted)
+    absl::SleepFor(kLookInterval);
+}
+
 // The exit code if there is no next one.
 std::optional<int> WaitFor(const SeriesRun& run, absl::Time next) {
   for (absl::Time now; (now = absl::Now()) < next;
@@ -105,8 +112,11 @@ int RunSeries(const SeriesRun& run) {
       if (const int failed = PrintBeat(run, beat); failed != 0) return failed;
       if (*run.interrupted) return 0;
     } else {
-      if (!absl::IsCancelled(beat.status))
+      if (!absl::IsCancelled(beat.status)) {
+        AwaitEnd(run);
+        if (*run.interrupted) return 0;
         if (const std::optional<int> ended = Ended(run); ended.has_value()) return *ended;
+      }
       const int exit_code = ReportFailure(run, beat.status);
       if (absl::IsCancelled(beat.status) || ++failures == kMostFailures) return exit_code;
     }

@@ -12,6 +12,7 @@
 #include "cmd/stasis/progress_line.h"
 #include "cmd/stasis/types.h"
 #include "restore/exit_code.h"
+#include "restore/image/lease.h"
 #include "restore/inspect.h"
 #include "restore/types.h"
 
@@ -28,6 +29,8 @@ absl::StatusOr<image::VerifyReport> VerifyBytes(const Types& types, const Verify
                                                 const restore::RestoreRequest& request) {
   absl::StatusOr<std::unique_ptr<image::Layout>> layout = image::Layout::Open(request.directory);
   if (!layout.ok()) return layout.status();
+  // What is being read is not collected meanwhile.
+  const std::shared_ptr<image::Lease> lease = image::Lease::Take(**layout, "");
   if (absl::StatusOr<image::Descriptor> found = (*layout)->Resolve(request.tag); !found.ok())
     return found.status();
   ProgressLine line(options.progress);

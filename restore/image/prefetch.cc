@@ -5,10 +5,10 @@
 #include <absl/time/clock.h>
 
 #include <array>
-#include <fstream>
 #include <string>
 #include <utility>
 
+#include "restore/image/free_memory.h"
 #include "restore/image/internal/idle_reader.h"
 #include "restore/image/internal/status.h"
 
@@ -35,16 +35,7 @@ std::string_view PrefetchStateName(PrefetchState state) {
   return kStates[static_cast<size_t>(state)];
 }
 
-uint64_t DefaultPrefetchLimit() {
-  std::ifstream in("/proc/meminfo");
-  for (std::string name, unit; in >> name;) {
-    uint64_t kib = 0;
-    if (!(in >> kib)) break;
-    std::getline(in, unit);
-    if (name == "MemAvailable:") return kib * 1024 / 2;
-  }
-  return UINT64_MAX;
-}
+uint64_t DefaultPrefetchLimit() { return FreeMemory() / 2; }
 
 // The chunks that are wanted, by the row of their frame in the order of work. All others are given
 // up while this is made.

@@ -53,7 +53,7 @@ struct PrefetchProgress {
   uint64_t total_bytes = 0;
 };
 
-// Half of the memory that the host has to give.
+// Half of FreeMemory().
 uint64_t DefaultPrefetchLimit();
 
 // Used once. Thread-safe where it says so.

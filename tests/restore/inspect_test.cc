@@ -5,9 +5,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 #include "fsimpl/gofer/filesystem.h"
+#include "restore/image/file_ops.h"
+#include "restore/image/gc.h"
+#include "restore/image/index.h"
+#include "restore/image/layout.h"
+#include "state/base/clock.h"
 #include "tests/testing/test_vfs.h"
 
 namespace stasis::restore {
@@ -56,6 +65,54 @@ TEST_F(InspectTest, CountsWhatIsInTheImage) {
   EXPECT_EQ(summary->mounts[0].point, "");
   ASSERT_EQ(summary->roots.size(), 2u);
   EXPECT_EQ(summary->roots[1].name, "file");
+}
+
+// A collector that comes in the middle, after the tag has gone.
+class CollectingOps final : public image::PosixFileOps {
+ public:
+  explicit CollectingOps(std::string directory) : directory_(std::move(directory)) {}
+
+  Result<UniqueFd> OpenAt(int dir, const std::string& name, int flags, mode_t mode) override {
+    if (!done_ && name.size() == kDigestLength) Collect();
+    return PosixFileOps::OpenAt(dir, name, flags, mode);
+  }
+  bool done() const { return done_; }
+
+  static absl::StatusOr<image::GcReport> Sweep(image::Layout& layout) {
+    return image::CollectGarbage(layout, {.now = RealClock().Now(), .older_than = 0});
+  }
+
+ private:
+  static constexpr size_t kDigestLength = 64;  // of a blob's name
+
+  void Collect() {
+    done_ = true;
+    auto layout = image::Layout::OpenForWriting(directory_);
+    ASSERT_TRUE(layout.ok()) << layout.status();
+    image::Index none;
+    ASSERT_TRUE((*layout)->ReplaceIndex(none.Encode()).ok());
+    const auto report = Sweep(**layout);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_TRUE(report->removed.empty());
+  }
+
+  const std::string directory_;
+  bool done_ = false;
+};
+
+TEST_F(InspectTest, WhatIsBeingReadIsNotCollected) {
+  // A copy: the filesystem that was saved has a lease of the original.
+  std::filesystem::copy(scratch_ / "snaps", scratch_ / "copy",
+                        std::filesystem::copy_options::recursive);
+  RestoreRequest request = TestVfs::RequestFrom(scratch_ / "copy", "v1");
+  const auto ops = std::make_shared<CollectingOps>(scratch_ / "copy");
+  request.file_ops = ops;
+  const auto summary = Inspect(request);
+  EXPECT_TRUE(summary.ok()) << summary.status();
+  EXPECT_TRUE(ops->done());
+  const auto report = CollectingOps::Sweep(**image::Layout::OpenForWriting(scratch_ / "copy"));
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_FALSE(report->removed.empty());
 }
 
 TEST_F(InspectTest, JsonAndTextSayTheSame) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "cmd/stasis/output.h"
 #include "fsimpl/gofer/filesystem.h"
 #include "restore/image/layout.h"
+#include "restore/image/lease.h"
 
 namespace stasis::cli {
 namespace {
@@ -75,6 +77,7 @@ class Rollback {
   const absl::Time began_ = absl::Now();
   absl::Time down_;  // when the programs were asked to end
   ContentOptions wanted_;
+  std::shared_ptr<image::Lease> lease_;  // of the target, from the check to the end
   restore::CheckpointReport saved_;
   Content content_;
   std::string restored_;  // the report of the restore
@@ -125,6 +128,9 @@ absl::Status Rollback::Check() {
   if (!request.ok()) return request.status();
   wanted_.roots.ApplyTo(*request);
   request->cancel = cancel_;
+  const auto source = image::Layout::Open(params_.directory);
+  if (!source.ok()) return source.status();
+  lease_ = image::Lease::Take(**source, box_.name());
   const absl::StatusOr<restore::DriftReport> drift = restore::DriftOf(*request);
   if (!drift.ok()) return NameTags(drift.status(), *request);
   if (absl::Status differs = restore::ErrorOf(*drift); !differs.ok()) return differs;
@@ -132,8 +138,7 @@ absl::Status Rollback::Check() {
   const auto layout = image::Layout::OpenForWriting(params_.safety_directory);
   if (!layout.ok()) return layout.status();
   // Whatever the two are called.
-  const auto source = image::Layout::Open(params_.directory);
-  if (source.ok() && (*source)->id() == (*layout)->id() && params_.tag == params_.safety_tag)
+  if ((*source)->id() == (*layout)->id() && params_.tag == params_.safety_tag)
     return absl::InvalidArgumentError(
         "--safety would overwrite the image that is to be rolled back to; choose another tag");
   return CheckCancelled();

@@ -97,6 +97,16 @@ TEST_F(CheckpointSeriesTest, EndsWithTheSandbox) {
   EXPECT_THAT(outcome.err, IsEmpty());
 }
 
+TEST_F(CheckpointSeriesTest, EndsWithASandboxWhoseProgramsTakeTheirTime) {
+  ASSERT_THAT(Stasis({"run", "--detach", "--name", "box", "--", "/bin/sh", "-c",
+                      "trap '' TERM; while :; do sleep 0.1; done"}),
+              Succeeded());
+  const pid_t series = Start({"checkpoint", "box", Path("snaps:auto"), "--every", "20ms"});
+  ASSERT_TRUE(Eventually([this] { return Tags().size() > 2; }));
+  ASSERT_THAT(Stasis({"stop", "box", "--timeout", "1"}), Succeeded());
+  EXPECT_THAT(Wait(series), Succeeded());
+}
+
 TEST_F(CheckpointSeriesTest, SaysThatTheDaemonWasKilled) {
   StartBox("box");
   const pid_t series = Start({"checkpoint", "box", "snaps:auto", "--every", "1h"});
