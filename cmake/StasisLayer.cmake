@@ -35,7 +35,7 @@ function(stasis_layer name)
   target_include_directories(${target} SYSTEM PUBLIC
     $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/capnp>)
   target_link_libraries(${target} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:stasis_options>)
-  if(STASIS_TESTS AND ARG_HEADERS AND NOT STASIS_SANITIZE)
+  if(STASIS_HEADER_CHECK AND ARG_HEADERS)
     # One object per header, compiled as an outside user of the target would.
     set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
     set_property(GLOBAL APPEND PROPERTY STASIS_HEADER_CHECKS
@@ -45,8 +45,8 @@ function(stasis_layer name)
   set_property(GLOBAL APPEND PROPERTY STASIS_LAYERS ${name})
 endfunction()
 
-# Makes `header_check`, part of a plain build: every public header compiles alone. Call it after the
-# last stasis_layer().
+# Makes `header_check`, part of a build with STASIS_HEADER_CHECK: every public header compiles alone.
+# Call it after the last stasis_layer().
 function(stasis_header_check)
   get_property(checks GLOBAL PROPERTY STASIS_HEADER_CHECKS)
   add_custom_target(header_check ALL)

@@ -2,6 +2,7 @@ include(CMakeDependentOption)
 
 option(STASIS_TESTS "Build the tests" ON)
 option(STASIS_BENCHMARKS "Build the benchmarks" ON)
+option(STASIS_HEADER_CHECK "Compile each public header alone" OFF)
 option(STASIS_INSTALL "Make the install rules" ON)
 # Its output is checked in: only maintainers need it. On where libclang 19 is.
 find_path(STASIS_LIBCLANG_INCLUDE clang-c/Index.h PATHS /usr/lib/llvm-19/include NO_DEFAULT_PATH)
