@@ -54,6 +54,11 @@ uint32_t RoundCapacity(uint32_t size) {
   return std::min(capacity, kChunkSize);
 }
 
+// What forks have pinned, they keep: that copy is none of a checkpoint's.
+void CountCopy(size_t bytes, const std::atomic<uint32_t>& pins) {
+  if (pins.load(std::memory_order_relaxed) == 0) CopyBudget::Count(bytes);
+}
+
 }  // namespace
 
 Result<RefPtr<Chunk>> Chunk::Create(std::span<const std::byte> bytes, uint32_t capacity) {
@@ -138,12 +143,12 @@ Result<std::byte*> Chunk::Load() const {
 Result<RefPtr<Chunk>> Chunk::Clone(uint32_t capacity) const {
   const rcu::ReadLock reading;
   STASIS_ASSIGN_OR_RETURN(auto bytes, Bytes());
-  CopyBudget::Count(capacity_);
+  CountCopy(capacity_, pins_);
   return Create(bytes, capacity);
 }
 
 Result<RefPtr<Chunk>> Chunk::Replacement(uint32_t capacity) const {
-  CopyBudget::Count(memory());
+  CountCopy(memory(), pins_);
   return Create({}, capacity);
 }
 

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "state/copy_budget.h"
+
 namespace stasis::state {
 namespace {
 
@@ -69,6 +71,24 @@ TEST(ChunkFreezeTest, HoldsAgainWhatWasHeldAndDropped) {
   const auto freeze = ChunkFreeze::Take();
   chunk.reset();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(TextOf(*freeze->Hold(raw)), "dropped");
+}
+
+TEST(CopyBudgetTest, CountsCopiesOfWhatACheckpointHolds) {
+  const CopyBudget budget(1 << 20);
+  RefPtr<Chunk> chunk = Make("held by a checkpoint");
+  const RefPtr<Chunk> other = chunk;
+  ASSERT_TRUE(chunk->Clone(chunk->size()).has_value());
+  EXPECT_EQ(budget.copied(), chunk->memory());
+}
+
+TEST(CopyBudgetTest, DoesNotCountWhatAForkReads) {
+  const CopyBudget budget(1 << 20);
+  RefPtr<Chunk> chunk = Make("read by a fork");
+  chunk->Pin();
+  ASSERT_TRUE(chunk->Clone(chunk->size()).has_value());
+  ASSERT_TRUE(chunk->Replacement(chunk->size()).has_value());
+  EXPECT_EQ(budget.copied(), 0u);
+  chunk->Unpin();
 }
 
 // Chunks are dropped by one thread while another takes references to them and drops them again.
