@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Where a forked filesystem's chunks are. Between two processes of one host and one version; never stored.
+# Where the chunks of a filesystem are that another process of the host is given. Never stored; a fork is of the same
+# version, a process that takes over may be of a newer one.
 
 @0xe3b6c1f20d5a4877;
 
@@ -12,6 +13,9 @@ struct ForkData {
   memories @1 :UInt32;  # how many; their descriptors come beside this
   # Columns, a row for each chunk, in lists of at most `rowsPerPart`.
   parts @2 :List(Part);
+  # How many of them are the graph's; after those come others that processes read.
+  chunks @3 :UInt32;
+  lent @4 :List(Lent);
 
   const rowsPerPart :UInt32 = 1048576;
 
@@ -22,6 +26,14 @@ struct ForkData {
     # Number of the frame there, and the place in it. In a memory: the upper and lower half of the place.
     frames @2 :List(UInt32);
     offsets @3 :List(UInt32);
+    # For who takes the memory over, else empty: where the copy's slot is in it, and its bytes; 0 bytes: there is no copy.
+    slots @4 :List(UInt64);
+    capacities @5 :List(UInt32);
+  }
+
+  # What a fork reads; the descriptor that tells of its end comes beside this.
+  struct Lent {
+    chunks @0 :List(UInt32);
   }
 }
 

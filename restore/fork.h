@@ -16,6 +16,7 @@
 #define STASIS_RESTORE_FORK_H_
 
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -24,6 +25,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "restore/checkpoint.h"
@@ -75,15 +77,24 @@ class ForkOffer {
   // True when nobody has taken it, or all who had have ended: nothing of it is kept any more.
   bool ended() const { return ended_.load(std::memory_order_acquire); }
 
+  // For a process that goes on in this one's place, with the same memory: what is read by those who
+  // have taken it, and a descriptor that hangs up when all of them have ended. There it goes on.
+  std::vector<RefPtr<const state::Chunk>> pinned() const ABSL_LOCKS_EXCLUDED(mu_);
+  int token_watch() const { return token_watch_.get(); }
+  static absl::StatusOr<std::unique_ptr<ForkOffer>> Continue(
+      UniqueFd token_watch, std::vector<RefPtr<const state::Chunk>> chunks);
+
  private:
   friend class Forker;
   ForkOffer() = default;
   void Watch(std::chrono::milliseconds time_to_take);
-  void Release();
+  void Release() ABSL_LOCKS_EXCLUDED(mu_);
 
   ForkReport report_;
   ForkPlaces places_;
-  std::vector<RefPtr<const state::Chunk>> pinned_;   // what is read in this process's memory
+  mutable absl::Mutex mu_;
+  // What is read in this process's memory.
+  std::vector<RefPtr<const state::Chunk>> pinned_ ABSL_GUARDED_BY(mu_);
   std::vector<RefPtr<state::ChunkSource>> sources_;  // what else was offered, until it is taken
   UniqueFd rows_;
   UniqueFd data_;
@@ -104,18 +115,24 @@ absl::StatusOr<std::unique_ptr<ForkOffer>> OfferFork(
 // A forked filesystem on its way.
 class ForkedState final : public state::ChunkTable {
  public:
+  // `name` is what errors call it.
+  ForkedState(state::SavedGraph graph, std::vector<RefPtr<state::Chunk>> chunks,
+              uint64_t data_bytes, std::string name)
+      : name_(std::move(name)),
+        graph_(std::move(graph)),
+        chunks_(std::move(chunks)),
+        data_bytes_(data_bytes) {}
+  const std::string& name() const { return name_; }
   uint32_t size() const override { return static_cast<uint32_t>(chunks_.size()); }
   RefPtr<state::Chunk> Get(uint32_t index) override { return chunks_[index]; }
   state::SavedGraph TakeGraph() { return std::move(graph_); }
   uint64_t data_bytes() const { return data_bytes_; }
 
  private:
-  friend absl::StatusOr<std::unique_ptr<ForkedState>> TakeFork(const ForkPlaces&,
-                                                               const image::PackReaderOptions&,
-                                                               const std::string&);
+  const std::string name_;
   state::SavedGraph graph_;
   std::vector<RefPtr<state::Chunk>> chunks_;
-  uint64_t data_bytes_ = 0;
+  const uint64_t data_bytes_;
 };
 
 // What is read from images is leased in the name `lease_name` (image/lease.h).

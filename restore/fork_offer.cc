@@ -1,187 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
-#include <capnp/message.h>
-#include <capnp/serialize.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <kj/exception.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
-#include "restore/fork.capnp.h"
 #include "restore/fork.h"
+#include "restore/internal/data_writer.h"
 #include "restore/internal/format.h"
 #include "restore/internal/graph_transfer.h"
 #include "restore/internal/pause.h"
 #include "restore/internal/stopwatch.h"
-#include "state/chunk_memory.h"
-#include "state/chunk_memory_view.h"
 
 namespace stasis::restore {
 namespace {
-
-// Where the chunks of a graph are, as the other process is told.
-class DataWriter {
- public:
-  DataWriter() { memories_.push_back({state::ChunkMemory::Get().fd(), -1}); }
-  ~DataWriter();
-  DataWriter(const DataWriter&) = delete;
-  DataWriter& operator=(const DataWriter&) = delete;
-
-  // Pins what is in this process's own memory: what a checkpoint makes clean must not leave it.
-  absl::Status Write(const state::SavedGraph& graph, int fd);
-  std::vector<RefPtr<const state::Chunk>> TakePinned() { return std::move(pinned_); }
-  // Keep open what is offered.
-  std::vector<RefPtr<state::ChunkSource>> TakeSources() { return std::move(sources_); }
-  // The first one is this process's own; its token is not known here.
-  const std::vector<ForkPlaces::Memory>& memories() const { return memories_; }
-  uint64_t shared_bytes() const { return shared_bytes_; }
-
- private:
-  // What a row says.
-  struct Place {
-    bool in_memory = false;
-    uint32_t source = 0;  // row of packs_ or memories_
-    state::ChunkLocation at;
-  };
-
-  absl::StatusOr<Place> PlaceOf(const state::Chunk& chunk);
-  uint32_t RowOf(image::PackReader& packs);
-  uint32_t RowOf(state::ChunkMemoryView& view);
-  static void WritePacks(const image::PackReader& packs, wire::PackSource::Builder out);
-
-  std::vector<const image::PackReader*> packs_;
-  std::vector<ForkPlaces::Memory> memories_;
-  absl::flat_hash_map<const state::ChunkSource*, uint32_t> rows_;
-  std::vector<RefPtr<const state::Chunk>> pinned_;
-  std::vector<RefPtr<state::ChunkSource>> sources_;
-  uint64_t shared_bytes_ = 0;
-};
-
-DataWriter::~DataWriter() {
-  for (const auto& chunk : pinned_) chunk->Unpin();
-}
-
-uint32_t DataWriter::RowOf(image::PackReader& packs) {
-  const auto [row, fresh] = rows_.try_emplace(&packs, packs_.size());
-  if (fresh) {
-    packs_.push_back(&packs);
-    sources_.emplace_back(&packs);
-  }
-  return row->second;
-}
-
-uint32_t DataWriter::RowOf(state::ChunkMemoryView& view) {
-  const auto [row, fresh] = rows_.try_emplace(&view, memories_.size());
-  if (fresh) {
-    memories_.push_back({view.fd(), view.token()});
-    sources_.emplace_back(&view);
-  }
-  return row->second;
-}
-
-absl::StatusOr<DataWriter::Place> DataWriter::PlaceOf(const state::Chunk& chunk) {
-  if (chunk.size() == 0) return Place{true, 0, {}};
-  chunk.Pin();
-  const state::Chunk::StoredCopy stored = chunk.stored();
-  auto* packs = dynamic_cast<image::PackReader*>(stored.source.get());
-  auto* view = dynamic_cast<state::ChunkMemoryView*>(stored.source.get());
-  if (packs != nullptr || view != nullptr) {
-    chunk.Unpin();
-    if (packs != nullptr) return Place{false, RowOf(*packs), stored.at};
-    shared_bytes_ += chunk.size();
-    return Place{true, RowOf(*view), stored.at};
-  }
-  pinned_.emplace_back(&chunk);
-  shared_bytes_ += chunk.size();
-  // Dirty: it is in memory, and the graph's reference keeps it from being changed.
-  const auto bytes = chunk.Bytes();
-  if (!bytes.has_value()) return absl::DataLossError("a chunk in memory cannot be read");
-  return Place{
-      true, 0,
-      state::ChunkMemoryView::LocationOf(state::ChunkMemory::Get().OffsetOf(bytes->data()))};
-}
-
-void DataWriter::WritePacks(const image::PackReader& packs, wire::PackSource::Builder out) {
-  const auto digest = [](const image::Digest& d) {
-    return capnp::Data::Reader(reinterpret_cast<const kj::byte*>(d.bytes.data()), d.bytes.size());
-  };
-  out.setDirectory(packs.directory());
-  out.setImage(packs.image());
-  if (packs.manifest().has_value()) out.setManifest(digest(*packs.manifest()));
-  auto list = out.initPacks(static_cast<uint32_t>(packs.packs().size()));
-  for (uint32_t i = 0; i < list.size(); ++i) {
-    list[i].setDigest(digest(packs.packs()[i].digest));
-    list[i].setSize(packs.packs()[i].size);
-  }
-  auto frames = out.initFrames(static_cast<uint32_t>(packs.frames().size()));
-  for (uint32_t i = 0; i < frames.size(); ++i) {
-    const image::FrameEntry& frame = packs.frames()[i];
-    frames[i].setPack(frame.pack);
-    frames[i].setStoredLength(frame.stored_length);
-    frames[i].setOffset(frame.offset);
-    frames[i].setContentLength(frame.content_length);
-    frames[i].setDigest(digest(frame.content_digest));
-  }
-}
-
-absl::Status DataWriter::Write(const state::SavedGraph& graph, int fd) {
-  std::vector<Place> places;
-  places.reserve(graph.chunks.size());
-  for (const auto& chunk : graph.chunks) {
-    absl::StatusOr<Place> place = PlaceOf(*chunk);
-    if (!place.ok()) return place.status();
-    places.push_back(*place);
-  }
-  capnp::MallocMessageBuilder message;
-  auto data = message.initRoot<wire::ForkData>();
-  auto packs = data.initPacks(static_cast<uint32_t>(packs_.size()));
-  for (uint32_t i = 0; i < packs.size(); ++i) WritePacks(*packs_[i], packs[i]);
-  data.setMemories(static_cast<uint32_t>(memories_.size()));
-  constexpr size_t kRows = wire::ForkData::ROWS_PER_PART;
-  auto parts = data.initParts(static_cast<uint32_t>((places.size() + kRows - 1) / kRows));
-  for (uint32_t p = 0; p < parts.size(); ++p) {
-    const size_t first = p * kRows;
-    const auto rows = static_cast<uint32_t>(std::min(kRows, places.size() - first));
-    auto lengths = parts[p].initLengths(rows);
-    auto sources = parts[p].initSources(rows);
-    auto frames = parts[p].initFrames(rows);
-    auto offsets = parts[p].initOffsets(rows);
-    for (uint32_t i = 0; i < rows; ++i) {
-      const Place& place = places[first + i];
-      lengths.set(i, graph.chunks[first + i]->size());
-      sources.set(i, place.source + (place.in_memory ? packs.size() : 0));
-      frames.set(i, place.at.frame);
-      offsets.set(i, place.at.offset);
-    }
-  }
-  try {
-    capnp::writeMessageToFd(fd, message);
-  } catch (const kj::Exception& e) {
-    return absl::InternalError(
-        fmt::format("cannot hand over the data: {}", e.getDescription().cStr()));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<UniqueFd> NewMemoryFile(const char* name) {
-  UniqueFd fd(memfd_create(name, MFD_CLOEXEC));
-  if (!fd.valid()) return absl::ErrnoToStatus(errno, "cannot make a file in memory");
-  return fd;
-}
 
 void KeepForEver(std::vector<RefPtr<const state::Chunk>> chunks) {
   struct Kept {
@@ -279,10 +119,13 @@ absl::Status Forker::HandOver(const state::SavedGraph& graph, ForkOffer& offer) 
   if (!offer.stop_.valid()) return absl::ErrnoToStatus(errno, "cannot make an event");
   if (absl::Status s = SendGraph(rows->get(), graph); !s.ok()) return s;
   DataWriter writer;
-  if (absl::Status s = writer.Write(graph, data->get()); !s.ok()) return s;
+  if (absl::Status s = writer.Write(graph.chunks, data->get()); !s.ok()) return s;
   offer.rows_ = *std::move(rows);
   offer.data_ = *std::move(data);
-  offer.pinned_ = writer.TakePinned();
+  {
+    const absl::MutexLock lock(&offer.mu_);
+    offer.pinned_ = writer.TakePinned();
+  }
   offer.sources_ = writer.TakeSources();
   offer.places_ = {::getpid(), offer.rows_.get(), offer.data_.get(), writer.memories()};
   offer.places_.memories.front().token = offer.token_.get();
@@ -315,8 +158,32 @@ void ForkOffer::Watch(std::chrono::milliseconds time_to_take) {
 }
 
 void ForkOffer::Release() {
-  for (const auto& chunk : pinned_) chunk->Unpin();
-  pinned_.clear();
+  std::vector<RefPtr<const state::Chunk>> pinned;
+  {
+    const absl::MutexLock lock(&mu_);
+    pinned.swap(pinned_);
+  }
+  for (const auto& chunk : pinned) chunk->Unpin();
+}
+
+std::vector<RefPtr<const state::Chunk>> ForkOffer::pinned() const {
+  const absl::MutexLock lock(&mu_);
+  return pinned_;
+}
+
+absl::StatusOr<std::unique_ptr<ForkOffer>> ForkOffer::Continue(
+    UniqueFd token_watch, std::vector<RefPtr<const state::Chunk>> chunks) {
+  std::unique_ptr<ForkOffer> offer(new ForkOffer());
+  offer->token_watch_ = std::move(token_watch);
+  offer->stop_.reset(eventfd(0, EFD_CLOEXEC));
+  if (!offer->stop_.valid()) return absl::ErrnoToStatus(errno, "cannot make an event");
+  for (const auto& chunk : chunks) chunk->Pin();
+  {
+    const absl::MutexLock lock(&offer->mu_);
+    offer->pinned_ = std::move(chunks);
+  }
+  offer->watch_ = std::thread([at = offer.get()] { at->Watch(std::chrono::milliseconds(0)); });
+  return offer;
 }
 
 ForkOffer::~ForkOffer() {
@@ -329,7 +196,7 @@ ForkOffer::~ForkOffer() {
   watch_.join();
   // Whoever reads the memory goes on doing so when this process has ended: it must be left as it
   // is, and so what is in use is never freed.
-  if (!ended()) KeepForEver(std::move(pinned_));
+  if (!ended()) KeepForEver(pinned());
 }
 
 absl::StatusOr<std::unique_ptr<ForkOffer>> OfferFork(const CheckpointRequest& request,

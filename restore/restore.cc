@@ -151,7 +151,7 @@ absl::Status Restorer::Load(std::unique_ptr<image::ImageReader> reader) {
 }
 
 absl::Status Restorer::Load(std::unique_ptr<ForkedState> forked) {
-  report_.reference = "the forked sandbox";
+  report_.reference = forked->name();
   report_.data_bytes = forked->data_bytes();
   return Named(LoadState(forked->TakeGraph(), *forked));
 }

@@ -27,9 +27,13 @@ struct alignas(64) Shard {
   absl::Mutex mu;
 };
 
-absl::Mutex& ShardFor(const void* chunk) {
+std::array<Shard, kShards>& Shards() {
   static auto* shards = new std::array<Shard, kShards>();
-  return (*shards)[(reinterpret_cast<uintptr_t>(chunk) >> 6) % kShards].mu;
+  return *shards;
+}
+
+absl::Mutex& ShardFor(const void* chunk) {
+  return Shards()[(reinterpret_cast<uintptr_t>(chunk) >> 6) % kShards].mu;
 }
 
 // How many freezes there have been, and the number of the one that lives (0: none). It holds the
@@ -80,6 +84,21 @@ RefPtr<Chunk> Chunk::Stored(RefPtr<ChunkSource> source, ChunkLocation at, uint32
   auto chunk = RefPtr<Chunk>::Adopt(new Chunk(size));
   chunk->source_ = std::move(source);
   chunk->at_ = at;
+  return chunk;
+}
+
+Result<RefPtr<Chunk>> Chunk::Adopt(const Slot& slot, uint32_t size, RefPtr<ChunkSource> source,
+                                   ChunkLocation at) {
+  if (size > slot.capacity) return Err(EINVAL);
+  auto chunk = RefPtr<Chunk>::Adopt(new Chunk(size));
+  STASIS_ASSIGN_OR_RETURN(
+      std::byte* const data,
+      ChunkMemory::Get().Claim(slot.offset, slot.capacity, chunk.get()));
+  MakeInaccessible(data + size, slot.capacity - size);
+  chunk->capacity_ = slot.capacity;
+  chunk->source_ = std::move(source);
+  chunk->at_ = at;
+  chunk->data_.store(data, std::memory_order_release);
   return chunk;
 }
 
@@ -221,6 +240,13 @@ Chunk::StoredCopy Chunk::stored() const {
   return {source_, at_};
 }
 
+Chunk::Slot Chunk::slot() const {
+  absl::MutexLock lock(&ShardFor(this));
+  const std::byte* data = data_.load(std::memory_order_acquire);
+  if (data == nullptr || capacity_ == 0) return {};
+  return {ChunkMemory::Get().OffsetOf(data), capacity_};
+}
+
 void Chunk::MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const {
   bool in_place = false;
   {
@@ -232,6 +258,17 @@ void Chunk::MarkStored(RefPtr<ChunkSource> source, ChunkLocation at) const {
   // Those who read its bytes where they were are inside read-side sections.
   if (in_place && source)
     rcu::Defer([](void* old) { static_cast<ChunkSource*>(old)->Unref(); }, source.release());
+}
+
+// First those who load, then those who allocate: who does both takes the locks in this order.
+ChunkHold::ChunkHold() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  for (Shard& shard : Shards()) shard.mu.Lock();
+  ChunkMemory::Get().Lock();
+}
+
+ChunkHold::~ChunkHold() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  ChunkMemory::Get().Unlock();
+  for (Shard& shard : Shards()) shard.mu.Unlock();
 }
 
 std::unique_ptr<ChunkFreeze> ChunkFreeze::Take() {

@@ -67,6 +67,14 @@ class Chunk final : public RefCounted {
   static Result<RefPtr<Chunk>> Create(std::span<const std::byte> bytes, uint32_t capacity);
   // A chunk of `size` bytes that is not loaded yet.
   static RefPtr<Chunk> Stored(RefPtr<ChunkSource> source, ChunkLocation at, uint32_t size);
+  // One whose bytes are in a slot that another process had (ChunkMemory::Claim), of `capacity`
+  // bytes at `offset`. With a source it is clean. Errors: as Claim; EINVAL for a size beyond that.
+  struct Slot {
+    uint64_t offset = 0;
+    uint32_t capacity = 0;  // 0: there is none
+  };
+  static Result<RefPtr<Chunk>> Adopt(const Slot& slot, uint32_t size, RefPtr<ChunkSource> source,
+                                     ChunkLocation at);
   ~Chunk() override;
 
   // Bytes that count; those between size() and kChunkSize read as zeros.
@@ -111,6 +119,8 @@ class Chunk final : public RefCounted {
     ChunkLocation at;
   };
   StoredCopy stored() const;
+  // The slot of the copy in memory, if it has one of its own. Pin() before, and it stays.
+  Slot slot() const;
   // Keeps the copy in memory where it is, also when the chunk becomes clean, until as many calls of
   // Unpin: another process reads it.
   void Pin() const { pins_.fetch_add(1, std::memory_order_relaxed); }
@@ -175,6 +185,17 @@ class ChunkFreeze {
 
  private:
   ChunkFreeze() = default;
+};
+
+// For whoever hands ChunkMemory to another process: while it lives, nothing in it is allocated,
+// freed, or filled with stored bytes; who wants to waits. Belongs to one thread.
+// Requires: nobody writes to chunks (the operation gate is closed), and the thread touches none.
+class ChunkHold {
+ public:
+  ChunkHold();
+  ~ChunkHold();
+  ChunkHold(const ChunkHold&) = delete;
+  ChunkHold& operator=(const ChunkHold&) = delete;
 };
 
 }  // namespace stasis::state

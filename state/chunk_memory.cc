@@ -65,7 +65,19 @@ ChunkMemory& ChunkMemory::Get() {
 Result<void> ChunkMemory::Configure(const ChunkMemoryOptions& options) {
   absl::MutexLock lock(&GlobalMutex());
   if (global.load(std::memory_order_relaxed) != nullptr) return Err(EBUSY);
-  STASIS_ASSIGN_OR_RETURN(auto memory, Create(options));
+  return Publish(Create(options));
+}
+
+Result<void> ChunkMemory::ConfigureAdopted(UniqueFd memory, uint32_t spans,
+                                           const ChunkMemoryOptions& options) {
+  absl::MutexLock lock(&GlobalMutex());
+  if (global.load(std::memory_order_relaxed) != nullptr) return Err(EBUSY);
+  return Publish(Adopt(std::move(memory), spans, options));
+}
+
+// Requires: the global mutex.
+Result<void> ChunkMemory::Publish(Result<std::unique_ptr<ChunkMemory>> made) {
+  STASIS_ASSIGN_OR_RETURN(auto memory, std::move(made));
   static const int handlers = pthread_atfork(BeforeFork, AfterFork, AfterForkInChild);
   (void)handlers;
   global.store(memory.release(), std::memory_order_release);
@@ -77,6 +89,20 @@ Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Create(const ChunkMemoryOption
   std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(file), options));
   STASIS_RETURN_IF_ERROR(memory->zeros_.Map(memory->end_ * sizeof(Span)));
   memory->spans_ = static_cast<Span*>(memory->zeros_.data());  // zeros are a Span
+  return memory;
+}
+
+Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Adopt(UniqueFd adopted, uint32_t spans,
+                                                        const ChunkMemoryOptions& options) {
+  STASIS_ASSIGN_OR_RETURN(auto file, MemoryFile::Adopt(std::move(adopted)));
+  std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(file), options));
+  if (spans == 0) spans = static_cast<uint32_t>((memory->file_->End() + kSpan - 1) / kSpan);
+  if (spans > memory->end_) return Err(EINVAL);
+  STASIS_RETURN_IF_ERROR(memory->zeros_.Map(memory->end_ * sizeof(Span)));
+  memory->spans_ = static_cast<Span*>(memory->zeros_.data());
+  memory->adopting_.store(true);
+  memory->adopted_ = spans;
+  memory->top_.store(spans);
   return memory;
 }
 
@@ -118,6 +144,8 @@ Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
 void ChunkMemory::Free(std::byte* slot) {
   const uint64_t offset = OffsetOf(slot);
   if (offset >= uint64_t{end_} * kSpan) return;  // of the process that this one was forked from
+  if (adopting_.load(std::memory_order_relaxed)) [[unlikely]]
+    return;  // it is the other process's still
   const auto index = static_cast<uint32_t>(offset / kSpan);
   Span& span = spans_[index];
   const size_t size_class = span.size_class.load(std::memory_order_relaxed) - 1u;
@@ -142,6 +170,12 @@ void ChunkMemory::AddSpan(size_t size_class, uint32_t index) {
   MakeInaccessible(SpanAt(index), kSpan);
   SizeClass& slots = classes_[size_class];
   absl::MutexLock lock(&slots.mu);
+  InitSpan(size_class, index);
+  Link(slots, index);
+}
+
+// Requires: the lock of the class.
+void ChunkMemory::InitSpan(size_t size_class, uint32_t index) {
   Span& span = spans_[index];
   span.used = 0;
   const size_t count = SlotsOf(size_class);
@@ -152,7 +186,76 @@ void ChunkMemory::AddSpan(size_t size_class, uint32_t index) {
   }
   span.owners.fill(nullptr);
   span.size_class.store(static_cast<uint8_t>(size_class + 1), std::memory_order_relaxed);
-  Link(slots, index);
+}
+
+Result<std::byte*> ChunkMemory::Claim(uint64_t offset, size_t size, const Chunk* owner) {
+  const bool fits = std::has_single_bit(size) && size >= kSmallestSlot && size <= kLargestSlot &&
+                    offset % size == 0 && offset < uint64_t{adopted_} * kSpan;
+  if (!fits) return Err(EINVAL);
+  const auto index = static_cast<uint32_t>(offset / kSpan);
+  const size_t size_class = ClassOf(size);
+  const size_t number = offset % kSpan / size;
+  Span& span = spans_[index];
+  absl::MutexLock lock(&classes_[size_class].mu);
+  const uint8_t before = span.size_class.load(std::memory_order_relaxed);
+  if (before == 0) {
+    MakeInaccessible(SpanAt(index), kSpan);
+    InitSpan(size_class, index);
+    real_.fetch_add(kSpan, std::memory_order_relaxed);
+  } else if (before != size_class + 1) {
+    return Err(EINVAL);
+  }
+  const uint64_t bit = uint64_t{1} << number % 64;
+  if ((span.free[number / 64] & bit) == 0) return Err(EINVAL);
+  span.free[number / 64] &= ~bit;
+  ++span.used;
+  if (Owned(size_class)) span.owners[number] = owner;
+  in_use_.fetch_add(size, std::memory_order_relaxed);
+  std::byte* place = SpanAt(index) + number * size;
+  MakeAccessible(place, size);
+  return place;
+}
+
+void ChunkMemory::EndAdoption() {
+  std::vector<uint32_t> unclaimed;
+  for (uint32_t index = adopted_; index-- > 0;) {
+    const Span& span = spans_[index];
+    const uint8_t size_class = span.size_class.load(std::memory_order_relaxed);
+    if (size_class == 0) {
+      unclaimed.push_back(index);
+      continue;
+    }
+    SizeClass& slots = classes_[size_class - 1u];
+    absl::MutexLock lock(&slots.mu);
+    if (span.used < SlotsOf(size_class - 1u)) Link(slots, index);
+  }
+  adopting_.store(false);
+  absl::MutexLock lock(&mu_);
+  unclaimed_ = std::move(unclaimed);
+}
+
+void ChunkMemory::DropUnclaimed() {
+  std::vector<uint32_t> spans;
+  {
+    absl::MutexLock lock(&mu_);
+    spans.swap(unclaimed_);
+    ++system_calls_;
+  }
+  // They count as taken until then.
+  real_.fetch_add(spans.size() * kSpan, std::memory_order_relaxed);
+  GiveBack(std::move(spans));
+}
+
+void ChunkMemory::Lock() {
+  for (SizeClass& slots : classes_) slots.mu.Lock();
+  mu_.Lock();
+  const auto quiet = [this] { return system_calls_ == 0; };
+  mu_.Await(absl::Condition(&quiet));
+}
+
+void ChunkMemory::Unlock() {
+  mu_.Unlock();
+  for (SizeClass& slots : classes_) slots.mu.Unlock();
 }
 
 void ChunkMemory::Link(SizeClass& in, uint32_t index) {
@@ -188,12 +291,15 @@ Result<uint32_t> ChunkMemory::TakeSpan() {
     } else {
       return Err(ENOSPC);
     }
+    ++system_calls_;
   }
-  if (const auto taken = file_->Take(uint64_t{index} * kSpan, kSpan); !taken) {
+  const auto taken = file_->Take(uint64_t{index} * kSpan, kSpan);
+  {
     absl::MutexLock lock(&mu_);
-    dropped_.push_back(index);
-    return Err(taken.error());
+    --system_calls_;
+    if (!taken) dropped_.push_back(index);
   }
+  if (!taken) return Err(taken.error());
   real_.fetch_add(kSpan, std::memory_order_relaxed);
   return index;
 }
@@ -209,11 +315,12 @@ void ChunkMemory::ReturnSpan(uint32_t index) {
     const auto half = static_cast<std::ptrdiff_t>(free_.size() - kept_ / 2);
     spans.assign(free_.begin(), free_.begin() + half);
     free_.erase(free_.begin(), free_.begin() + half);
+    ++system_calls_;
   }
   GiveBack(std::move(spans));
 }
 
-// Requires: sorted downwards.
+// Requires: sorted downwards; counted as a system call.
 void ChunkMemory::GiveBack(std::vector<uint32_t> spans) {
   for (size_t begin = 0; begin < spans.size();) {
     size_t end = begin + 1;
@@ -223,6 +330,7 @@ void ChunkMemory::GiveBack(std::vector<uint32_t> spans) {
   }
   real_.fetch_sub(spans.size() * kSpan, std::memory_order_relaxed);
   absl::MutexLock lock(&mu_);
+  --system_calls_;
   dropped_.insert(dropped_.end(), spans.begin(), spans.end());
 }
 

@@ -30,6 +30,7 @@
 
 #include "state/base/memory_file.h"
 #include "state/base/result.h"
+#include "state/base/unique_fd.h"
 
 namespace stasis::state {
 
@@ -66,6 +67,23 @@ class ChunkMemory {
 
   // Errors: as MemoryFile::Create.
   static Result<std::unique_ptr<ChunkMemory>> Create(const ChunkMemoryOptions& options);
+
+  // The memory of another process, which this one takes the place of: `memory` was its fd(), and
+  // `spans` its span_count(); 0: find out. For each slot that is in use there, Claim(); then EndAdoption().
+  // Until that nothing of those spans is changed or given out here, so that the other can go on if
+  // nothing comes of it; after it the other one must not touch them (ChunkHold).
+  static Result<std::unique_ptr<ChunkMemory>> Adopt(UniqueFd memory, uint32_t spans,
+                                                    const ChunkMemoryOptions& options);
+  // The same for the one that chunks use. Errors: as Configure.
+  static Result<void> ConfigureAdopted(UniqueFd memory, uint32_t spans,
+                                       const ChunkMemoryOptions& options);
+  // Errors: EINVAL if that cannot be a slot beside the other ones.
+  Result<std::byte*> Claim(uint64_t offset, size_t size, const Chunk* owner);
+  // What was not claimed is free.
+  void EndAdoption();
+  // Gives spans that the adoption has left without a slot back to the system, which takes a while.
+  void DropUnclaimed();
+
   ~ChunkMemory();
   ChunkMemory(const ChunkMemory&) = delete;
   ChunkMemory& operator=(const ChunkMemory&) = delete;
@@ -98,6 +116,7 @@ class ChunkMemory {
   MemoryFile& file() { return *file_; }
 
  private:
+  friend class ChunkHold;
   struct Span;
   // The spans of one slot size.
   struct alignas(64) SizeClass {
@@ -111,6 +130,11 @@ class ChunkMemory {
 
   std::byte* SpanAt(uint32_t index) const { return base_ + size_t{index} * kSpan; }
   void AddSpan(size_t size_class, uint32_t index);
+  void InitSpan(size_t size_class, uint32_t index);
+  static Result<void> Publish(Result<std::unique_ptr<ChunkMemory>> made);
+  // Nothing is allocated or freed, and no span comes or goes, until Unlock. By the same thread.
+  void Lock() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void Unlock() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void Link(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
   void Unlink(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
   Result<uint32_t> TakeSpan() ABSL_LOCKS_EXCLUDED(mu_);
@@ -129,10 +153,14 @@ class ChunkMemory {
   std::atomic<uint64_t> in_use_{0};
   std::atomic<uint64_t> real_{0};
   std::atomic<uint32_t> hand_{0};  // of Visit
+  std::atomic<bool> adopting_{false};
+  uint32_t adopted_ = 0;  // spans of the other process
 
   absl::Mutex mu_;                                      // may be taken with a class's
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);     // and real
   std::vector<uint32_t> dropped_ ABSL_GUARDED_BY(mu_);  // free, and given back
+  std::vector<uint32_t> unclaimed_ ABSL_GUARDED_BY(mu_);  // free; the system may have them or not
+  int system_calls_ ABSL_GUARDED_BY(mu_) = 0;  // that take spans or give them back, and are not done
   std::atomic<uint32_t> top_{0};  // spans from here on were never used; grows with mu_ held
 };
 

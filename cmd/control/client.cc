@@ -206,6 +206,18 @@ absl::StatusOr<Report> Client::Fork() {
   }
 }
 
+absl::StatusOr<Report> Client::Upgrade(const UpgradeParams& params) {
+  try {
+    auto request = connection_->control().upgradeRequest();
+    request.initParams().setBinary(params.binary);
+    request.getParams().setTimeoutMs(
+        static_cast<uint64_t>(absl::ToInt64Milliseconds(params.timeout)));
+    return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
 absl::StatusOr<Report> Client::GetConfig() {
   try {
     return connection_->AwaitReport(connection_->control().getConfigRequest().send());

@@ -38,6 +38,7 @@ class Client {
   absl::StatusOr<Report> Rollback(const RollbackParams& params, const ProgressCallback& on_progress,
                                   const std::atomic<bool>* cancel);
   absl::StatusOr<Report> Fork();
+  absl::StatusOr<Report> Upgrade(const UpgradeParams& params);
   absl::StatusOr<Report> AddMount(const MountParams& params);
   absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach);
   absl::StatusOr<Report> GetConfig();

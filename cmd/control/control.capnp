@@ -38,6 +38,7 @@ struct Info {
   memoryBytes @15 :UInt64;   # of file data in memory
   memoryLimit @16 :UInt64;   # of those; 0: none
   rollbacks @17 :UInt32;     # how often its programs were ended to roll it back
+  upgrades @24 :UInt32;      # how often another daemon has taken over
   command @18 :List(Text);   # its first command; empty: none, or one that it was not told of
   degraded @19 :Text;        # why some stored file data cannot be read; empty if all can
   prefetchMode @20 :Text;    # "trace", "all" or "none"
@@ -68,6 +69,11 @@ struct RollbackParams {
   validate @7 :Text;
   onDrift @8 :Text;
   rules @9 :List(Text);
+}
+
+struct UpgradeParams {
+  binary @0 :Text;           # absolute: the program of the new daemon
+  timeoutMs @1 :UInt64;      # for its start, and for all of it while programs wait
 }
 
 struct Report {
@@ -124,4 +130,8 @@ interface Control {
 
   fork @9 () -> (status :Status, report :Report);
   # The tree as it is, for another process of this host to take: JSON, see daemon/tasks.h.
+
+  upgrade @10 (params :UpgradeParams) -> (status :Status, report :Report);
+  # Another process goes on as the daemon. After success this one serves nobody any more; it ends
+  # when its caller says `stop`, or after a moment.
 }

@@ -118,6 +118,7 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
   WriteTexts(info.environment,
              to.initEnvironment(static_cast<unsigned int>(info.environment.size())));
   to.setRollbacks(info.rollbacks);
+  to.setUpgrades(info.upgrades);
   WriteTexts(info.command, to.initCommand(static_cast<unsigned int>(info.command.size())));
   to.setDegraded(info.degraded);
   to.setPrefetchMode(info.prefetch_mode);
@@ -146,6 +147,7 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.memory_limit = from.getMemoryLimit();
   info.environment = ReadTexts(from.getEnvironment());
   info.rollbacks = from.getRollbacks();
+  info.upgrades = from.getUpgrades();
   info.command = ReadTexts(from.getCommand());
   info.degraded = ToString(from.getDegraded());
   info.prefetch_mode = ToString(from.getPrefetchMode());

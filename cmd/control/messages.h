@@ -34,6 +34,7 @@ struct Info {
   uint64_t memory_limit = 0;  // 0: none
   std::vector<std::string> environment;
   uint32_t rollbacks = 0;
+  uint32_t upgrades = 0;
   std::vector<std::string> command;
   std::string degraded;
   std::string prefetch_mode;
@@ -64,6 +65,11 @@ struct RollbackParams {
   std::string validate;
   std::string on_drift = "fail";
   std::vector<std::string> rules;
+};
+
+struct UpgradeParams {
+  std::string binary;
+  absl::Duration timeout;
 };
 
 struct Report {

@@ -48,6 +48,9 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path) {
   return fd;
 }
 
+// Where a server listens until it is published.
+std::string NewPath(const std::string& path) { return path + ".new"; }
+
 // What a thread at work and the event loop share.
 struct Job {
   std::atomic<bool> cancel{false};
@@ -183,6 +186,15 @@ class ControlImpl final : public rpc::Control::Server {
                   [&handler = handler_](Job& job) { return handler.Fork(&job.cancel); });
   }
 
+  kj::Promise<void> upgrade(UpgradeContext context) override {
+    const auto reader = context.getParams().getParams();
+    control::UpgradeParams params{ToString(reader.getBinary()), absl::Milliseconds(reader.getTimeoutMs())};
+    return Answer(context, std::make_shared<Job>(),
+                  [&handler = handler_, params = std::move(params)](Job& job) {
+                    return handler.Upgrade(params, &job.cancel);
+                  });
+  }
+
   kj::Promise<void> stop(StopContext context) override {
     const absl::Duration grace =
         absl::Milliseconds(static_cast<int64_t>(context.getParams().getGraceMs()));
@@ -272,8 +284,8 @@ class ControlImpl final : public rpc::Control::Server {
 
 class Server::Loop {
  public:
-  Loop(std::string path, UniqueFd socket, Handler& handler)
-      : path_(std::move(path)), socket_(std::move(socket)), handler_(handler) {
+  Loop(std::string path, UniqueFd socket, Handler& handler, bool published)
+      : path_(std::move(path)), published_(published), socket_(std::move(socket)), handler_(handler) {
     thread_ = std::thread([this] { Run(); });
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(&started_));
@@ -285,7 +297,14 @@ class Server::Loop {
       if (stop_.get() != nullptr) stop_->fulfill();
     }
     thread_.join();
-    unlink(path_.c_str());
+    unlink((published_ ? path_ : NewPath(path_)).c_str());
+  }
+
+  absl::Status Publish() {
+    if (rename(NewPath(path_).c_str(), path_.c_str()) != 0)
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot listen at ", path_));
+    published_ = true;
+    return absl::OkStatus();
   }
 
  private:
@@ -336,6 +355,7 @@ class Server::Loop {
   }
 
   const std::string path_;
+  bool published_;
   UniqueFd socket_;
   Handler& handler_;
   std::thread thread_;
@@ -348,11 +368,20 @@ class Server::Loop {
 Server::Server(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
 Server::~Server() = default;
 
+absl::StatusOr<std::unique_ptr<Server>> Server::Prepare(const std::string& path, Handler& handler) {
+  absl::StatusOr<UniqueFd> socket = Listen(NewPath(path));
+  if (!socket.ok()) return socket.status();
+  return std::unique_ptr<Server>(
+      new Server(std::make_unique<Loop>(path, std::move(*socket), handler, /*published=*/false)));
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& path, Handler& handler) {
   absl::StatusOr<UniqueFd> socket = Listen(path);
   if (!socket.ok()) return socket.status();
   return std::unique_ptr<Server>(
-      new Server(std::make_unique<Loop>(path, std::move(*socket), handler)));
+      new Server(std::make_unique<Loop>(path, std::move(*socket), handler, /*published=*/true)));
 }
+
+absl::Status Server::Publish() { return loop_->Publish(); }
 
 }  // namespace stasis::control

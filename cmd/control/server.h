@@ -42,6 +42,8 @@ class Handler {
                                           const std::atomic<bool>* cancel) = 0;
   // These too on a thread of their own.
   virtual absl::StatusOr<Report> Fork(const std::atomic<bool>* cancel) = 0;
+  virtual absl::StatusOr<Report> Upgrade(const UpgradeParams& params,
+                                         const std::atomic<bool>* cancel) = 0;
   virtual absl::StatusOr<Report> AddMount(const MountParams& params) = 0;
   virtual absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) = 0;
   virtual absl::StatusOr<Report> GetConfig() = 0;
@@ -56,6 +58,10 @@ class Server {
  public:
   // Makes the socket at `path` with mode 0600 and starts to serve it. `handler` is borrowed.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const std::string& path, Handler& handler);
+  // The same beside `path`, where another server may listen; nobody comes before Publish.
+  static absl::StatusOr<std::unique_ptr<Server>> Prepare(const std::string& path, Handler& handler);
+  // Puts it in the other one's place. Errors: of rename(2).
+  absl::Status Publish();
   // Cancels and waits for what is going on. Removes the socket.
   ~Server();
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cmd/fuse/channel.h"
+#include "cmd/fuse/node_table.h"
 #include "vfs/filesystem.h"
 
 namespace stasis::fuse {
@@ -89,6 +90,34 @@ void BackingTable::Forget(uint64_t node) {
     entries_.erase(it);
   }
   if (ended != nullptr) ended->EndPassthrough();
+}
+
+void BackingTable::Export(Connection& connection) const {
+  absl::MutexLock lock(&mu_);
+  connection.passthrough = enabled();
+  connection.refused = refused_;
+  connection.stacked.assign(stacked_.begin(), stacked_.end());
+  for (const auto& [node, entry] : entries_)
+    connection.backings.push_back(
+        {node, entry.opens, entry.backing, entry.mapped, entry.inode != nullptr});
+}
+
+void BackingTable::Import(const Connection& connection, const NodeTable& nodes) {
+  if (connection.passthrough) Enable();
+  absl::MutexLock lock(&mu_);
+  refused_ = connection.refused;
+  stacked_.insert(connection.stacked.begin(), connection.stacked.end());
+  for (const Connection::Backing& backing : connection.backings) {
+    const RefPtr<Node> node = nodes.Find(backing.node);
+    if (node == nullptr) continue;
+    Entry& entry = entries_[backing.node];
+    entry.opens = backing.opens;
+    entry.backing = backing.number;
+    entry.mapped = backing.mapped;
+    if (!backing.begun) continue;
+    entry.inode = RefPtr<vfs::Inode>(&node->at().inode());
+    entry.inode->BeginPassthrough();
+  }
 }
 
 size_t BackingTable::size() const {

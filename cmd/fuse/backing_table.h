@@ -11,10 +11,8 @@
 // writing therefore counts as changed by others until the kernel forgets it, which it does after
 // the last mapping.
 //
-// Nothing of this is saved: numbers are the connection's. A mount made anew starts with none. A
-// server that takes over a running mount makes none, for the kernel refuses a second one of a node;
-// files that are open with one it can read and write, but not open again. To do so it would need
-// the number and the count of each entry, and which handles were counted.
+// Nothing of this is saved: numbers are the connection's. A mount made anew starts with none; a
+// server that takes over a running mount gets them from the one before it (connection.h).
 //
 // References: an entry holds the inode, which it has told that passthrough has begun.
 // Lock order: the table's lock comes before those of vfs/; callers hold none of them.
@@ -30,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cmd/fuse/connection.h"
 #include "state/base/ref_ptr.h"
 #include "vfs/file_description.h"
 #include "vfs/inode.h"
@@ -37,6 +36,7 @@
 namespace stasis::fuse {
 
 class Channel;
+class NodeTable;
 
 // Thread-safe.
 class BackingTable {
@@ -64,6 +64,11 @@ class BackingTable {
   void Close(uint64_t node) ABSL_LOCKS_EXCLUDED(mu_);
   // The kernel does not know the node any more.
   void Forget(uint64_t node) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // For a server that goes on in another process. Import requires: an empty table; nodes that
+  // `nodes` does not have are left out.
+  void Export(Connection& connection) const ABSL_LOCKS_EXCLUDED(mu_);
+  void Import(const Connection& connection, const NodeTable& nodes) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Nodes that are open, or may be mapped.
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);

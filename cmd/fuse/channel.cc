@@ -33,21 +33,23 @@ absl::Status Watch(int epoll, int fd, uint32_t events) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Channel>> Channel::Create(UniqueFd fd, int stop_event) {
+absl::StatusOr<std::unique_ptr<Channel>> Channel::Create(UniqueFd fd, const Events& events) {
   const int flags = fcntl(fd.get(), F_GETFL);
   if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return Failed("fcntl");
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return Failed("epoll_create1");
   // Exclusive: a request wakes one of the readers of a mount, not all.
   if (absl::Status s = Watch(epoll.get(), fd.get(), EPOLLIN | EPOLLEXCLUSIVE); !s.ok()) return s;
-  if (absl::Status s = Watch(epoll.get(), stop_event, EPOLLIN); !s.ok()) return s;
+  for (const int event : {events.stop, events.pause})
+    if (event >= 0)
+      if (absl::Status s = Watch(epoll.get(), event, EPOLLIN); !s.ok()) return s;
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return Failed("fstat");
   return std::unique_ptr<Channel>(
-      new Channel(std::move(fd), std::move(epoll), stop_event, S_ISSOCK(status.st_mode)));
+      new Channel(std::move(fd), std::move(epoll), events, S_ISSOCK(status.st_mode)));
 }
 
-absl::StatusOr<std::unique_ptr<Channel>> Channel::Clone(int stop_event) const {
+absl::StatusOr<std::unique_ptr<Channel>> Channel::Clone() const {
   UniqueFd device(open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!device.valid()) return Failed("opening /dev/fuse");
   uint32_t source = static_cast<uint32_t>(fd_.get());
@@ -57,20 +59,23 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Clone(int stop_event) const {
     }
     return Failed("FUSE_DEV_IOC_CLONE");
   }
-  return Create(std::move(device), stop_event);
+  return Create(std::move(device), events_);
 }
 
 Result<void> Channel::Wait() {
-  epoll_event events[2];
+  epoll_event events[3];
   for (;;) {
     idle_.store(true, std::memory_order_release);
-    const int count = epoll_wait(epoll_.get(), events, 2, -1);
+    const int count = epoll_wait(epoll_.get(), events, 3, -1);
     const int error = errno;
     idle_.store(false, std::memory_order_seq_cst);
     if (count < 0 && error != EINTR) return Err(error);
+    bool pause = false;
     for (int i = 0; i < count; ++i) {
-      if (events[i].data.fd != fd_.get()) return Err(ECANCELED);
+      if (events[i].data.fd == events_.stop) return Err(ECANCELED);
+      pause = pause || events[i].data.fd == events_.pause;
     }
+    if (pause) return Err(EINTR);
     if (count > 0) return {};
   }
 }
@@ -108,7 +113,7 @@ Result<std::span<const std::byte>> Channel::DoReceive(std::span<std::byte> buffe
 }
 
 Result<void> Channel::WaitUntilWritable() {
-  pollfd fds[2] = {{fd_.get(), POLLOUT, 0}, {stop_event_, POLLIN, 0}};
+  pollfd fds[2] = {{fd_.get(), POLLOUT, 0}, {events_.stop, POLLIN, 0}};
   if (poll(fds, 2, -1) < 0 && errno != EINTR) return Err(errno);
   if (fds[1].revents != 0) return Err(ECANCELED);
   return {};

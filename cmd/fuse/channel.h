@@ -29,17 +29,21 @@ namespace stasis::fuse {
 // One thread receives; any may send.
 class Channel {
  public:
-  // `stop_event` becomes readable when Receive is to end; borrowed.
+  // What may end a wait: eventfds, borrowed.
+  struct Events {
+    int stop = -1;   // for good
+    int pause = -1;  // of Receive alone; -1: never
+  };
   // Errors: Internal.
-  static absl::StatusOr<std::unique_ptr<Channel>> Create(UniqueFd fd, int stop_event);
+  static absl::StatusOr<std::unique_ptr<Channel>> Create(UniqueFd fd, const Events& events);
 
   // Another descriptor of the same mount, with a queue of its own. A request's reply goes where the
   // request came from. Errors: Unimplemented if it is a socket, Internal.
-  absl::StatusOr<std::unique_ptr<Channel>> Clone(int stop_event) const;
+  absl::StatusOr<std::unique_ptr<Channel>> Clone() const;
 
   // Waits for a message and puts it in `buffer`, which must be able to hold the largest one.
   // Errors: ENODEV if the mount is gone or the peer has closed, ECANCELED if the stop event came,
-  // others if the descriptor does not work.
+  // EINTR if the pause event did, others if the descriptor does not work.
   Result<std::span<const std::byte>> Receive(std::span<std::byte> buffer);
 
   // True while the receiving thread waits for a message, or has given up: not from before it takes
@@ -67,12 +71,9 @@ class Channel {
   bool is_socket() const { return is_socket_; }
 
  private:
-  Channel(UniqueFd fd, UniqueFd epoll, int stop_event, bool is_socket)
-      : fd_(std::move(fd)),
-        epoll_(std::move(epoll)),
-        stop_event_(stop_event),
-        is_socket_(is_socket) {}
-  // Returns when it may be worth reading. Errors: ECANCELED.
+  Channel(UniqueFd fd, UniqueFd epoll, const Events& events, bool is_socket)
+      : fd_(std::move(fd)), epoll_(std::move(epoll)), events_(events), is_socket_(is_socket) {}
+  // Returns when it may be worth reading. Errors: ECANCELED, EINTR.
   Result<void> Wait();
   Result<std::span<const std::byte>> DoReceive(std::span<std::byte> buffer);
   // For a socket whose peer is slow. Errors: ECANCELED.
@@ -81,7 +82,7 @@ class Channel {
 
   const UniqueFd fd_;
   const UniqueFd epoll_;
-  const int stop_event_;  // borrowed
+  const Events events_;
   const bool is_socket_;
   std::atomic<bool> idle_{false};
 };

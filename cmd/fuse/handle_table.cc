@@ -32,6 +32,10 @@ RefPtr<Handle> HandleTable::Remove(uint64_t number) {
   return handle;
 }
 
+void HandleTable::SetNode(uint64_t number, uint64_t node) {
+  if (const RefPtr<Handle> handle = Find(number)) handle->node_ = node;
+}
+
 void HandleTable::Clear() {
   for (Shard& shard : shards_) {
     absl::flat_hash_map<uint64_t, RefPtr<Handle>> dropped;

@@ -31,7 +31,7 @@ class LoadContext;
 
 namespace stasis::fuse {
 
-// Immutable.
+// Immutable once it is served.
 class Handle final : public state::Object {
  public:
   Handle(uint64_t number, uint32_t flags, RefPtr<vfs::FileDescription> file, uint64_t node)
@@ -41,7 +41,8 @@ class Handle final : public state::Object {
   // As given to open(2). The kernel appends by itself, so the description never has O_APPEND.
   uint32_t flags() const { return flags_; }
   vfs::FileDescription& file() const { return *file_; }
-  // The node whose opens the BackingTable counts; 0 if it does not count this one.
+  // The node whose opens the BackingTable counts; 0 if it does not count this one. Not saved: the
+  // count is the connection's.
   uint64_t node() const { return node_; }
 
  private:
@@ -68,6 +69,8 @@ class HandleTable final : public state::Object {
   RefPtr<Handle> Remove(uint64_t number);
   // Drops all: for a kernel that knows none.
   void Clear();
+  // Sets Handle::node() of a handle that was loaded. Requires: nobody else uses the table yet.
+  void SetNode(uint64_t number, uint64_t node);
 
   size_t size() const;
   // By number.

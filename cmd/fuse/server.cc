@@ -24,6 +24,7 @@ namespace {
 // How long a parked request may wait longer than the gate is closed.
 constexpr absl::Duration kGatePoll = absl::Microseconds(200);
 constexpr absl::Duration kIdlePoll = absl::Microseconds(500);
+constexpr absl::Duration kParkedPoll = absl::Microseconds(50);
 
 ServerOptions Checked(ServerOptions options) {
   if (options.reader_threads <= 0) {
@@ -81,16 +82,17 @@ Server::~Server() { Stop(); }
 
 absl::Status Server::OpenChannels(UniqueFd fd) {
   stop_event_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop_event_.valid()) {
+  pause_event_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop_event_.valid() || !pause_event_.valid()) {
     return absl::InternalError(absl::StrCat("eventfd: ", ErrnoName(Errno(errno))));
   }
-  auto first = Channel::Create(std::move(fd), stop_event_.get());
+  auto first = Channel::Create(std::move(fd), {stop_event_.get(), pause_event_.get()});
   if (!first.ok()) return first.status();
   channels_.push_back(*std::move(first));
   session_->backings().set_channel(channels_[0].get());
   // A socket has one reader. Of a device, those descriptors must do that there are.
   while (channels_.size() < static_cast<size_t>(options_.reader_threads)) {
-    auto clone = channels_[0]->Clone(stop_event_.get());
+    auto clone = channels_[0]->Clone();
     if (!clone.ok()) break;
     channels_.push_back(*std::move(clone));
   }
@@ -99,6 +101,35 @@ absl::Status Server::OpenChannels(UniqueFd fd) {
 
 absl::Status Server::Serve(UniqueFd fd) {
   absl::MutexLock lock(&mu_);
+  return ServeLocked(std::move(fd));
+}
+
+absl::Status Server::Adopt(UniqueFd fd, const Connection& known) {
+  for (const Connection::Counted& counted : known.counted)
+    state_->handles().SetNode(counted.handle, counted.node);
+  for (const Connection::Backing& backing : known.backings)
+    if (backing.mapped) state_->nodes().SetMapped(backing.node);
+  session_->backings().Import(known, state_->nodes());
+  absl::MutexLock lock(&mu_);
+  pausing_ = true;
+  pause_.store(true);
+  return ServeLocked(std::move(fd));
+}
+
+Connection Server::connection() const {
+  Connection connection;
+  session_->backings().Export(connection);
+  for (const RefPtr<Handle>& handle : state_->handles().List())
+    if (handle->node() != 0) connection.counted.push_back({handle->number(), handle->node()});
+  return connection;
+}
+
+int Server::device() const {
+  absl::MutexLock lock(&mu_);
+  return channels_.empty() ? -1 : channels_[0]->fd();
+}
+
+absl::Status Server::ServeLocked(UniqueFd fd) {
   if (started_) return absl::FailedPreconditionError("the FUSE server was started before");
   if (!fd.valid()) return absl::InvalidArgumentError("the FUSE server got no descriptor");
   absl::Status status = OpenChannels(std::move(fd));
@@ -137,13 +168,53 @@ void Server::RunReader(Worker& worker, Channel& channel) {
   pthread_setname_np(pthread_self(), "fuse-reader");
   Result<void> received;
   do {
+    if (pause_.load(std::memory_order_acquire) && !Rest()) {
+      received = Err(ECANCELED);
+      break;
+    }
     received = worker.Receive(channel);
-  } while (received);
+  } while (received || received.error() == Errno(EINTR));
   absl::MutexLock lock(&mu_);
   --readers_;
   const Errno error = received.error();
   if (!(error == Errno(ENODEV)) && !(error == Errno(ECANCELED)))
     failure_.Update(absl::InternalError(absl::StrCat("FUSE server: reading: ", ErrnoName(error))));
+}
+
+bool Server::Rest() {
+  absl::MutexLock lock(&mu_);
+  ++resting_;
+  mu_.Await(absl::Condition(this, &Server::MayRead));
+  --resting_;
+  return !stopping_;
+}
+
+bool Server::PauseFor(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  bool paused;
+  {
+    absl::MutexLock lock(&mu_);
+    pausing_ = true;
+    pause_.store(true);
+    const uint64_t one = 1;
+    (void)!write(pause_event_.get(), &one, sizeof(one));
+    paused = mu_.AwaitWithDeadline(absl::Condition(this, &Server::AllRest), deadline);
+  }
+  while (paused && !parked_->idle()) {
+    paused = absl::Now() < deadline;
+    absl::SleepFor(kParkedPoll);
+  }
+  if (!paused) Resume();
+  return paused;
+}
+
+void Server::Resume() {
+  absl::MutexLock lock(&mu_);
+  if (!pausing_) return;
+  uint64_t count;
+  (void)!read(pause_event_.get(), &count, sizeof(count));
+  pausing_ = false;
+  pause_.store(false);
 }
 
 void Server::RunParked(Worker& worker) {

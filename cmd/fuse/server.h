@@ -28,12 +28,14 @@
 #include <absl/time/time.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "cmd/fuse/connection.h"
 #include "cmd/fuse/fuse_state.h"
 #include "state/base/ref_ptr.h"
 #include "state/base/unique_fd.h"
@@ -102,6 +104,27 @@ class Server {
   // if called twice.
   absl::Status Serve(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Goes on in another process. There:
+  //   old.PauseFor(timeout);                                // nothing is without its reply
+  //   ... the state is saved; old.connection() and a copy of old.device() are handed over ...
+  // and here, with the state loaded and without an INIT:
+  //   server.Adopt(fd, connection);                         // everything that can fail
+  //   server.Resume();
+  // If nothing comes of it, the old one calls Resume().
+
+  // Takes no more requests; those that were taken have their replies when it returns, others wait
+  // in the kernel. False if that takes longer than `timeout`: then it goes on.
+  // Requires: it serves; the operation gate is not closed meanwhile.
+  bool PauseFor(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends a pause. Does nothing without one.
+  void Resume() ABSL_LOCKS_EXCLUDED(mu_);
+  // As Serve, but the server pauses. Requires: the state was loaded, of a server of this mount.
+  absl::Status Adopt(UniqueFd fd, const Connection& known) ABSL_LOCKS_EXCLUDED(mu_);
+  // What is to be handed over besides the state. Requires: it pauses.
+  Connection connection() const;
+  // The descriptor that it was given; -1 if it does not serve. Borrowed.
+  int device() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Ends all threads and closes the descriptors, with which the kernel fails what still waits.
   // Does not wait for the operation gate. If another thread is stopping it, waits for that.
   // Requires: not called by a thread of this server.
@@ -127,10 +150,15 @@ class Server {
 
  private:
   absl::Status OpenChannels(UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status ServeLocked(UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Start() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunReader(Worker& worker, Channel& channel) ABSL_LOCKS_EXCLUDED(mu_);
   void RunParked(Worker& worker);
   bool Unmounted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return readers_ == 0; }
+  // Waits while the server pauses. False if it is to end.
+  bool Rest() ABSL_LOCKS_EXCLUDED(mu_);
+  bool MayRead() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !pausing_ || stopping_; }
+  bool AllRest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return resting_ == readers_; }
   bool IsIdle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool NothingRuns() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ServerStats SumOfWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -142,14 +170,18 @@ class Server {
   const std::unique_ptr<ParkedRequests> parked_;
 
   // Set by Serve() before it starts threads.
-  UniqueFd stop_event_;  // an eventfd, readable once Stop() was called
+  UniqueFd stop_event_;             // an eventfd, readable once Stop() was called
+  UniqueFd pause_event_;            // likewise, in a pause
+  std::atomic<bool> pause_{false};  // pausing_, to be looked at before each message
 
   mutable absl::Mutex mu_;
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
+  bool pausing_ ABSL_GUARDED_BY(mu_) = false;
   int readers_ ABSL_GUARDED_BY(mu_) = 0;                                 // threads that read
+  int resting_ ABSL_GUARDED_BY(mu_) = 0;                                 // of those, in a pause
   std::vector<std::unique_ptr<Channel>> channels_ ABSL_GUARDED_BY(mu_);  // one per reader
   std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mu_);

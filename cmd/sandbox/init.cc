@@ -6,6 +6,7 @@
 #include <absl/time/clock.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -81,7 +82,15 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
     RunInit(std::move(ends->second), rootless);
   }
   ends->second = InitChannel();
-  std::unique_ptr<Init> init(new Init(pid, std::move(ends->first)));
+  // Only this process reaps it: the number is its own.
+  UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) {
+    absl::Status failed = absl::ErrnoToStatus(errno, "cannot watch the sandbox's init");
+    kill(pid, SIGKILL);
+    (void)waitpid(pid, nullptr, 0);
+    return failed;
+  }
+  std::unique_ptr<Init> init(new Init({pid, std::move(process), ends->first.Detach()}));
   if (rootless)
     if (absl::Status mapped = MapOwner(pid); !mapped.ok())
       return NamespaceError(mapped.message(), rootless);
@@ -90,14 +99,51 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
   return init;
 }
 
+Init::Init(InitLine line)
+    : pid_(line.pid),
+      process_(std::move(line.process)),
+      channel_(std::move(line.channel)),
+      next_id_(line.next_id) {}
+
+std::unique_ptr<Init> Init::Adopt(InitLine line) {
+  return std::unique_ptr<Init>(new Init(std::move(line)));
+}
+
+absl::StatusOr<InitLine> Init::Lend() {
+  const absl::MutexLock lock(&mu_);
+  InitLine line{pid_, UniqueFd(fcntl(process_.get(), F_DUPFD_CLOEXEC, 3)),
+                UniqueFd(fcntl(channel_.fd(), F_DUPFD_CLOEXEC, 3)), next_id_};
+  if (!line.process.valid() || !line.channel.valid())
+    return absl::ErrnoToStatus(errno, "cannot copy the descriptors of the sandbox's init");
+  return line;
+}
+
+void Init::Release() {
+  const absl::MutexLock lock(&mu_);
+  awaited_ = true;
+  channel_ = InitChannel();
+}
+
+bool Init::ended() const {
+  pollfd entry{process_.get(), POLLIN, 0};
+  return poll(&entry, 1, 0) > 0;
+}
+
+void Init::Kill() {
+  (void)syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
+}
+
 void Init::Await() {
-  if (std::exchange(ended_, true)) return;
+  if (std::exchange(awaited_, true)) return;
   Kill();
   // The kernel keeps process 1 until every process of the namespace has been waited for, also by
   // parents outside: a command line that is stopped, or a host's init that takes its time.
   const absl::Time deadline = absl::Now() + kReapTimeout;
-  while (waitpid(pid_, nullptr, WNOHANG) == 0 && absl::Now() < deadline)
-    absl::SleepFor(absl::Milliseconds(1));
+  pollfd entry{process_.get(), POLLIN, 0};
+  for (absl::Duration left = kReapTimeout; left > absl::ZeroDuration();
+       left = deadline - absl::Now())
+    if (poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) > 0) break;
+  (void)waitpid(pid_, nullptr, WNOHANG);  // if it is a child of this process
 }
 
 absl::StatusOr<Packet> Init::Call(nlohmann::json request, absl::Duration timeout) {

@@ -5,7 +5,8 @@
 // The daemon starts init in new namespaces before it makes any thread. Init holds the namespaces
 // open, mounts the sandbox's root when told to, reaps whatever its orphans leave, and does what
 // must not be done by a thread of the daemon: calls that wait for the very filesystem the daemon
-// serves. It ends when the daemon does, and takes every process of the sandbox with it.
+// serves. It ends when the last descriptor of the daemon's end of their channel is closed, and takes
+// every process of the sandbox with it. So another process can take the daemon's place.
 
 #ifndef STASIS_CMD_SANDBOX_INIT_H_
 #define STASIS_CMD_SANDBOX_INIT_H_
@@ -15,7 +16,6 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
-#include <signal.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -28,20 +28,38 @@
 
 namespace stasis::sandbox {
 
+// What a process needs to be the daemon of an init.
+struct InitLine {
+  pid_t pid = 0;
+  UniqueFd process;     // a pidfd: the number may be another process's one day
+  UniqueFd channel;     // the daemon's end
+  int64_t next_id = 1;  // of requests
+};
+
 // The daemon's handle on a running init. Thread-safe.
 class Init {
  public:
   // Requires: this process has one thread. With `rootless` a user namespace is made too, in which
   // the caller is root. Errors: kFailedPrecondition with a remedy if the host allows no namespaces.
   static absl::StatusOr<std::unique_ptr<Init>> Start(bool rootless);
+  // One that another process has started, which says nothing to it any more.
+  static std::unique_ptr<Init> Adopt(InitLine line);
   // Kills init, and with it everything in the sandbox, and waits for its end.
   ~Init() { Await(); }
 
   pid_t pid() const { return pid_; }
+  // Readable once it has ended.
+  int process_fd() const { return process_.get(); }
+  bool ended() const;
   // Sends SIGKILL, without waiting.
-  void Kill() { kill(pid_, SIGKILL); }
+  void Kill();
   // Does that and waits for the end.
   void Await();
+
+  // Copies of what Adopt takes, for a process that is to go on in this one's place.
+  absl::StatusOr<InitLine> Lend() ABSL_LOCKS_EXCLUDED(mu_);
+  // Another process has adopted it: it is not this one's to talk to, or to end, any more.
+  void Release() ABSL_LOCKS_EXCLUDED(mu_);
 
   // See served_mounts.h and root_mounts.h. MakeFuse gives the descriptor to serve.
   absl::StatusOr<UniqueFd> MakeFuse(int number, const std::string& source,
@@ -68,7 +86,7 @@ class Init {
   absl::StatusOr<int> CountProcesses() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  Init(pid_t pid, InitChannel channel) : pid_(pid), channel_(std::move(channel)) {}
+  explicit Init(InitLine line);
 
   absl::StatusOr<Packet> Call(nlohmann::json request, absl::Duration timeout)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,7 +94,8 @@ class Init {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const pid_t pid_;
-  bool ended_ = false;
+  const UniqueFd process_;
+  bool awaited_ = false;
   absl::Mutex mu_;  // one request at a time
   InitChannel channel_ ABSL_GUARDED_BY(mu_);
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;

@@ -83,6 +83,11 @@ absl::Status InitChannel::Send(const nlohmann::json& json, int fd) {
   return absl::OkStatus();
 }
 
+bool InitChannel::closed() const {
+  pollfd entry{socket_.get(), POLLIN | POLLRDHUP, 0};
+  return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLRDHUP)) != 0;
+}
+
 absl::StatusOr<Packet> InitChannel::Receive(absl::Duration timeout) {
   if (absl::Status ready = WaitReadable(socket_.get(), absl::Now() + timeout); !ready.ok())
     return ready;

@@ -35,6 +35,9 @@ class InitChannel {
   static absl::StatusOr<std::pair<InitChannel, InitChannel>> MakePair();
 
   int fd() const { return socket_.get(); }
+  UniqueFd Detach() { return std::move(socket_); }
+  // Whether the other end is closed.
+  bool closed() const;
 
   absl::Status Send(const nlohmann::json& json, int fd = -1);
   // Errors: kUnavailable if the other end is closed; kDeadlineExceeded.

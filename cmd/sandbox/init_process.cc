@@ -87,8 +87,6 @@ absl::Status InitProcess::Prepare() {
 absl::Status InitProcess::Begin() {
   if (rootless_ && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
     return absl::ErrnoToStatus(errno, "cannot become root of the user namespace");
-  // Changing identities clears it, hence now. The channel covers a daemon that is dead already.
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return absl::ErrnoToStatus(errno, "PR_SET_PDEATHSIG");
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return absl::ErrnoToStatus(errno, "cannot make the mounts private");
   return absl::OkStatus();
@@ -156,6 +154,7 @@ absl::Status InitProcess::End(int signal, absl::Duration grace) {
     if (signal == SIGKILL)
       for (pid_t pid : processes_.List(syncer_)) kill(pid, signal);
     absl::SleepFor(absl::Milliseconds(5));
+    if (channel_.closed()) _exit(0);  // nobody waits for their end any more
     Reap();
   }
   return absl::OkStatus();

@@ -240,7 +240,8 @@ absl::Status RuntimeDir::CleanUp(const UniqueFd& lock) const {
   }
   // The lock goes last: until then nobody else may take the name.
   for (const std::string& file :
-       {record_path(), record_path() + ".new", socket_path(), log_path(), output_path()})
+       {record_path(), record_path() + ".new", socket_path(), socket_path() + ".new", log_path(),
+        output_path()})
     unlink(file.c_str());
   rmdir(mount_path().c_str());
   unlink(lock_path().c_str());

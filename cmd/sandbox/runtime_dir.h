@@ -50,6 +50,7 @@ class RuntimeDir {
  public:
   RuntimeDir(std::string root, std::string name) : root_(std::move(root)), name_(std::move(name)) {}
 
+  const std::string& root() const { return root_; }
   const std::string& name() const { return name_; }
   std::string path() const { return root_ + "/" + name_; }
   std::string lock_path() const { return path() + "/lock"; }

@@ -42,6 +42,22 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Start(std::unique_ptr<Init> in
   return sandbox;
 }
 
+std::unique_ptr<Sandbox> Sandbox::Adopt(std::unique_ptr<Init> init, Tree tree,
+                                        std::unique_ptr<ServedFilesystems> served,
+                                        std::optional<Cgroup> cgroup) {
+  std::unique_ptr<Sandbox> sandbox(new Sandbox(std::move(init), std::move(tree)));
+  sandbox->served_ = std::move(served);
+  sandbox->cgroup_ = std::move(cgroup);
+  sandbox->freezer_ = std::make_unique<SandboxFreezer>(*sandbox->init_, *sandbox->served_,
+                                                       sandbox->cgroup_);
+  return sandbox;
+}
+
+void Sandbox::Release() {
+  served_->Stop();
+  init_->Release();
+}
+
 absl::Status Sandbox::Mount(const SandboxOptions& options) {
   absl::StatusOr<std::vector<Bind>> binds =
       PrepareTree(*tree_.vfs, tree_.root(), options.binds, options.system);

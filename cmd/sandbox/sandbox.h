@@ -59,6 +59,13 @@ class Sandbox {
   // Requires: `init` was started before the process had threads. Errors: see the parts.
   static absl::StatusOr<std::unique_ptr<Sandbox>> Start(std::unique_ptr<Init> init, Tree tree,
                                                         const SandboxOptions& options);
+  // One that another process has started, and that this one goes on with. `served` uses `init`.
+  static std::unique_ptr<Sandbox> Adopt(std::unique_ptr<Init> init, Tree tree,
+                                        std::unique_ptr<ServedFilesystems> served,
+                                        std::optional<Cgroup> cgroup);
+  // Another process has adopted it: closes what leads to it. Nothing else may be done with it then,
+  // not even ending it.
+  void Release();
   // Kills what runs and ends the mount.
   ~Sandbox();
 

@@ -4,9 +4,11 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace stasis::sandbox {
 namespace {
@@ -26,6 +28,19 @@ uint64_t AttributesOf(vfs::MountFlags flags) {
 
 ServedMount Describe(const vfs::VirtualFilesystem::MountPlace& place, int number) {
   return {number, place.root, place.path, AttributesOf(place.mount->flags())};
+}
+
+// What is saved of a deleted host file is its content: who goes on has another file than those that
+// the kernel reads and writes without asking.
+absl::Status CheckBackings(const fuse::Server& server, const fuse::Connection& connection) {
+  for (const fuse::Connection::Backing& backing : connection.backings) {
+    const RefPtr<fuse::Node> node = server.state()->nodes().Find(backing.node);
+    if (!backing.begun || node == nullptr || node->at().inode().nlink() != 0) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("a program has a file of a host directory open that was deleted (inode ",
+                     node->at().inode().ino(), "); try again when it has closed it"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -149,6 +164,54 @@ std::vector<std::shared_ptr<fuse::Server>> ServedFilesystems::Servers() const {
   std::vector<std::shared_ptr<fuse::Server>> servers;
   for (const Served& served : served_) servers.push_back(served.server);
   return servers;
+}
+
+bool ServedFilesystems::PauseFor(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  const auto servers = Servers();
+  const bool all = std::all_of(servers.begin(), servers.end(), [deadline](const auto& server) {
+    return server->PauseFor(deadline - absl::Now());
+  });
+  if (!all) Resume();
+  return all;
+}
+
+void ServedFilesystems::Resume() {
+  for (const auto& server : Servers()) server->Resume();
+}
+
+absl::StatusOr<std::vector<ServedFilesystems::Lent>> ServedFilesystems::Lend() const {
+  const auto states = States();
+  const absl::MutexLock lock(&mu_);
+  std::vector<Lent> lent;
+  for (const Served& served : served_) {
+    UniqueFd device(fcntl(served.server->device(), F_DUPFD_CLOEXEC, 3));
+    if (!device.valid()) return absl::ErrnoToStatus(errno, "cannot copy the descriptor of a mount");
+    fuse::Connection connection = served.server->connection();
+    if (absl::Status ok = CheckBackings(*served.server, connection); !ok.ok()) return ok;
+    lent.push_back({served.number, states[lent.size()].first, std::move(device),
+                    std::move(connection)});
+  }
+  return lent;
+}
+
+absl::Status ServedFilesystems::Adopt(
+    std::vector<Lent> lent, const std::map<std::string, RefPtr<fuse::FuseState>>& states) {
+  const absl::MutexLock lock(&mu_);
+  for (Lent& one : lent) {
+    const auto found = states.find(one.state);
+    if (found == states.end())
+      return absl::DataLossError(absl::StrCat("the state ", one.state, " of a mount is missing"));
+    RefPtr<vfs::Filesystem> filesystem(&found->second->root().mount().filesystem());
+    fuse::ServerOptions options;
+    options.one_filesystem = true;
+    auto server = std::make_shared<fuse::Server>(
+        RefPtr<vfs::VirtualFilesystem>(&filesystem->vfs()), found->second, options);
+    if (absl::Status serving = server->Adopt(std::move(one.device), one.connection); !serving.ok())
+      return serving;
+    served_.push_back({one.number, std::move(filesystem), std::move(server)});
+  }
+  return absl::OkStatus();
 }
 
 uint64_t ServedFilesystems::page_writes() const {

@@ -17,6 +17,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@
 #include "cmd/sandbox/init.h"
 #include "cmd/sandbox/mount_plan.h"
 #include "state/base/ref_ptr.h"
+#include "state/base/unique_fd.h"
 #include "vfs/virtual_filesystem.h"
 
 namespace stasis::sandbox {
@@ -66,6 +68,25 @@ class ServedFilesystems {
 
   // The states of the servers, to be saved with the tree, by name.
   std::vector<std::pair<std::string, RefPtr<fuse::FuseState>>> States() const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // What a process needs to serve one of them in this one's place.
+  struct Lent {
+    int number = 0;
+    std::string state;  // the name of its state
+    UniqueFd device;
+    fuse::Connection connection;
+  };
+  // For another process that is to go on, see fuse::Server. PauseFor: all or none.
+  bool PauseFor(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+  void Resume() ABSL_LOCKS_EXCLUDED(mu_);
+  // Requires: they pause. Errors: kFailedPrecondition while a deleted host file is open with a
+  // backing.
+  absl::StatusOr<std::vector<Lent>> Lend() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The servers of `lent` in this process; they pause. `states` as States() gives them.
+  // Errors: kDataLoss if a state is missing.
+  absl::Status Adopt(std::vector<Lent> lent,
+                     const std::map<std::string, RefPtr<fuse::FuseState>>& states)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Of all servers together; see fuse::Server.

@@ -28,6 +28,8 @@ void AddPs(CLI::App& app, Invocation& invocation);
 void AddStop(CLI::App& app, Invocation& invocation);
 void AddCheckpoint(CLI::App& app, Invocation& invocation);
 void AddRollback(CLI::App& app, Invocation& invocation);
+void AddTakeover(CLI::App& app, Invocation& invocation);
+void AddUpgrade(CLI::App& app, Invocation& invocation);
 void AddRestore(CLI::App& app, Invocation& invocation);
 void AddDiff(CLI::App& app, Invocation& invocation);
 void AddDrift(CLI::App& app, Invocation& invocation);

@@ -22,6 +22,7 @@ struct Words {
 std::vector<Words> WordsOf(const CLI::App& app) {
   std::vector<Words> all;
   for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_group().empty()) continue;  // not for people
     Words words{command->get_name(), command->get_description(), {}, false};
     for (const CLI::Option* option : command->get_options()) {
       for (const std::string& name : option->get_lnames()) words.options.push_back("--" + name);

@@ -76,18 +76,6 @@ void DropKernelState(const restore::RestoredImage& restored, vfs::VirtualFilesys
     if (const auto state = restored.Root<fuse::FuseState>(name)) state->DropKernelState();
 }
 
-std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLog log,
-                                           const std::string& directory) {
-  image::LazyOptions lazy;
-  lazy.directory = directory;
-  lazy.mode = options.prefetch;
-  lazy.record = options.record_trace;
-  lazy.health.on_failed = std::move(log.error);
-  lazy.health.on_recovered = std::move(log.recovered);
-  lazy.on_note = std::move(log.note);
-  return std::make_unique<image::LazyImage>(std::move(lazy));
-}
-
 absl::Status ReadBase(const std::string& base_image, const std::string& settings,
                       Content& content) {
   content.base_image = base_image;
@@ -205,6 +193,18 @@ absl::StatusOr<Content> FromFork(const Types& types, const ContentOptions& optio
 }
 
 }  // namespace
+
+std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLog log,
+                                           const std::string& directory) {
+  image::LazyOptions lazy;
+  lazy.directory = directory;
+  lazy.mode = options.prefetch;
+  lazy.record = options.record_trace;
+  lazy.health.on_failed = std::move(log.error);
+  lazy.health.on_recovered = std::move(log.recovered);
+  lazy.on_note = std::move(log.note);
+  return std::make_unique<image::LazyImage>(std::move(lazy));
+}
 
 absl::StatusOr<ImportSpec> ParseImport(std::string_view text) {
   ImportSpec spec;

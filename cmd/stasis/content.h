@@ -99,6 +99,10 @@ absl::StatusOr<Content> MakeContent(const Types& types, const ContentOptions& op
                                     const StepCallback& on_step, const std::atomic<bool>* cancel,
                                     DataLog log = {});
 
+// What goes on behind a tree whose data is in images, the first of them in `directory`.
+std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLog log,
+                                           const std::string& directory);
+
 // "--prefetch MODE".
 void AddPrefetchOption(CLI::App& command, std::string& mode);
 

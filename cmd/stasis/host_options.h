@@ -43,9 +43,13 @@ class LayerLocks {
     const absl::MutexLock hold(&mu_);
     locks_.push_back(std::move(lock));
   }
+  std::vector<oci::LayerLock> list() const ABSL_LOCKS_EXCLUDED(mu_) {
+    const absl::MutexLock hold(&mu_);
+    return locks_;
+  }
 
  private:
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   std::vector<oci::LayerLock> locks_ ABSL_GUARDED_BY(mu_);
 };
 

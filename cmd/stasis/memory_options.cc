@@ -8,7 +8,6 @@
 #include <filesystem>
 
 #include "cmd/stasis/content.h"
-#include "state/chunk_memory.h"
 #include "state/chunk_reclaim.h"
 
 namespace stasis::cli {
@@ -56,11 +55,15 @@ absl::StatusOr<MemoryLimits> ReadMemoryOptions(const MemoryOptions& options) {
   return limits;
 }
 
-absl::Status ApplyMemoryLimits(const MemoryLimits& limits) {
+state::ChunkMemoryOptions MemoryOptionsOf(const MemoryLimits& limits) {
   state::ChunkMemoryOptions options;
   options.directory = limits.filestore;
   if (limits.limit != 0) options.kept = std::min(options.kept, limits.limit / 8);
-  if (const auto made = state::ChunkMemory::Configure(options); !made)
+  return options;
+}
+
+absl::Status ApplyMemoryLimits(const MemoryLimits& limits) {
+  if (const auto made = state::ChunkMemory::Configure(MemoryOptionsOf(limits)); !made)
     return absl::ErrnoToStatus(made.error().value(),
                                limits.filestore.empty()
                                    ? "cannot have memory for file data"

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <string>
 
+#include "state/chunk_memory.h"
+
 namespace stasis::cli {
 
 // As on the command line.
@@ -28,6 +30,7 @@ struct MemoryLimits {
 // Errors: kInvalidArgument; kNotFound and kFailedPrecondition for a directory that is none.
 absl::StatusOr<MemoryLimits> ReadMemoryOptions(const MemoryOptions& options);
 
+state::ChunkMemoryOptions MemoryOptionsOf(const MemoryLimits& limits);
 // For this process, which has no file data yet. It may start a thread.
 // Errors: those of the system, if there can be no file in the directory.
 absl::Status ApplyMemoryLimits(const MemoryLimits& limits);

@@ -71,6 +71,7 @@ nlohmann::ordered_json ToJson(const Row& row) {
           {"bytes", info.bytes},
           {"memory_bytes", info.memory_bytes},
           {"memory_limit", info.memory_limit},
+          {"upgrades", info.upgrades},
           {"degraded", DegradedOf(info)},
           {"prefetch", PrefetchOf(info)}};
 }

@@ -78,8 +78,20 @@ Result<void> MemoryFile::MapLargest() {
   return Err(ENOMEM);
 }
 
+Result<std::unique_ptr<MemoryFile>> MemoryFile::Adopt(UniqueFd fd) {
+  struct stat st;
+  if (::fstat(fd.get(), &st) != 0) return Err(errno);
+  std::unique_ptr<MemoryFile> file(new MemoryFile(std::move(fd)));
+  STASIS_RETURN_IF_ERROR(file->MapAll(static_cast<uint64_t>(st.st_size)));
+  return file;
+}
+
 Result<void> MemoryFile::Map(uint64_t size) {
   if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return Err(errno);
+  return MapAll(size);
+}
+
+Result<void> MemoryFile::MapAll(uint64_t size) {
   void* data =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_.get(), 0);
   if (data == MAP_FAILED) return Err(errno);
@@ -122,6 +134,13 @@ void MemoryFile::GiveBack(uint64_t offset, uint64_t length) {
     return ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                        static_cast<off_t>(offset), static_cast<off_t>(length));
   });
+}
+
+uint64_t MemoryFile::End() const {
+  off_t end = 0;
+  for (off_t data = 0; (data = ::lseek(fd_.get(), end, SEEK_DATA)) >= 0;)
+    if ((end = ::lseek(fd_.get(), data, SEEK_HOLE)) < 0) return size_;
+  return static_cast<uint64_t>(end);
 }
 
 uint64_t MemoryFile::Resident(uint64_t offset, uint64_t length) const {

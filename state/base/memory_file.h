@@ -27,6 +27,9 @@ class MemoryFile {
   // Errors: of the system, such as ENOENT for a directory that is not there, EOPNOTSUPP for one
   // whose filesystem has no fallocate(2), ENOSPC.
   static Result<std::unique_ptr<MemoryFile>> Create(const std::string& directory, uint64_t size);
+  // Goes on with the one of another process, whose fd() it was, all of it. Nothing is changed.
+  // Errors: of the system.
+  static Result<std::unique_ptr<MemoryFile>> Adopt(UniqueFd fd);
   ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
@@ -39,6 +42,8 @@ class MemoryFile {
   Result<void> Take(uint64_t offset, uint64_t length);
   void GiveBack(uint64_t offset, uint64_t length);
 
+  // Where what was taken, and not given back, ends.
+  uint64_t End() const;
   // Bytes of it that are in memory.
   uint64_t Resident(uint64_t offset, uint64_t length) const;
   // Writes what was changed to the disk, and takes it out of memory; the next use reads it again.
@@ -48,6 +53,7 @@ class MemoryFile {
   explicit MemoryFile(UniqueFd fd) : fd_(std::move(fd)) {}
   Result<void> Map(uint64_t size);
   Result<void> MapLargest();
+  Result<void> MapAll(uint64_t size);
   Result<void> Reserve(uint64_t offset, uint64_t length);
 
   const UniqueFd fd_;

@@ -24,6 +24,7 @@ Box::Box(const DaemonOptions& options)
       log_(spdlog::basic_logger_mt(options.dir.name(), options.dir.log_path())),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       config_(options.config),
+      created_(types_.clock().Now()),
       grace_(kSignalGrace) {
   log_->flush_on(spdlog::level::info);
 }
@@ -93,6 +94,40 @@ void Box::KeepOffer(std::unique_ptr<restore::ForkOffer> offer) {
   offers_.push_back(std::move(offer));
 }
 
+std::vector<const restore::ForkOffer*> Box::offers() const {
+  const absl::MutexLock lock(&mu_);
+  std::vector<const restore::ForkOffer*> offers;
+  for (const auto& offer : offers_) offers.push_back(offer.get());
+  return offers;
+}
+
+void Box::SetLock(UniqueFd lock) {
+  const absl::MutexLock hold(&mu_);
+  lock_ = std::move(lock);
+}
+
+UniqueFd Box::TakeLock() {
+  const absl::MutexLock hold(&mu_);
+  return std::move(lock_);
+}
+
+Box::Locks Box::locks() const {
+  const absl::MutexLock hold(&mu_);
+  Locks locks{lock_.get(), upper_lock_.get(), {}};
+  for (const UniqueFd& lock : layer_locks_) locks.layers.push_back(lock.get());
+  for (const oci::BaseLayer& layer : base_layers_)
+    if (layer.lock != nullptr) locks.layers.push_back(layer.lock->get());
+  if (found_layers_ == nullptr) return locks;
+  for (const oci::LayerLock& lock : found_layers_->list())
+    if (lock != nullptr) locks.layers.push_back(lock->get());
+  return locks;
+}
+
+void Box::KeepLayerLock(UniqueFd lock) {
+  const absl::MutexLock hold(&mu_);
+  layer_locks_.push_back(std::move(lock));
+}
+
 void Box::SetAncestor(Ancestor ancestor) {
   const absl::MutexLock lock(&mu_);
   ancestor_ = std::move(ancestor);
@@ -116,6 +151,35 @@ uint32_t Box::rollbacks() const {
 void Box::CountRollback() {
   const absl::MutexLock lock(&mu_);
   ++rollbacks_;
+}
+
+TimeNs Box::created() const {
+  const absl::MutexLock lock(&mu_);
+  return created_;
+}
+
+uint32_t Box::upgrades() const {
+  const absl::MutexLock lock(&mu_);
+  return upgrades_;
+}
+
+void Box::SetHistory(TimeNs created, uint32_t rollbacks, uint32_t upgrades) {
+  const absl::MutexLock lock(&mu_);
+  created_ = created;
+  rollbacks_ = rollbacks;
+  upgrades_ = upgrades;
+}
+
+void Box::HandOver(pid_t successor) {
+  sandbox_->Release();
+  const absl::MutexLock lock(&mu_);
+  lock_.reset();
+  successor_ = successor;
+}
+
+pid_t Box::successor() const {
+  const absl::MutexLock lock(&mu_);
+  return successor_;
 }
 
 absl::Status Box::Begin(const char* work) {

@@ -22,6 +22,7 @@
 #include "cmd/stasis/daemon/daemon.h"
 #include "cmd/stasis/types.h"
 #include "restore/fork.h"
+#include "state/base/clock.h"
 #include "state/base/unique_fd.h"
 
 namespace stasis::cli {
@@ -46,6 +47,9 @@ class Box {
   explicit Box(const DaemonOptions& options);
 
   const DaemonOptions& options() const { return options_; }
+  // The sandbox's own lock, held as long as it is this process's.
+  void SetLock(UniqueFd lock) ABSL_LOCKS_EXCLUDED(mu_);
+  UniqueFd TakeLock() ABSL_LOCKS_EXCLUDED(mu_);
   const std::string& name() const { return options_.dir.name(); }
   const Types& types() const { return types_; }
   spdlog::logger& log() const { return *log_; }
@@ -76,6 +80,19 @@ class Box {
 
   // Keeps what forks of it read, for as long as they do.
   void KeepOffer(std::unique_ptr<restore::ForkOffer> offer) ABSL_LOCKS_EXCLUDED(mu_);
+  // Those. They live as long as the work that the caller has begun.
+  std::vector<const restore::ForkOffer*> offers() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Descriptors whose locks another daemon must have to go on: the sandbox's, that of its upper
+  // layer (-1: none), those of the layers below it. Borrowed.
+  struct Locks {
+    int sandbox = -1;
+    int upper = -1;
+    std::vector<int> layers;
+  };
+  Locks locks() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Layers' locks that came from the daemon before this one.
+  void KeepLayerLock(UniqueFd lock) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The options it runs with (config_file.h).
   nlohmann::ordered_json config() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -84,6 +101,11 @@ class Box {
   // How often its programs were ended to roll it back.
   uint32_t rollbacks() const ABSL_LOCKS_EXCLUDED(mu_);
   void CountRollback() ABSL_LOCKS_EXCLUDED(mu_);
+  // When it was started, and how often another daemon has taken over since.
+  TimeNs created() const ABSL_LOCKS_EXCLUDED(mu_);
+  uint32_t upgrades() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Of a sandbox that came from another daemon.
+  void SetHistory(TimeNs created, uint32_t rollbacks, uint32_t upgrades) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Works on the tree exclude each other. `work` says what the caller does ("checkpointing").
   // Errors: kUnavailable, with what is being done.
@@ -91,6 +113,12 @@ class Box {
   void Done() ABSL_LOCKS_EXCLUDED(mu_);
   // That of the work, or "running".
   std::string activity() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The sandbox is that process's now: lets go of it and of the lock. This daemon has to end, and
+  // touch nothing. Requires: a work has begun, and does not end.
+  void HandOver(pid_t successor) ABSL_LOCKS_EXCLUDED(mu_);
+  // 0: it is this one's.
+  pid_t successor() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Has the sandbox end, with that much time for its programs after a SIGTERM.
   void EndAt(absl::Time when, absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_);
@@ -118,7 +146,12 @@ class Box {
   std::shared_ptr<LayerLocks> found_layers_ ABSL_GUARDED_BY(mu_);  // likewise
   std::optional<Ancestor> ancestor_ ABSL_GUARDED_BY(mu_);
   std::vector<std::unique_ptr<restore::ForkOffer>> offers_ ABSL_GUARDED_BY(mu_);
+  UniqueFd lock_ ABSL_GUARDED_BY(mu_);
+  std::vector<UniqueFd> layer_locks_ ABSL_GUARDED_BY(mu_);
+  TimeNs created_ ABSL_GUARDED_BY(mu_);
   uint32_t rollbacks_ ABSL_GUARDED_BY(mu_) = 0;
+  uint32_t upgrades_ ABSL_GUARDED_BY(mu_) = 0;
+  pid_t successor_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time end_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   absl::Duration grace_ ABSL_GUARDED_BY(mu_);
 };

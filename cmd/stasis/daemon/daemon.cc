@@ -4,102 +4,71 @@
 
 #include <absl/cleanup/cleanup.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <memory>
+#include <optional>
 #include <thread>
+#include <utility>
 
-#include "cmd/control/server.h"
-#include "cmd/stasis/daemon/box.h"
-#include "cmd/stasis/daemon/service.h"
+#include "cmd/stasis/daemon/life.h"
 
 namespace stasis::cli {
 namespace {
 
-// Its life: starts the sandbox, waits, ends it.
-class Daemon {
+// The start of a sandbox.
+class Start {
  public:
-  explicit Daemon(const DaemonOptions& options)
-      : options_(options), box_(options), service_(box_) {}
+  explicit Start(Life& life) : life_(life), options_(life.options()), box_(life.box()) {}
 
   // Requires: one thread.
-  absl::Status Start(StartupLine& line);
+  absl::Status Run(StartupLine& line);
   // What the launcher wants to know. Requires: started.
   nlohmann::json Result();
-  // Returns when the sandbox has to end.
-  void Wait();
-  void End();
 
  private:
-  absl::Status WatchSignals();
   absl::Status WriteRecord();
   absl::Status MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line);
   absl::StatusOr<Content> MakeContentOrEnd(StartupLine& line);
-  bool Terminated();
-  bool InitEnded();
 
+  Life& life_;
   const DaemonOptions& options_;
-  UniqueFd signals_;
-  std::atomic<bool> terminated_{false};  // by SIGTERM
-  Box box_;
-  Service service_;
-  std::unique_ptr<control::Server> control_;
-  // Of the start, for Result().
+  Box& box_;
   std::vector<std::string> warnings_;
   std::string report_;
 };
 
-absl::Status Daemon::WatchSignals() {
-  sigset_t watched;
-  sigemptyset(&watched);
-  for (int signal : {SIGTERM, SIGCHLD}) sigaddset(&watched, signal);
-  sigprocmask(SIG_BLOCK, &watched, nullptr);
-  signals_.reset(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_.valid() || !box_.wake().valid())
-    return absl::ErrnoToStatus(errno, "cannot watch signals");
-  return absl::OkStatus();
-}
-
 // Before there is anything to clear up.
-absl::Status Daemon::WriteRecord() {
-  sandbox::Record record;
-  record.daemon_pid = getpid();
-  record.daemon_start = sandbox::StartTimeOf(getpid());
+absl::Status Start::WriteRecord() {
+  std::vector<sandbox::Cgroup> cgroups;
   if (options_.sandbox.freezer != sandbox::FreezerKind::kSignal)
-    record.cgroups = sandbox::Cgroup::Candidates(sandbox::Sandbox::CgroupName(options_.sandbox));
-  return options_.dir.WriteRecord(record);
+    cgroups = sandbox::Cgroup::Candidates(sandbox::Sandbox::CgroupName(options_.sandbox));
+  return life_.WriteRecord(std::move(cgroups));
 }
 
-absl::Status Daemon::Start(StartupLine& line) {
+absl::Status Start::Run(StartupLine& line) {
   prctl(PR_SET_NAME, "stasis-daemon");
-  if (absl::Status watching = WatchSignals(); !watching.ok()) return watching;
+  if (absl::Status watching = life_.WatchSignals(); !watching.ok()) return watching;
   if (absl::Status written = WriteRecord(); !written.ok()) return written;
   absl::StatusOr<std::unique_ptr<sandbox::Init>> init =
       sandbox::Init::Start(options_.sandbox.rootless);
   if (!init.ok()) return init.status();
   if (absl::Status made = MakeSandbox(std::move(*init), line); !made.ok()) return made;
   box_.lazy()->Start();
-  absl::StatusOr<std::unique_ptr<control::Server>> control =
-      control::Server::Start(options_.dir.socket_path(), service_);
-  if (!control.ok()) return control.status();
-  control_ = std::move(*control);
+  if (absl::Status listening = life_.StartControl(); !listening.ok()) return listening;
   box_.log().info("serving sandbox {} as process {}, init {}", options_.dir.name(), getpid(),
                   box_.sandbox()->init().pid());
   return absl::OkStatus();
 }
 
 // SIGTERM ends it.
-absl::StatusOr<Content> Daemon::MakeContentOrEnd(StartupLine& line) {
+absl::StatusOr<Content> Start::MakeContentOrEnd(StartupLine& line) {
   std::atomic<bool> made{false};
   std::thread watch([this, &made] {
-    while (!made && !Terminated()) {
-      pollfd entries[] = {{signals_.get(), POLLIN, 0}, {box_.wake().get(), POLLIN, 0}};
+    while (!made && !life_.Terminated()) {
+      pollfd entries[] = {{life_.signals(), POLLIN, 0}, {box_.wake().get(), POLLIN, 0}};
       (void)poll(entries, 2, -1);
     }
   });
@@ -111,10 +80,10 @@ absl::StatusOr<Content> Daemon::MakeContentOrEnd(StartupLine& line) {
   };
   return MakeContent(
       box_.types(), options_.content, [&line](const Step& step) { line.Report(step); },
-      &terminated_, box_.NewDataLog());
+      &life_.terminated(), box_.NewDataLog());
 }
 
-absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
+absl::Status Start::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLine& line) {
   if (absl::Status set = ApplyMemoryLimits(options_.memory); !set.ok()) return set;
   absl::StatusOr<Content> content = MakeContentOrEnd(line);
   if (!content.ok()) return content.status();
@@ -130,7 +99,7 @@ absl::Status Daemon::MakeSandbox(std::unique_ptr<sandbox::Init> init, StartupLin
   return absl::OkStatus();
 }
 
-nlohmann::json Daemon::Result() {
+nlohmann::json Start::Result() {
   const sandbox::Sandbox& sandbox = *box_.sandbox();
   nlohmann::json result = {{"daemon_pid", getpid()},
                            {"init_pid", box_.sandbox()->init().pid()},
@@ -152,59 +121,21 @@ nlohmann::json Daemon::Result() {
   return result;
 }
 
-bool Daemon::Terminated() {
-  signalfd_siginfo info;
-  while (read(signals_.get(), &info, sizeof info) == sizeof info)
-    if (info.ssi_signo == SIGTERM) terminated_ = true;
-  return terminated_;
-}
-
-bool Daemon::InitEnded() {
-  siginfo_t ended{};
-  const auto pid = static_cast<id_t>(box_.sandbox()->init().pid());
-  const bool init_gone =
-      waitid(P_PID, pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0;
-  if (init_gone) box_.log().error("the sandbox's init has ended");
-  return init_gone;
-}
-
-void Daemon::Wait() {
-  absl::Duration left;
-  while ((left = box_.TimeLeft()) > absl::ZeroDuration() && !Terminated() && !InitEnded()) {
-    pollfd entries[] = {{signals_.get(), POLLIN, 0}, {box_.wake().get(), POLLIN, 0}};
-    const int timeout = left == absl::InfiniteDuration()
-                            ? -1
-                            : static_cast<int>(absl::ToInt64Milliseconds(left)) + 1;
-    if (poll(entries, 2, timeout) < 0 && errno != EINTR) return;
-    uint64_t count = 0;
-    (void)!read(box_.wake().get(), &count, sizeof count);
-  }
-}
-
-void Daemon::End() {
-  control_.reset();  // cancels a checkpoint that goes on
-  const absl::Duration grace = box_.grace();
-  if (box_.sandbox() != nullptr && grace > absl::ZeroDuration()) {
-    const absl::Status ended = box_.sandbox()->init().Terminate(grace);
-    if (!ended.ok()) box_.log().warn("{}", std::string(ended.message()));
-  }
-  if (const auto lazy = box_.lazy(); lazy != nullptr) lazy->Stop();
-  box_.SetSandbox(nullptr);
-  box_.log().info("ended");
-}
-
 }  // namespace
 
 int RunDaemon(const DaemonOptions& options, UniqueFd lock, StartupLine line) {
   absl::Status started;
   {
-    Daemon daemon(options);
-    started = daemon.Start(line);
+    Life life(options);
+    life.box().SetLock(std::move(lock));
+    Start start(life);
+    started = start.Run(line);
     if (started.ok()) {
-      line.Ready(daemon.Result());
-      daemon.Wait();
+      line.Ready(start.Result());
+      life.Wait();
     }
-    daemon.End();
+    life.End();
+    lock = life.box().TakeLock();
   }
   (void)options.dir.CleanUp(lock);
   lock.reset();

@@ -39,11 +39,12 @@ absl::StatusOr<control::Info> Service::GetInfo() {
   info.version = Version();
   info.daemon_pid = getpid();
   info.init_pid = sandbox.init().pid();
-  info.created_ns = created_;
+  info.created_ns = box_.created();
   info.rootless = box_.options().sandbox.rootless;
   DescribeStart(info);
   info.activity = box_.activity();
   info.rollbacks = box_.rollbacks();
+  info.upgrades = box_.upgrades();
   if (const auto& group = sandbox.cgroup(); group.has_value()) {
     info.cgroup = group->path();
     info.cgroup_version = group->version();
@@ -96,6 +97,11 @@ absl::StatusOr<control::Report> Service::Rollback(const control::RollbackParams&
 
 absl::StatusOr<control::Report> Service::Fork(const std::atomic<bool>* cancel) {
   return ForkBox(box_, cancel);
+}
+
+absl::StatusOr<control::Report> Service::Upgrade(const control::UpgradeParams& params,
+                                                 const std::atomic<bool>* cancel) {
+  return UpgradeBox(box_, params, cancel);
 }
 
 absl::StatusOr<control::Report> Service::AddMount(const control::MountParams& params) {

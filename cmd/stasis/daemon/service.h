@@ -10,7 +10,6 @@
 
 #include "cmd/control/server.h"
 #include "cmd/stasis/daemon/box.h"
-#include "state/base/clock.h"
 
 namespace stasis::cli {
 
@@ -18,7 +17,7 @@ namespace stasis::cli {
 class Service final : public control::Handler {
  public:
   // `box` is borrowed.
-  explicit Service(Box& box) : box_(box), created_(box.types().clock().Now()) {}
+  explicit Service(Box& box) : box_(box) {}
 
   absl::StatusOr<control::Info> GetInfo() override;
   absl::StatusOr<control::Report> Checkpoint(const control::CheckpointParams& params,
@@ -33,6 +32,8 @@ class Service final : public control::Handler {
                                            const control::ProgressCallback& on_progress,
                                            const std::atomic<bool>* cancel) override;
   absl::StatusOr<control::Report> Fork(const std::atomic<bool>* cancel) override;
+  absl::StatusOr<control::Report> Upgrade(const control::UpgradeParams& params,
+                                          const std::atomic<bool>* cancel) override;
   absl::StatusOr<control::Report> AddMount(const control::MountParams& params) override;
   absl::StatusOr<control::Report> RemoveMount(const std::string& target, bool detach) override;
   absl::StatusOr<control::Report> GetConfig() override;
@@ -43,7 +44,6 @@ class Service final : public control::Handler {
   void DescribeStart(control::Info& info) const;
 
   Box& box_;
-  const TimeNs created_;
 };
 
 }  // namespace stasis::cli

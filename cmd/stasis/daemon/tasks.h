@@ -55,6 +55,14 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
 // Errors: kFailedPrecondition if the upper layer is a directory, which one sandbox has alone.
 absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cancel);
 
+// upgrade.cc. After success the sandbox is another process's; this one ends in a moment. The report
+// is JSON: name, binary, version and daemon_pid of the new one, upgrades, files, chunks, and in
+// nanoseconds start_ns until it had started, stall_ns while programs had to wait, with its parts.
+// Errors: kUnimplemented if the new one cannot read the state; kDeadlineExceeded; others if it
+// cannot be started, or says so, or ends. Then this one goes on.
+absl::StatusOr<control::Report> UpgradeBox(Box& box, const control::UpgradeParams& params,
+                                           const std::atomic<bool>* cancel);
+
 // mounts.cc.
 absl::StatusOr<control::Report> AddMountToBox(Box& box, const control::MountParams& params);
 absl::StatusOr<control::Report> RemoveMountOfBox(Box& box, const std::string& target, bool detach);

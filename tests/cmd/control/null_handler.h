@@ -33,6 +33,9 @@ class NullHandler : public Handler {
   absl::StatusOr<Report> Fork(const std::atomic<bool>*) override {
     return absl::UnimplementedError("fork");
   }
+  absl::StatusOr<Report> Upgrade(const UpgradeParams&, const std::atomic<bool>*) override {
+    return absl::UnimplementedError("upgrade");
+  }
   absl::StatusOr<Report> AddMount(const MountParams&) override { return Report{}; }
   absl::StatusOr<Report> RemoveMount(const std::string&, bool) override { return Report{}; }
   absl::StatusOr<Report> GetConfig() override { return Report{}; }

@@ -21,7 +21,7 @@ class BackingTableTest : public ::testing::Test {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     peer_ = UniqueFd(ends[1]);
-    auto channel = Channel::Create(UniqueFd(ends[0]), stop_.get());
+    auto channel = Channel::Create(UniqueFd(ends[0]), {stop_.get()});
     EXPECT_TRUE(channel.ok());
     channel_ = *std::move(channel);
     fs_ = MountHostFiles(tree_, {.directory = scratch_.path()});

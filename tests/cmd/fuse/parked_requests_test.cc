@@ -23,7 +23,7 @@ class ParkedRequestsTest : public testing::Test {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     peer_ = UniqueFd(ends[0]);
-    channel_ = Channel::Create(UniqueFd(ends[1]), stop_event_.get()).value();
+    channel_ = Channel::Create(UniqueFd(ends[1]), {stop_event_.get()}).value();
   }
 
   bool Add(uint64_t unique, bool interruptible = true) {

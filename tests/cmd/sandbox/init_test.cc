@@ -6,6 +6,7 @@
 
 #include <absl/time/clock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,36 @@ TEST_F(InitTest, TheEndOfInitIsTheEndOfEverything) {
   int status = 0;
   ASSERT_EQ(waitpid(pid, &status, 0), pid);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+TEST_F(InitTest, EndsWithTheLastCopyOfTheChannel) {
+  const pid_t pid = StartScript("sleep 1000");
+  absl::StatusOr<InitLine> line = init_->Lend();
+  ASSERT_TRUE(line.ok()) << line.status();
+  init_->Release();
+  const UniqueFd process(dup(init_->process_fd()));
+  init_.reset();  // does not end what was released
+  pollfd ended{process.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&ended, 1, 50), 0);
+  line->channel.reset();
+  EXPECT_EQ(poll(&ended, 1, 10'000), 1);
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+TEST_F(InitTest, AnotherDaemonGoesOn) {
+  EXPECT_TRUE(absl::IsFailedPrecondition(init_->Sync(absl::Seconds(5))));
+  absl::StatusOr<InitLine> line = init_->Lend();
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_GT(line->next_id, 1);
+  const std::unique_ptr<Init> adopted = Init::Adopt(*std::move(line));
+  init_->Release();
+  EXPECT_EQ(adopted->pid(), init_->pid());
+  EXPECT_TRUE(absl::IsFailedPrecondition(adopted->Sync(absl::Seconds(5))));
+  EXPECT_FALSE(adopted->ended());
+  adopted->Await();
+  EXPECT_TRUE(adopted->ended());
 }
 
 TEST_F(InitTest, CommandsHaveSmallNumbersInside) {

@@ -6,6 +6,7 @@ namespace stasis::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class CheckVersionTest : public CliTest {};
 
@@ -43,8 +44,9 @@ TEST_F(CheckVersionTest, CompletionsAreScripts) {
   EXPECT_THAT(Stasis({"completion", "zsh"}).out, HasSubstr("#compdef stasis"));
   EXPECT_THAT(Stasis({"completion", "fish"}).out, HasSubstr("complete -c stasis"));
   for (const char* shell : {"bash", "zsh", "fish"})
-    for (const char* word : {"rollback", "safety", "every", "keep", "timeout", "progress"})
+    for (const char* word : {"rollback", "safety", "every", "keep", "timeout", "progress", "upgrade", "binary"})
       EXPECT_THAT(Stasis({"completion", shell}).out, HasSubstr(word));
+  EXPECT_THAT(bash, Not(HasSubstr("takeover"))) << "daemons start it";
   EXPECT_THAT(Stasis({"completion", "tcsh"}), ExitsWith(2));
 }
 
@@ -66,7 +68,7 @@ TEST_F(CheckVersionTest, WrongUsagePointsAtTheHelpOfTheCommand) {
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {
   for (const char* command :
-       {"run",    "exec",    "ps",     "stop",   "checkpoint", "restore", "rollback",
+       {"run",    "exec",    "ps",     "stop",   "checkpoint", "restore", "rollback", "upgrade",
         "import", "export",  "mount",  "log",    "rm",         "gc",      "squash",
         "copy",   "inspect", "verify", "layers", "check",      "version", "completion"}) {
     EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/daemon/description.h"
+
+#include <string>
+#include <utility>
+
+#include "cmd/stasis/daemon/options_json.h"
+#include "fsimpl/gofer/filesystem.h"
+#include "restore/oci/image.h"
+
+namespace stasis::cli {
+namespace {
+
+nlohmann::json ConnectionToJson(const fuse::Connection& connection) {
+  nlohmann::json backings = nlohmann::json::array(), counted = nlohmann::json::array();
+  for (const fuse::Connection::Backing& b : connection.backings)
+    backings.push_back({b.node, b.opens, b.number, b.mapped, b.begun});
+  for (const fuse::Connection::Counted& c : connection.counted)
+    counted.push_back({c.handle, c.node});
+  return {{"passthrough", connection.passthrough},
+          {"refused", connection.refused},
+          {"stacked", connection.stacked},
+          {"backings", std::move(backings)},
+          {"counted", std::move(counted)}};
+}
+
+fuse::Connection ConnectionFromJson(const nlohmann::json& json) {
+  fuse::Connection connection;
+  json.at("passthrough").get_to(connection.passthrough);
+  json.at("refused").get_to(connection.refused);
+  json.at("stacked").get_to(connection.stacked);
+  for (const nlohmann::json& b : json.at("backings"))
+    connection.backings.push_back({b.at(0), b.at(1), b.at(2), b.at(3), b.at(4)});
+  for (const nlohmann::json& c : json.at("counted"))
+    connection.counted.push_back({c.at(0), c.at(1)});
+  return connection;
+}
+
+nlohmann::json OriginToJson(const Origin& origin) {
+  nlohmann::json json = {{"source", origin.source}, {"base_image", origin.base_image}};
+  if (origin.base_config.has_value())
+    json["base_settings"] = oci::RunSettingsToJson(*origin.base_config);
+  return json;
+}
+
+absl::Status DescribeLocks(const Box& box, restore::Parcel& parcel) {
+  const Box::Locks locks = box.locks();
+  nlohmann::json& json = parcel.json["locks"];
+  const absl::StatusOr<int> own = parcel.AddCopy(locks.sandbox);
+  if (!own.ok()) return own.status();
+  const absl::StatusOr<int> upper = parcel.AddCopy(locks.upper);
+  if (!upper.ok()) return upper.status();
+  json = {{"sandbox", *own}, {"upper", *upper}, {"layers", nlohmann::json::array()}};
+  for (const int lock : locks.layers) {
+    const absl::StatusOr<int> layer = parcel.AddCopy(lock);
+    if (!layer.ok()) return layer.status();
+    json["layers"].push_back(*layer);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DescribeSandbox(sandbox::Sandbox& sandbox, restore::Parcel& parcel) {
+  absl::StatusOr<sandbox::InitLine> init = sandbox.init().Lend();
+  if (!init.ok()) return init.status();
+  parcel.json["init"] = {{"pid", init->pid}, {"next_id", init->next_id}};
+  parcel.json["init"]["process"] = parcel.Add(std::move(init->process));
+  parcel.json["init"]["channel"] = parcel.Add(std::move(init->channel));
+  auto served = sandbox.served().Lend();
+  if (!served.ok()) return served.status();
+  nlohmann::json& list = parcel.json["served"] = nlohmann::json::array();
+  for (sandbox::ServedFilesystems::Lent& one : *served)
+    list.push_back({{"number", one.number},
+                    {"state", one.state},
+                    {"device", parcel.Add(std::move(one.device))},
+                    {"connection", ConnectionToJson(one.connection)}});
+  parcel.json["next_filesystem"] = sandbox.served().next_number();
+  parcel.json["cgroup"] = nullptr;
+  if (const auto& group = sandbox.cgroup(); group.has_value())
+    parcel.json["cgroup"] = {{"path", group->path()}, {"version", group->version()}};
+  parcel.json["roots"] = nlohmann::json::object();
+  for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
+    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs.get()))
+      parcel.json["roots"][host->root_name()] = host->directory();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status DescribeBox(Box& box, restore::Parcel& parcel) {
+  parcel.json["version"] = Version();
+  parcel.json["created_ns"] = box.created();
+  parcel.json["rollbacks"] = box.rollbacks();
+  parcel.json["upgrades"] = box.upgrades();
+  parcel.json["options"] = OptionsToJson(box.options());
+  parcel.json["config"] = box.config();
+  parcel.json["origin"] = OriginToJson(box.origin());
+  parcel.json["ancestor"] = nullptr;
+  if (const std::optional<Ancestor> ancestor = box.ancestor(); ancestor.has_value())
+    parcel.json["ancestor"] = {{"digest", ancestor->digest.ToString()},
+                               {"directory", ancestor->directory}};
+  if (absl::Status locks = DescribeLocks(box, parcel); !locks.ok()) return locks;
+  return DescribeSandbox(*box.sandbox(), parcel);
+}
+
+absl::StatusOr<sandbox::InitLine> TakeInit(restore::Parcel& parcel) {
+  const nlohmann::json json = parcel.json.at("init");
+  sandbox::InitLine line;
+  json.at("pid").get_to(line.pid);
+  json.at("next_id").get_to(line.next_id);
+  absl::StatusOr<UniqueFd> process = parcel.Take(json.at("process"));
+  if (!process.ok()) return process.status();
+  absl::StatusOr<UniqueFd> channel = parcel.Take(json.at("channel"));
+  if (!channel.ok()) return channel.status();
+  line.process = *std::move(process);
+  line.channel = *std::move(channel);
+  return line;
+}
+
+absl::StatusOr<std::vector<sandbox::ServedFilesystems::Lent>> TakeServed(restore::Parcel& parcel) {
+  std::vector<sandbox::ServedFilesystems::Lent> served;
+  for (const nlohmann::json& one : parcel.json.at("served")) {
+    absl::StatusOr<UniqueFd> device = parcel.Take(one.at("device"));
+    if (!device.ok()) return device.status();
+    served.push_back({one.at("number"), one.at("state"), *std::move(device),
+                      ConnectionFromJson(one.at("connection"))});
+  }
+  return served;
+}
+
+absl::Status TakeBox(restore::Parcel& parcel, Box& box) {
+  const nlohmann::json& json = parcel.json;
+  box.SetHistory(json.at("created_ns"), json.at("rollbacks"), json.at("upgrades").get<uint32_t>() + 1);
+  box.SetConfig(json.at("config"));
+  absl::StatusOr<UniqueFd> own = parcel.Take(json.at("locks").at("sandbox"));
+  if (!own.ok()) return own.status();
+  box.SetLock(*std::move(own));
+  for (const nlohmann::json& layer : json.at("locks").at("layers")) {
+    absl::StatusOr<UniqueFd> lock = parcel.Take(layer);
+    if (!lock.ok()) return lock.status();
+    box.KeepLayerLock(*std::move(lock));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TakeOrigin(restore::Parcel& parcel, Content& content) {
+  const nlohmann::json& origin = parcel.json.at("origin");
+  origin.at("source").get_to(content.source);
+  origin.at("base_image").get_to(content.base_image);
+  if (origin.contains("base_settings")) {
+    absl::StatusOr<oci::ImageConfig> config =
+        oci::ParseRunSettings(origin["base_settings"].get<std::string>());
+    if (!config.ok()) return config.status();
+    content.base_config = *std::move(config);
+  }
+  if (const nlohmann::json& ancestor = parcel.json.at("ancestor"); !ancestor.is_null()) {
+    absl::StatusOr<image::Digest> digest =
+        image::Digest::Parse(ancestor.at("digest").get<std::string>());
+    if (!digest.ok()) return digest.status();
+    content.image = *digest;
+    ancestor.at("directory").get_to(content.image_directory);
+  }
+  if (const int upper = parcel.json.at("locks").at("upper"); upper >= 0) {
+    absl::StatusOr<UniqueFd> lock = parcel.Take(upper);
+    if (!lock.ok()) return lock.status();
+    content.upper_lock = *std::move(lock);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// description.h: everything that a daemon has, for the one that goes on in its place, but the state
+// of the tree (restore/handover.h), which is in the same parcel:
+//
+//   version, created_ns, rollbacks, upgrades
+//   options                           see options_json.h
+//   config                            as it is now
+//   origin {source, base_image, base_settings}, ancestor {digest, directory} or null
+//   roots {name: directory}           of the host, layers of container images too
+//   cgroup {path, version} or null
+//   init {pid, process, channel, next_id}          descriptors: see sandbox::InitLine
+//   next_filesystem, served [{number, state, device, connection}]      see ServedFilesystems
+//   locks {sandbox, upper, layers []}              descriptors
+//
+// A newer version reads what older ones write.
+
+#ifndef STASIS_CMD_STASIS_DAEMON_DESCRIPTION_H_
+#define STASIS_CMD_STASIS_DAEMON_DESCRIPTION_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "cmd/sandbox/init.h"
+#include "cmd/sandbox/served_filesystems.h"
+#include "cmd/stasis/content.h"
+#include "cmd/stasis/daemon/box.h"
+#include "restore/handover.h"
+
+namespace stasis::cli {
+
+// Requires: its servers pause. Errors: no descriptor is left.
+absl::Status DescribeBox(Box& box, restore::Parcel& parcel);
+
+// The other way round; each takes its descriptors out of the parcel.
+// They throw nlohmann::json::exception for what is missing. Errors: kDataLoss.
+absl::StatusOr<sandbox::InitLine> TakeInit(restore::Parcel& parcel);
+absl::StatusOr<std::vector<sandbox::ServedFilesystems::Lent>> TakeServed(restore::Parcel& parcel);
+// Locks, history and the rest of what a box knows; but its sandbox and its origin.
+absl::Status TakeBox(restore::Parcel& parcel, Box& box);
+// Into `content`: all but the tree and what goes on behind it.
+absl::Status TakeOrigin(restore::Parcel& parcel, Content& content);
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_DAEMON_DESCRIPTION_H_

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// successor.h: a process that is to go on in the place of a daemon, as whoever offers that sees it.
+
+#ifndef STASIS_CMD_STASIS_DAEMON_SUCCESSOR_H_
+#define STASIS_CMD_STASIS_DAEMON_SUCCESSOR_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+#include <sys/types.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cmd/stasis/daemon/takeover_channel.h"
+#include "restore/handover.h"
+#include "state/registry.h"
+
+namespace stasis::cli {
+
+// The steps, in this order. A failed one ends the process, with its group, before it returns: then
+// whoever offers can go on as if nothing had been. Belongs to one thread.
+class Successor {
+ public:
+  // Runs `binary`, with no more descriptors than the standard ones and its end of the channel.
+  // Errors: those of posix_spawn(3).
+  static absl::StatusOr<std::unique_ptr<Successor>> Start(const std::string& binary);
+  // Ends the process, unless it serves.
+  ~Successor();
+  Successor(const Successor&) = delete;
+  Successor& operator=(const Successor&) = delete;
+
+  pid_t pid() const { return pid_; }
+  const std::string& version() const { return version_; }
+
+  // Errors: kUnimplemented if it speaks another protocol, or does not know a type of `registry`;
+  // kFailedPrecondition if it is no such program; kDeadlineExceeded.
+  absl::Status Greet(const state::Registry& registry, absl::Time deadline);
+  // Hands over, and waits until it has loaded all. What it says of that.
+  // Errors: what it says; kInternal if it ends; kDeadlineExceeded.
+  absl::StatusOr<nlohmann::json> Offer(const restore::Parcel& parcel, absl::Time deadline);
+  // Lets it serve. From then on it is nobody's but its own. Errors: as Offer; with serves(), it had
+  // begun, and nobody can go on in its place.
+  absl::Status Commit(absl::Time deadline);
+  bool serves() const { return serves_; }
+  // Waits for the rest of its start. Errors: as Offer, but it lives on.
+  absl::Status AwaitSettled(absl::Time deadline);
+
+ private:
+  Successor(std::string binary, pid_t pid, TakeoverChannel channel)
+      : binary_(std::move(binary)), pid_(pid), channel_(std::move(channel)) {}
+  // Ends the process. The error, with how it ended if it did by itself.
+  absl::Status Fail(const absl::Status& error, const char* when);
+  void End();
+
+  const std::string binary_;
+  const pid_t pid_;
+  TakeoverChannel channel_;
+  bool ended_ = false;
+  int wait_status_ = 0;
+  bool killed_ = false;  // by us
+  bool serves_ = false;
+  std::string version_;
+};
+
+}  // namespace stasis::cli
+
+#endif  // STASIS_CMD_STASIS_DAEMON_SUCCESSOR_H_

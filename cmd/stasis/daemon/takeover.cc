@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/daemon/takeover.h"
+
+#include <absl/time/clock.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/life.h"
+#include "cmd/stasis/daemon/options_json.h"
+#include "fsimpl/gofer/filesystem.h"
+#include "restore/restore.h"
+#include "state/chunk_reclaim.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr int kNoOne = 1;
+
+// One takeover, by the process that takes. Until Serve() nothing outside of it is changed.
+class Takeover {
+ public:
+  Takeover(TakeoverChannel& channel, restore::Parcel parcel, Life& life)
+      : channel_(channel), parcel_(std::move(parcel)), life_(life), box_(life.box()) {}
+
+  absl::Status Load();
+  // What Load took.
+  const nlohmann::json& times() const { return times_; }
+  void Serve();
+
+ private:
+  absl::StatusOr<restore::RestoredImage> Restore(const image::LazyImage& lazy);
+  absl::Status MakeSandbox(restore::RestoredImage restored, sandbox::Tree tree);
+
+  TakeoverChannel& channel_;
+  restore::Parcel parcel_;
+  Life& life_;
+  Box& box_;
+  std::vector<sandbox::Cgroup> cgroups_;
+  nlohmann::json times_;
+};
+
+// The directories are those of a moment ago: nothing has changed but what others have.
+absl::StatusOr<restore::RestoredImage> Takeover::Restore(const image::LazyImage& lazy) {
+  const DaemonOptions& options = life_.options();
+  restore::RestoreRequest request;
+  request.registry = &box_.types().registry();
+  request.clock = &box_.types().clock();
+  request.packs = lazy.RestoreOptions();
+  request.lease_name = box_.name();
+  HostRoots roots = options.content.roots;
+  parcel_.json.at("roots").get_to(roots.directories);
+  roots.spare_roots = true;
+  roots.rules = restore::DriftRules(vfs::DriftPolicy::kIgnore);
+  roots.ApplyTo(request);
+  gofer::GoferServices services;
+  services.fd_limit = options.content.host.fd_limit;
+  services.owners = {options.content.own_as_root, geteuid(), getegid()};
+  request.services.Provide(&services);
+  absl::StatusOr<restore::UnpackedState> state = restore::UnpackState(
+      parcel_, MemoryOptionsOf(options.memory), request.packs, request.lease_name);
+  if (!state.ok()) return state.status();
+  for (auto& offer : state->offers) box_.KeepOffer(std::move(offer));
+  return restore::RestoreFork(std::move(state->forked), request);
+}
+
+absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tree tree) {
+  absl::StatusOr<sandbox::InitLine> line = TakeInit(parcel_);
+  if (!line.ok()) return line.status();
+  // Until all is well nobody owns it: who does ends it.
+  sandbox::Init* init = sandbox::Init::Adopt(*std::move(line)).release();
+  std::map<std::string, RefPtr<fuse::FuseState>> states;
+  for (const std::string& name : restored.root_names())
+    if (auto state = restored.Root<fuse::FuseState>(name)) states[name] = std::move(state);
+  auto served = TakeServed(parcel_);
+  if (!served.ok()) return served.status();
+  const sandbox::SandboxOptions& options = life_.options().sandbox;
+  auto filesystems = std::make_unique<sandbox::ServedFilesystems>(
+      *init, options.name, options.staging, parcel_.json.at("next_filesystem").get<int>());
+  if (absl::Status adopted = filesystems->Adopt(*std::move(served), states); !adopted.ok())
+    return adopted;
+  std::optional<sandbox::Cgroup> cgroup;
+  if (const nlohmann::json& group = parcel_.json.at("cgroup"); !group.is_null())
+    cgroup = sandbox::Cgroup::Adopt(group.at("path"), group.at("version"));
+  box_.SetSandbox(sandbox::Sandbox::Adopt(std::unique_ptr<sandbox::Init>(init), std::move(tree),
+                                          std::move(filesystems), std::move(cgroup)));
+  return absl::OkStatus();
+}
+
+absl::Status Takeover::Load() {
+  if (absl::Status watching = life_.WatchSignals(); !watching.ok()) return watching;
+  if (const auto record = life_.options().dir.ReadRecord(); record.ok()) cgroups_ = record->cgroups;
+  Content content;
+  content.lazy = MakeLazy(ContentOptions{}, box_.NewDataLog(), "");
+  if (absl::Status taken = TakeOrigin(parcel_, content); !taken.ok()) return taken;
+  if (absl::Status taken = TakeBox(parcel_, box_); !taken.ok()) return taken;
+  absl::StatusOr<restore::RestoredImage> restored = Restore(*content.lazy);
+  if (!restored.ok()) return restored.status();
+  const restore::RestoreReport& report = restored->report();
+  times_ = {{"load_ns", report.load_ns},     {"reopen_ns", report.reopen_ns},
+            {"complete_ns", report.complete_ns}, {"objects", report.objects},
+            {"files", report.files},         {"dentries", report.dentries},
+            {"chunks", report.chunks}};
+  sandbox::Tree tree;
+  tree.vfs = restored->TakeVfs();
+  if (tree.vfs->namespaces().empty()) return absl::DataLossError("there is no mount namespace");
+  tree.ns = tree.vfs->namespaces().front();
+  box_.SetOrigin(std::move(content));
+  if (absl::Status made = MakeSandbox(*std::move(restored), std::move(tree)); !made.ok())
+    return made;
+  return life_.PrepareControl();
+}
+
+// The other one has given up the sandbox; nothing is left that may fail.
+void Takeover::Serve() {
+  state::ChunkMemory::Get().EndAdoption();
+  (void)channel_.Say("serving");
+  box_.sandbox()->served().Resume();
+  if (absl::Status published = life_.PublishControl(); !published.ok())
+    box_.log().error("{}", std::string(published.message()));
+  if (absl::Status written = life_.WriteRecord(std::move(cgroups_)); !written.ok())
+    box_.log().error("{}", std::string(written.message()));
+  (void)channel_.Say("settled");
+  box_.lazy()->Start();
+  state::ChunkMemory::Get().DropUnclaimed();
+  state::ChunkReclaim::SetLimit(life_.options().memory.limit);
+  box_.log().info("took sandbox {} over as process {}, version {}", box_.name(), getpid(),
+                  Version());
+}
+
+nlohmann::json Hello() {
+  nlohmann::json types = nlohmann::json::array();
+  const Types known;
+  for (const state::TypeDescriptor* type : known.registry().types())
+    types.push_back(std::string(type->name));
+  return {{"protocol", kTakeoverProtocol}, {"version", Version()}, {"types", std::move(types)}};
+}
+
+// As Launch (launch.h) does for a daemon that makes its sandbox.
+void BecomeDaemon() {
+  prctl(PR_SET_NAME, "stasis-daemon");
+  (void)!chdir("/");
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  for (int signal : {SIGPIPE, SIGHUP, SIGINT}) ::signal(signal, SIG_IGN);
+}
+
+absl::StatusOr<std::unique_ptr<Takeover>> LoadAll(TakeoverChannel& channel, restore::Parcel parcel,
+                                                  std::unique_ptr<Life>& life) {
+  try {
+    life = std::make_unique<Life>(OptionsFromJson(parcel.json.at("options")));
+    auto takeover = std::make_unique<Takeover>(channel, std::move(parcel), *life);
+    if (absl::Status loaded = takeover->Load(); !loaded.ok()) return loaded;
+    return takeover;
+  } catch (const std::exception& error) {
+    return absl::DataLossError(error.what());
+  }
+}
+
+}  // namespace
+
+int RunTakeover(TakeoverChannel channel) {
+  BecomeDaemon();
+  if (!channel.Say("hello", Hello()).ok()) return kNoOne;
+  absl::StatusOr<restore::Parcel> parcel = channel.ReceiveParcel(absl::InfiniteFuture());
+  if (!parcel.ok()) return kNoOne;
+  std::unique_ptr<Life> life;
+  absl::StatusOr<std::unique_ptr<Takeover>> takeover =
+      LoadAll(channel, *std::move(parcel), life);
+  if (!takeover.ok()) {
+    (void)channel.Say("failed", FailureOf(takeover.status()));
+    _exit(kNoOne);  // everything that this process has is the other one's
+  }
+  if (!channel.Say("ready", (*takeover)->times()).ok() ||
+      !channel.Hear("commit", absl::InfiniteFuture()).ok())
+    _exit(kNoOne);
+  (*takeover)->Serve();
+  takeover->reset();
+  life->Wait();
+  life->End();
+  UniqueFd lock = life->box().TakeLock();
+  const sandbox::RuntimeDir dir = life->options().dir;
+  life.reset();
+  (void)dir.CleanUp(lock);
+  return 0;
+}
+
+}  // namespace stasis::cli

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "restore/handover.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "restore/internal/build_rows.h"
+#include "restore/internal/data_reader.h"
+#include "restore/internal/data_writer.h"
+#include "restore/internal/format.h"
+#include "restore/internal/graph_transfer.h"
+#include "restore/internal/stopwatch.h"
+#include "state/chunk_memory_view.h"
+
+namespace stasis::restore {
+namespace {
+
+absl::Status NotWhole(std::string_view what) {
+  return absl::DataLossError(fmt::format("what the other process hands over is not whole: {}", what));
+}
+
+// The memories as sources; this process's own is a null one.
+absl::Status TakeMemories(Parcel& parcel, const nlohmann::json& state,
+                          const state::ChunkMemoryOptions& options, DataReader::Sources& sources) {
+  for (const nlohmann::json& memory : state.at("memories")) {
+    absl::StatusOr<UniqueFd> fd = parcel.Take(memory.at("memory").get<int>());
+    if (!fd.ok()) return fd.status();
+    if (sources.empty()) {
+      const auto made = state::ChunkMemory::ConfigureAdopted(
+          *std::move(fd), state.at("spans").get<uint32_t>(), options);
+      if (!made)
+        return absl::ErrnoToStatus(made.error().value(), "cannot take the memory for file data over");
+      sources.emplace_back();
+      continue;
+    }
+    absl::StatusOr<UniqueFd> token = parcel.Take(memory.at("token").get<int>());
+    if (!token.ok()) return token.status();
+    auto view = state::ChunkMemoryView::Map(*std::move(fd), *std::move(token));
+    if (!view)
+      return absl::ErrnoToStatus(view.error().value(), "cannot map the memory of another sandbox");
+    sources.push_back(*std::move(view));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int Parcel::Add(UniqueFd fd) {
+  fds.push_back(std::move(fd));
+  return static_cast<int>(fds.size()) - 1;
+}
+
+absl::StatusOr<int> Parcel::AddCopy(int fd) {
+  if (fd < 0) return -1;
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) return absl::ErrnoToStatus(errno, "cannot copy a descriptor");
+  return Add(std::move(copy));
+}
+
+absl::StatusOr<UniqueFd> Parcel::Take(int number) {
+  if (number < 0 || static_cast<size_t>(number) >= fds.size() ||
+      !fds[static_cast<size_t>(number)].valid())
+    return NotWhole(fmt::format("there is no descriptor {}", number));
+  return std::move(fds[static_cast<size_t>(number)]);
+}
+
+absl::StatusOr<std::unique_ptr<HeldMoment>> HeldMoment::Take(vfs::VirtualFilesystem& vfs,
+                                                             const state::Registry& registry,
+                                                             const std::vector<ExtraRoot>& roots) {
+  class Closed final : public state::Quiescence {
+   public:
+    explicit Closed(const vfs::OperationGate& gate) : gate_(gate) {}
+    bool Quiesced() const override { return gate_.closed(); }
+
+   private:
+    const vfs::OperationGate& gate_;
+  };
+  Stopwatch watch;
+  vfs.gate().Close();
+  std::unique_ptr<HeldMoment> moment(new HeldMoment(vfs));
+  moment->times_.drain_ns = watch.Lap();
+  if (absl::Status s = vfs.PrepareSave(); !s.ok())
+    return Annotate(s, "cannot prepare the filesystems");
+  moment->times_.prepare_ns = watch.Lap();
+  absl::StatusOr<state::SavedGraph> graph = BuildRows(vfs, registry, roots, Closed(vfs.gate()));
+  if (!graph.ok()) return graph.status();
+  moment->graph_ = *std::move(graph);
+  moment->times_.rows_ns = watch.Lap();
+  return moment;
+}
+
+HeldMoment::~HeldMoment() {
+  vfs_.BeforeResume();
+  vfs_.gate().Open();
+}
+
+PackedState::~PackedState() {
+  for (const auto& chunk : pinned_) chunk->Unpin();
+}
+
+absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& graph,
+                                                       const std::vector<const ForkOffer*>& offers,
+                                                       Parcel& parcel) {
+  absl::StatusOr<UniqueFd> rows = NewMemoryFile("stasis-rows");
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<UniqueFd> data = NewMemoryFile("stasis-data-places");
+  if (!data.ok()) return data.status();
+  if (absl::Status s = SendGraph(rows->get(), graph); !s.ok()) return s;
+  nlohmann::json& state = parcel.json["state"];
+  state["lent"] = nlohmann::json::array();
+  std::vector<LentChunks> lent;
+  for (const ForkOffer* offer : offers) {
+    if (offer->ended()) continue;
+    const absl::StatusOr<int> watch = parcel.AddCopy(offer->token_watch());
+    if (!watch.ok()) return watch.status();
+    state["lent"].push_back(*watch);
+    lent.push_back(offer->pinned());
+  }
+  DataWriter writer(DataWriter::Slots::kAll);
+  if (absl::Status s = writer.Write(graph.chunks, data->get(), lent); !s.ok()) return s;
+  state["memories"] = nlohmann::json::array();
+  for (const ForkPlaces::Memory& memory : writer.memories()) {
+    const absl::StatusOr<int> fd = parcel.AddCopy(memory.memory);
+    const absl::StatusOr<int> token = parcel.AddCopy(memory.token);
+    if (!fd.ok()) return fd.status();
+    if (!token.ok()) return token.status();
+    state["memories"].push_back({{"memory", *fd}, {"token", *token}});
+  }
+  state["rows"] = parcel.Add(*std::move(rows));
+  state["data"] = parcel.Add(*std::move(data));
+  state["spans"] = state::ChunkMemory::Get().span_count();
+  std::unique_ptr<PackedState> packed(new PackedState());
+  packed->pinned_ = writer.TakePinned();
+  packed->sources_ = writer.TakeSources();
+  return packed;
+}
+
+absl::StatusOr<UnpackedState> UnpackState(Parcel& parcel, const state::ChunkMemoryOptions& memory,
+                                          const image::PackReaderOptions& packs,
+                                          const std::string& lease_name) {
+  try {
+    const nlohmann::json state = parcel.json.at("state");
+    DataReader::Sources sources;
+    if (absl::Status s = TakeMemories(parcel, state, memory, sources); !s.ok()) return s;
+    absl::StatusOr<UniqueFd> rows = parcel.Take(state.at("rows").get<int>());
+    if (!rows.ok()) return rows.status();
+    absl::StatusOr<UniqueFd> data = parcel.Take(state.at("data").get<int>());
+    if (!data.ok()) return data.status();
+    absl::StatusOr<state::SavedGraph> tables = ReceiveTables(rows->get());
+    if (!tables.ok()) return tables.status();
+    DataReader reader(packs, lease_name);
+    if (absl::Status s = reader.Read(data->get(), sources); !s.ok()) return s;
+    const nlohmann::json& lent = state.at("lent");
+    if (lent.size() != reader.lent.size()) return NotWhole("what forks read");
+    UnpackedState unpacked;
+    for (size_t i = 0; i < lent.size(); ++i) {
+      absl::StatusOr<UniqueFd> watch = parcel.Take(lent[i].get<int>());
+      if (!watch.ok()) return watch.status();
+      auto offer = ForkOffer::Continue(*std::move(watch), std::move(reader.lent[i]));
+      if (!offer.ok()) return offer.status();
+      unpacked.offers.push_back(*std::move(offer));
+    }
+    unpacked.forked = std::make_unique<ForkedState>(*std::move(tables), std::move(reader.chunks),
+                                                    reader.bytes, "the sandbox taken over");
+    return unpacked;
+  } catch (const nlohmann::json::exception& e) {
+    return NotWhole(e.what());
+  }
+}
+
+}  // namespace stasis::restore
