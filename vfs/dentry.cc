@@ -105,12 +105,16 @@ bool Dentry::IsAncestorOf(const Dentry& other) const {
   return false;
 }
 
-std::string Dentry::PathForMessages() const {
+std::string Dentry::Path() const {
   rcu::ReadLock lock;
   std::string path;
   for (const Dentry* d = this; d->parent() != nullptr; d = d->parent())
     path.insert(0, "/" + std::string(d->name()));
-  if (path.empty()) path = "/";
+  return path.empty() ? "/" : path;
+}
+
+std::string Dentry::PathForMessages() const {
+  std::string path = Path();
   if (disconnected()) path += "//deleted";
   return path;
 }

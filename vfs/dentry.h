@@ -95,7 +95,9 @@ class Dentry final : public state::Object {
   // True if `this` is `other` or above it. Requires: no rename of directories meanwhile.
   bool IsAncestorOf(const Dentry& other) const;
 
-  // "/a/b" from the tree's root; "//deleted" is appended to one that was removed. For messages.
+  // "/a/b" from the tree's root, as it is or, of one that was removed, was.
+  std::string Path() const;
+  // The same; "//deleted" is appended to one that was removed. For messages.
   std::string PathForMessages() const;
 
   STASIS_SLAB_ALLOCATED(Dentry);

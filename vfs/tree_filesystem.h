@@ -105,7 +105,7 @@ class TreeFilesystem : public Filesystem {
   // Tell those that watch; the directories are locked. ReportRemoved drops `removed`, what unlink
   // or rmdir have taken from `parent`, if anybody watches. `replaced` may be null.
   void ReportRemoved(const Dentry& parent, std::string_view name, RefPtr<Dentry>& removed) const;
-  void ReportMoved(const Inode& old_dir, std::string_view old_name, const Inode& new_dir,
+  void ReportMoved(const Dentry& old_dir, std::string_view old_name, const Dentry& new_dir,
                    std::string_view new_name, const Inode& moved, const Inode* replaced) const;
   // What unlink, rmdir and rename require of a victim's name and permissions.
   Result<void> CheckRemovable(const Credentials& creds, const Dentry& parent,

@@ -79,7 +79,7 @@ Result<RefPtr<Dentry>> TreeFilesystem::Create(ResolvingPath& path, Dentry& paren
   STASIS_ASSIGN_OR_RETURN(auto inode, dir.MakeChild(name, file, path.clock().Now()));
   RefPtr<Dentry> dentry = Dentry::Make(name, std::move(inode));
   directory.Insert(dentry);
-  watches()->OnEntry(dir, name, dentry->inode(), IN_CREATE);
+  watches()->OnEntry(parent, name, dentry->inode(), IN_CREATE);
   return dentry;
 }
 
@@ -89,11 +89,11 @@ void TreeFilesystem::ReportRemoved(const Dentry& parent, std::string_view name,
   if (!watches()->active()) return;
   const Inode& inode = removed->inode();  // there until the gate is left
   removed.reset();
-  watches()->OnEntry(parent.inode(), name, inode, IN_DELETE);
+  watches()->OnEntry(parent, name, inode, IN_DELETE);
 }
 
-void TreeFilesystem::ReportMoved(const Inode& old_dir, std::string_view old_name,
-                                 const Inode& new_dir, std::string_view new_name,
+void TreeFilesystem::ReportMoved(const Dentry& old_dir, std::string_view old_name,
+                                 const Dentry& new_dir, std::string_view new_name,
                                  const Inode& moved, const Inode* replaced) const {
   if (!watches()->active()) return;
   const uint32_t cookie = vfs().NextRenameCookie();
@@ -158,7 +158,7 @@ Result<void> TreeFilesystem::LinkAt(ResolvingPath& path, Mount& old_mount, Dentr
   STASIS_RETURN_IF_ERROR(dir.LinkChild(name, old.inode(), path.clock().Now()));
   directory.Insert(Dentry::Make(name, RefPtr<Inode>(&old.inode())));
   watches()->OnInode(old.inode(), IN_ATTRIB);
-  watches()->OnEntry(dir, name, old.inode(), IN_CREATE);
+  watches()->OnEntry(*parent, name, old.inode(), IN_CREATE);
   return {};
 }
 
@@ -309,8 +309,8 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
     STASIS_RETURN_IF_ERROR(old_dir.ExchangeChildren(old_name, moved->inode(), new_dir, new_name,
                                                     replaced->inode(), now));
     Directory::Exchange(from, *moved, to, *replaced);
-    ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(), nullptr);
-    ReportMoved(new_dir, new_name, old_dir, old_name, replaced->inode(), nullptr);
+    ReportMoved(old_parent, old_name, new_parent, new_name, moved->inode(), nullptr);
+    ReportMoved(new_parent, new_name, old_parent, old_name, replaced->inode(), nullptr);
     return {};
   }
   if (replaced != nullptr && replaced->is_dir()) {
@@ -340,7 +340,7 @@ Result<void> TreeFilesystem::RenameLocked(ResolvingPath& path, const RenameSourc
   }
   removed = Directory::Move(from, *moved, to, new_name, replaced, std::move(whiteout));
   if (removed) vfs().UnmountRemoved(*removed, unmounted);
-  ReportMoved(old_dir, old_name, new_dir, new_name, moved->inode(), replaced_inode);
+  ReportMoved(old_parent, old_name, new_parent, new_name, moved->inode(), replaced_inode);
   return {};
 }
 

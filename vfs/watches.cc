@@ -8,6 +8,7 @@
 
 #include "vfs/filesystem.h"
 #include "vfs/inotify.h"
+#include "vfs/tree_events.h"
 
 namespace stasis::vfs {
 namespace {
@@ -31,6 +32,7 @@ WatchTable::~WatchTable() = default;
 
 void WatchTable::ReportFile(const Dentry& dentry, uint32_t events, bool unlinked) {
   if (events == 0) return;
+  TellListeners(dentry, {}, events, 0);
   const Inode& inode = dentry.inode();
   const Dentry* parent = dentry.parent();
   const bool parent_watched = parent != nullptr && parent->inode().watched();
@@ -55,11 +57,12 @@ void WatchTable::ReportInode(const Inode& inode, uint32_t events) {
   Deliver(inode, {.mask = WithType(inode, events)});
 }
 
-void WatchTable::ReportEntry(const Inode& dir, std::string_view name, const Inode& child,
+void WatchTable::ReportEntry(const Dentry& dir, std::string_view name, const Inode& child,
                              uint32_t events, uint32_t cookie) {
-  if (!dir.watched()) return;
+  TellListeners(dir, name, WithType(child, events), cookie);
+  if (!dir.inode().watched()) return;
   absl::MutexLock lock(&mu_);
-  Deliver(dir, {.mask = WithType(child, events), .cookie = cookie, .name = name});
+  Deliver(dir.inode(), {.mask = WithType(child, events), .cookie = cookie, .name = name});
 }
 
 void WatchTable::OnClose(const Dentry& dentry, bool writable) {
@@ -97,6 +100,42 @@ void WatchTable::Clear() {
     Remove(*inode, {inotify, wd});
     released.push_back(std::move(inode));
   }
+}
+
+void WatchTable::AddListener(std::shared_ptr<TreeEvents> listener) {
+  absl::MutexLock lock(&mu_);
+  listened_to_.fetch_or(listener->mask(), std::memory_order_relaxed);
+  count_.fetch_add(1, std::memory_order_relaxed);
+  listeners_.push_back(std::move(listener));
+}
+
+void WatchTable::RemoveListener(const TreeEvents& listener) {
+  absl::MutexLock lock(&mu_);
+  count_.fetch_sub(static_cast<uint32_t>(std::erase_if(
+                       listeners_, [&](const auto& each) { return each.get() == &listener; })),
+                   std::memory_order_relaxed);
+  uint32_t wanted = 0;
+  for (const auto& each : listeners_) wanted |= each->mask();
+  listened_to_.store(wanted, std::memory_order_relaxed);
+}
+
+void WatchTable::TellListeners(const Dentry& dentry, std::string_view name, uint32_t events,
+                               uint32_t cookie) {
+  if ((events & listened_to_.load(std::memory_order_relaxed)) == 0) return;
+  const Inode& inode = dentry.inode();
+  if (name.empty()) events = WithType(inode, events);
+  std::string path = dentry.Path();
+  if (!name.empty()) {
+    if (path != "/") path += '/';
+    path += name;
+  }
+  absl::MutexLock lock(&mu_);
+  for (const auto& listener : listeners_)
+    listener->Add({.dev = inode.filesystem().dev(),
+                   .events = events,
+                   .cookie = cookie,
+                   .removed = dentry.disconnected(),
+                   .path = path});
 }
 
 void WatchTable::Deliver(const Inode& inode, const Event& event) {

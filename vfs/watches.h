@@ -3,9 +3,9 @@
 // watches.h: who is told what happens to which file.
 //
 // The operations report events here once they have succeeded; the table passes them to the Inotify
-// objects that watch the file, or the directory that it is in. Without any watch an operation pays
-// one load (active()); with some, one more for the file and one for its directory, whose modes say
-// whether they are watched.
+// objects that watch the file, or the directory that it is in, and to those that listen to the
+// whole tree (tree_events.h). Without any of them an operation pays one load (active()); with some,
+// one more for the file and one for its directory, whose modes say whether they are watched.
 //
 // Lock order: mu_ comes after all locks of directories and files, those of an overlay included,
 // whose layers may be watched themselves; before Inotify::mu_.
@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,7 @@ class Dentry;
 class Filesystem;
 class Inode;
 class Inotify;
+class TreeEvents;
 struct SetStat;
 
 // What is reported of a change of attributes.
@@ -43,7 +45,7 @@ class WatchTable final : public RefCounted {
   explicit WatchTable(OperationGate& gate) : gate_(gate) {}
   ~WatchTable() override;
 
-  // Whether there is any watch.
+  // Whether anybody watches or listens.
   bool active() const { return count_.load(std::memory_order_relaxed) != 0; }
 
   // Something happened to a file: its directory hears of it by name, it itself without.
@@ -63,7 +65,7 @@ class WatchTable final : public RefCounted {
       ReportInode(inode, events);
   }
   // To an entry of a directory. `cookie` connects the two sides of a rename.
-  void OnEntry(const Inode& dir, std::string_view name, const Inode& child, uint32_t events,
+  void OnEntry(const Dentry& dir, std::string_view name, const Inode& child, uint32_t events,
                uint32_t cookie = 0) ABSL_LOCKS_EXCLUDED(mu_) {
     if (active()) [[unlikely]]
       ReportEntry(dir, name, child, events, cookie);
@@ -77,6 +79,10 @@ class WatchTable final : public RefCounted {
   void OnUnmount(const Filesystem& filesystem) ABSL_LOCKS_EXCLUDED(mu_);
   // The tree ends. Nobody is told.
   void Clear() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // From now on `listener` hears of what happens in all trees, until it is taken away again.
+  void AddListener(std::shared_ptr<TreeEvents> listener) ABSL_LOCKS_EXCLUDED(mu_);
+  void RemoveListener(const TreeEvents& listener) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   friend class Inotify;
@@ -95,8 +101,12 @@ class WatchTable final : public RefCounted {
   void ReportFile(const Dentry& dentry, uint32_t events, bool unlinked) ABSL_LOCKS_EXCLUDED(mu_);
   void ReportOpenFile(const Dentry& dentry, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
   void ReportInode(const Inode& inode, uint32_t events) ABSL_LOCKS_EXCLUDED(mu_);
-  void ReportEntry(const Inode& dir, std::string_view name, const Inode& child, uint32_t events,
+  void ReportEntry(const Dentry& dir, std::string_view name, const Inode& child, uint32_t events,
                    uint32_t cookie) ABSL_LOCKS_EXCLUDED(mu_);
+  // Tells those that listen, if they want to know. `name` is of an entry of `dentry`; empty: of
+  // itself.
+  void TellListeners(const Dentry& dentry, std::string_view name, uint32_t events, uint32_t cookie)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Passes an event to the watches of a file, and ends those that wanted just one.
   void Deliver(const Inode& inode, const Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Ends all watches of a file, with IN_IGNORED.
@@ -108,9 +118,11 @@ class WatchTable final : public RefCounted {
   // The watch that `inotify` has on a file; 0 if none.
   int32_t Find(const Inode& inode, const Inotify& inotify) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  OperationGate& gate_;  // borrowed; of use as long as there are watches
-  std::atomic<uint32_t> count_{0};
+  OperationGate& gate_;                   // borrowed; of use as long as there are watches
+  std::atomic<uint32_t> count_{0};        // of watches and listeners
+  std::atomic<uint32_t> listened_to_{0};  // events that a listener wants
   absl::Mutex mu_;
+  std::vector<std::shared_ptr<TreeEvents>> listeners_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<const Inode*, std::vector<Watch>> watches_ ABSL_GUARDED_BY(mu_);
 };
 

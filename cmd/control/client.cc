@@ -33,6 +33,21 @@ class Listener final : public rpc::ProgressListener::Server {
   const std::atomic<bool>* cancel_;
 };
 
+class EventReceiver final : public rpc::EventListener::Server {
+ public:
+  explicit EventReceiver(const EventCallback& callback) : callback_(callback) {}
+
+  kj::Promise<void> events(EventsContext context) override {
+    const auto params = context.getParams();
+    const bool more = callback_(ReadEvents(params.getEvents(), params.getLost()));
+    context.getResults().setStop(!more);
+    return kj::READY_NOW;
+  }
+
+ private:
+  const EventCallback& callback_;
+};
+
 absl::Status TimedOut() {
   return absl::DeadlineExceededError("the sandbox's daemon does not answer");
 }
@@ -64,6 +79,15 @@ class Client::Connection {
     reading.exclusiveJoin(timer().afterDelay(absl::ToInt64Milliseconds(timeout) * kj::MILLISECONDS))
         .wait(io_.waitScope);
     return answered ? status : TimedOut();
+  }
+
+  // The same, however long it takes, for a response that has nothing else.
+  template <typename Promise>
+  absl::Status Await(Promise promise) {
+    absl::Status status;
+    promise.then([&](auto&& response) { status = ReadStatus(response.getStatus()); })
+        .wait(io_.waitScope);
+    return status;
   }
 
   // The same, however long it takes, for a response that has a report.
@@ -213,6 +237,25 @@ absl::StatusOr<Report> Client::Upgrade(const UpgradeParams& params) {
     request.getParams().setTimeoutMs(
         static_cast<uint64_t>(absl::ToInt64Milliseconds(params.timeout)));
     return connection_->AwaitReport(request.send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::StatusOr<Report> Client::OpenFiles() {
+  try {
+    return connection_->AwaitReport(connection_->control().openFilesRequest().send());
+  } catch (const kj::Exception& exception) {
+    return StatusOf(exception);
+  }
+}
+
+absl::Status Client::FollowEvents(bool reads, const EventCallback& on_events) {
+  try {
+    auto request = connection_->control().eventsRequest();
+    request.setReads(reads);
+    request.setListener(kj::heap<EventReceiver>(on_events));
+    return connection_->Await(request.send());
   } catch (const kj::Exception& exception) {
     return StatusOf(exception);
   }

@@ -41,6 +41,9 @@ class Client {
   absl::StatusOr<Report> Upgrade(const UpgradeParams& params);
   absl::StatusOr<Report> AddMount(const MountParams& params);
   absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach);
+  absl::StatusOr<Report> OpenFiles();
+  // Calls `on_events` for what happens from now on, often with nothing, until it returns false.
+  absl::Status FollowEvents(bool reads, const EventCallback& on_events);
   absl::StatusOr<Report> GetConfig();
   absl::Status Stop(absl::Duration grace);
 

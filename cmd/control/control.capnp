@@ -56,6 +56,7 @@ struct CheckpointParams {
   timeoutMs @4 :UInt64;      # for all of it; 0: none
   freezeTimeoutMs @5 :UInt64;  # until all programs stand still; 0: the daemon's own
   series @6 :Text;           # the series that the checkpoint is one of; empty: none
+  companion @8 :Text;        # digest of what was saved beside it by another program; empty: none
 }
 
 struct RollbackParams {
@@ -100,6 +101,19 @@ interface ProgressListener {
   # cancel the listener asks that the work be given up; whether that came in time is what it answers.
 }
 
+struct Event {
+  timeNs @0 :Int64;          # since 1970
+  events @1 :UInt32;         # IN_... bits of inotify(7)
+  cookie @2 :UInt32;         # the same of the two sides of a rename
+  removed @3 :Bool;          # done to what has lost its name
+  path @4 :Data;             # as programs see it
+}
+
+interface EventListener {
+  events @0 (events :List(Event), lost :UInt64) -> (stop :Bool);
+  # `lost` came before these. Nothing more is sent until it has answered; with stop, nothing at all.
+}
+
 interface Control {
   getInfo @0 () -> (status :Status, info :Info);
 
@@ -134,4 +148,10 @@ interface Control {
   upgrade @10 (params :UpgradeParams) -> (status :Status, report :Report);
   # Another process goes on as the daemon. After success this one serves nobody any more; it ends
   # when its caller says `stop`, or after a moment.
+
+  openFiles @11 () -> (status :Status, report :Report);
+  # What its programs and its server have open.
+
+  events @12 (reads :Bool, listener :EventListener) -> (status :Status);
+  # What happens in its files, from now on until the listener has enough.
 }

@@ -64,6 +64,7 @@ void WriteCheckpointParams(const CheckpointParams& params, rpc::CheckpointParams
   to.setTimeoutMs(Milliseconds(params.timeout));
   to.setFreezeTimeoutMs(Milliseconds(params.freeze_timeout));
   to.setSeries(params.series);
+  to.setCompanion(params.companion);
 }
 
 CheckpointParams ReadCheckpointParams(rpc::CheckpointParams::Reader from) {
@@ -74,7 +75,32 @@ CheckpointParams ReadCheckpointParams(rpc::CheckpointParams::Reader from) {
           from.getMaxExtraMemory(),
           absl::Milliseconds(from.getTimeoutMs()),
           absl::Milliseconds(from.getFreezeTimeoutMs()),
-          ToString(from.getSeries())};
+          ToString(from.getSeries()),
+          ToString(from.getCompanion())};
+}
+
+void WriteEvents(const Events& events, capnp::List<rpc::Event>::Builder to) {
+  for (unsigned int i = 0; i < to.size(); ++i) {
+    const Event& event = events.events[i];
+    to[i].setTimeNs(event.time_ns);
+    to[i].setEvents(event.events);
+    to[i].setCookie(event.cookie);
+    to[i].setRemoved(event.removed);
+    to[i].setPath(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(event.path.data()), event.path.size()));
+  }
+}
+
+Events ReadEvents(capnp::List<rpc::Event>::Reader from, uint64_t lost) {
+  Events events;
+  events.lost = lost;
+  for (const auto event : from) {
+    const capnp::Data::Reader path = event.getPath();
+    events.events.push_back(
+        {event.getTimeNs(), event.getEvents(), event.getCookie(), event.getRemoved(),
+         std::string(reinterpret_cast<const char*>(path.begin()), path.size())});
+  }
+  return events;
 }
 
 void WriteRollbackParams(const RollbackParams& params, rpc::RollbackParams::Builder to) {

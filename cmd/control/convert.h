@@ -25,6 +25,9 @@ void WriteTexts(const std::vector<std::string>& texts, capnp::List<capnp::Text>:
 std::vector<std::string> ReadTexts(capnp::List<capnp::Text>::Reader from);
 void WriteCheckpointParams(const CheckpointParams& params, rpc::CheckpointParams::Builder to);
 CheckpointParams ReadCheckpointParams(rpc::CheckpointParams::Reader from);
+void WriteEvents(const Events& events, capnp::List<rpc::Event>::Builder to);
+Events ReadEvents(capnp::List<rpc::Event>::Reader from, uint64_t lost);
+
 void WriteRollbackParams(const RollbackParams& params, rpc::RollbackParams::Builder to);
 RollbackParams ReadRollbackParams(rpc::RollbackParams::Reader from);
 void WriteInfo(const Info& info, rpc::Info::Builder to);

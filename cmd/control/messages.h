@@ -52,6 +52,7 @@ struct CheckpointParams {
   absl::Duration timeout;         // zero: none
   absl::Duration freeze_timeout;  // zero: the daemon's own
   std::string series;
+  std::string companion;
 };
 
 struct RollbackParams {
@@ -96,6 +97,21 @@ struct Progress {
   uint64_t total = 0;
   uint64_t bytes = 0;
 };
+
+struct Event {
+  int64_t time_ns = 0;
+  uint32_t events = 0;  // IN_...
+  uint32_t cookie = 0;
+  bool removed = false;
+  std::string path;
+};
+struct Events {
+  std::vector<Event> events;
+  uint64_t lost = 0;  // before them
+};
+// Returns whether to go on.
+using EventCallback = std::function<bool(const Events&)>;
+
 using ProgressCallback = std::function<void(const Progress&)>;
 
 }  // namespace stasis::control

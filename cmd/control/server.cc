@@ -27,6 +27,8 @@ namespace stasis::control {
 namespace {
 
 constexpr auto kProgressInterval = 100 * kj::MILLISECONDS;
+constexpr auto kEventInterval = 20 * kj::MILLISECONDS;
+constexpr size_t kEventsAtOnce = 1000;
 constexpr auto kAcceptPause = 100 * kj::MILLISECONDS;
 constexpr int kBacklog = 16;
 
@@ -181,6 +183,21 @@ class ControlImpl final : public rpc::Control::Server {
                   [&handler = handler_](Job&) { return handler.GetConfig(); });
   }
 
+  kj::Promise<void> openFiles(OpenFilesContext context) override {
+    return Answer(context, std::make_shared<Job>(),
+                  [&handler = handler_](Job&) { return handler.OpenFiles(); });
+  }
+
+  kj::Promise<void> events(EventsContext context) override {
+    context.allowCancellation();
+    absl::StatusOr<std::unique_ptr<EventSource>> source =
+        handler_.Events(context.getParams().getReads());
+    WriteStatus(source.status(), context.getResults().initStatus());
+    if (!source.ok()) return kj::READY_NOW;
+    return SendEvents(std::shared_ptr<EventSource>(*std::move(source)),
+                      context.getParams().getListener());
+  }
+
   kj::Promise<void> fork(ForkContext context) override {
     return Answer(context, std::make_shared<Job>(),
                   [&handler = handler_](Job& job) { return handler.Fork(&job.cancel); });
@@ -273,6 +290,25 @@ class ControlImpl final : public rpc::Control::Server {
                 return ReportOf(job, kj::mv(listener));
               });
         });
+  }
+
+  // Asks the source again and again, and hands on what there is.
+  kj::Promise<void> SendEvents(std::shared_ptr<EventSource> source,
+                               rpc::EventListener::Client listener) {
+    const Events taken = source->Take(kEventsAtOnce);
+    auto request = listener.eventsRequest();
+    request.setLost(taken.lost);
+    WriteEvents(taken, request.initEvents(static_cast<unsigned int>(taken.events.size())));
+    const bool more = taken.events.size() == kEventsAtOnce;
+    return request.send().then([this, source, listener = kj::mv(listener),
+                                more](auto&& response) mutable -> kj::Promise<void> {
+      if (response.getStop()) return kj::READY_NOW;
+      if (more) return SendEvents(source, kj::mv(listener));
+      return timer_.afterDelay(kEventInterval)
+          .then([this, source, listener = kj::mv(listener)]() mutable {
+            return SendEvents(source, kj::mv(listener));
+          });
+    });
   }
 
   Handler& handler_;

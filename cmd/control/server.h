@@ -20,6 +20,14 @@
 
 namespace stasis::control {
 
+// Where events come from. For one thread.
+class EventSource {
+ public:
+  virtual ~EventSource() = default;
+  // Those that are there; does not wait.
+  virtual Events Take(size_t limit) = 0;
+};
+
 // What the daemon does for its callers. Called from several threads.
 class Handler {
  public:
@@ -47,6 +55,9 @@ class Handler {
   virtual absl::StatusOr<Report> AddMount(const MountParams& params) = 0;
   virtual absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) = 0;
   virtual absl::StatusOr<Report> GetConfig() = 0;
+  virtual absl::StatusOr<Report> OpenFiles() = 0;
+  // At once. `reads`: with reads of files.
+  virtual absl::StatusOr<std::unique_ptr<EventSource>> Events(bool reads) = 0;
   // Hears what the socket could not do; it goes on.
   virtual void OnError(const absl::Status& error) = 0;
   // Starts the end of the daemon and returns.

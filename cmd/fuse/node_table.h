@@ -120,6 +120,8 @@ class NodeTable final : public state::Object {
 
   // Without the root.
   size_t size() const;
+  // Those, by number.
+  std::vector<RefPtr<Node>> List() const { return SaveShards(); }
 
   // Whether a place that an image describes is one that a walk from the root could have led to.
   bool IsConsistent(const vfs::VirtualDentry& at) const;

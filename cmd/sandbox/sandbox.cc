@@ -18,6 +18,7 @@ constexpr absl::Duration kUnmountTimeout = absl::Seconds(5);
 }  // namespace
 
 void Tree::Teardown() {
+  kept.reset();
   ns.reset();
   if (vfs) vfs->Teardown();
   vfs.reset();
@@ -63,6 +64,7 @@ absl::Status Sandbox::Mount(const SandboxOptions& options) {
       PrepareTree(*tree_.vfs, tree_.root(), options.binds, options.system);
   if (!binds.ok()) return binds.status();
   served_ = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging);
+  served_->set_kept(tree_.kept);
   absl::StatusOr<std::vector<ServedMount>> mounts = served_->ServeAll(*tree_.vfs, *tree_.ns);
   if (!mounts.ok()) return mounts.status();
   return init_->EnterRoot({options.hostname, *std::move(mounts), *std::move(binds)});
@@ -77,6 +79,7 @@ absl::StatusOr<Sandbox::ServedTree> Sandbox::Enter(Tree tree, const SandboxOptio
   if (!binds.ok()) return binds.status();
   entered.served = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging,
                                                        served_->next_number());
+  entered.served->set_kept(entered.tree.kept);
   absl::StatusOr<std::vector<ServedMount>> mounts =
       entered.served->ServeAll(*entered.tree.vfs, *entered.tree.ns);
   if (!mounts.ok()) return mounts.status();

@@ -19,6 +19,7 @@
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/sandbox/freezer.h"
 #include "cmd/sandbox/init.h"
+#include "cmd/sandbox/kept_files.h"
 #include "cmd/sandbox/mount_plan.h"
 #include "cmd/sandbox/served_filesystems.h"
 #include "state/base/ref_ptr.h"
@@ -47,6 +48,7 @@ struct SandboxOptions {
 struct Tree {
   RefPtr<vfs::VirtualFilesystem> vfs;
   RefPtr<vfs::MountNamespace> ns;
+  RefPtr<KeptFiles> kept;  // of an image it was restored from; null for none
 
   vfs::VirtualDentry root() const { return ns->root(); }
   // Requires: nobody uses it any more.

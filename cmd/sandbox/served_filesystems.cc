@@ -62,8 +62,7 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
   flags.read_only = flags.no_exec = flags.no_suid = flags.no_dev = flags.no_sym_follow = false;
   const RefPtr<vfs::Mount> own = vfs.MakePrivateMount(*filesystem, flags);
   const int number = next_++;
-  absl::StatusOr<UniqueFd> device =
-      init_.MakeFuse(number, absl::StrCat("stasis:", name_), staging_);
+  absl::StatusOr<UniqueFd> device = init_.MakeFuse(number, source(), staging_);
   if (!device.ok()) return device.status();
   fuse::ServerOptions options;
   options.one_filesystem = true;
@@ -135,6 +134,10 @@ void ServedFilesystems::EndUnused(vfs::VirtualFilesystem& vfs) {
     }
     it->server->Stop();
     it->server.reset();
+    if (kept_) {
+      const vfs::Operation inside(vfs.gate());
+      kept_->Drop(*it->filesystem);
+    }
     (void)vfs.RemoveFilesystem(*it->filesystem);
     it = served_.erase(it);
   }

@@ -27,6 +27,7 @@
 #include "cmd/fuse/fuse_state.h"
 #include "cmd/fuse/server.h"
 #include "cmd/sandbox/init.h"
+#include "cmd/sandbox/kept_files.h"
 #include "cmd/sandbox/mount_plan.h"
 #include "state/base/ref_ptr.h"
 #include "state/base/unique_fd.h"
@@ -45,6 +46,11 @@ class ServedFilesystems {
   ~ServedFilesystems() { Stop(); }
   ServedFilesystems(const ServedFilesystems&) = delete;
   ServedFilesystems& operator=(const ServedFilesystems&) = delete;
+
+  // What its filesystems are called in the mount table.
+  std::string source() const { return "stasis:" + name_; }
+  // Files that end with their filesystem; null for none. Called before anything is served.
+  void set_kept(RefPtr<KeptFiles> kept) { kept_ = std::move(kept); }
 
   // Serves every filesystem that is mounted in `ns`. Returns its mounts, in their order.
   absl::StatusOr<std::vector<ServedMount>> ServeAll(vfs::VirtualFilesystem& vfs,
@@ -109,6 +115,7 @@ class ServedFilesystems {
   Init& init_;
   const std::string name_;
   const std::string staging_;
+  RefPtr<KeptFiles> kept_;
   mutable absl::Mutex mu_;
   int next_ ABSL_GUARDED_BY(mu_);
   std::vector<Served> served_ ABSL_GUARDED_BY(mu_);

@@ -8,6 +8,7 @@
 #include "cmd/sandbox/paths.h"
 #include "cmd/stasis/checkpoint_series.h"
 #include "cmd/stasis/commands.h"
+#include "cmd/stasis/companion.h"
 #include "cmd/stasis/content.h"
 #include "cmd/stasis/durations.h"
 #include "cmd/stasis/interrupt.h"
@@ -28,6 +29,7 @@ struct CheckpointOptions {
   std::string timeout;
   std::string freeze_timeout;
   std::string every;
+  std::string companion;
   uint64_t keep = 0;
   bool stop = false;
   bool json = false;
@@ -58,7 +60,21 @@ absl::StatusOr<control::CheckpointParams> ReadParams(const CheckpointOptions& op
     if (!timeout.ok()) return timeout.status();
     params.freeze_timeout = *timeout;
   }
+  if (!options.companion.empty()) {
+    absl::StatusOr<std::string> inventory = InventoryOf(options.companion);
+    if (!inventory.ok()) return inventory.status();
+    params.companion = *std::move(inventory);
+  }
   return params;
+}
+
+// Says in the companion which image it belongs to.
+absl::Status NameImage(const CheckpointOptions& options, const control::CheckpointParams& params,
+                       const control::Report& report) {
+  if (options.companion.empty()) return absl::OkStatus();
+  const auto json = nlohmann::ordered_json::parse(report.json, nullptr, false);
+  return WriteCompanion(options.companion, absl::StrCat(params.directory, ":", params.tag),
+                        json.value("digest", ""), params.companion);
 }
 
 absl::StatusOr<control::Report> MakeCheckpoint(const sandbox::RuntimeDir& dir,
@@ -86,6 +102,8 @@ absl::StatusOr<control::Report> CheckpointOnce(const CheckpointOptions& options)
   if (!dir.ok()) return dir.status();
   absl::StatusOr<control::Report> report =
       MakeCheckpoint(*dir, *params, options.progress, CatchInterrupts());
+  if (report.ok())
+    if (absl::Status named = NameImage(options, *params, *report); !named.ok()) return named;
   if (!report.ok() || !options.stop) return report;
   const absl::Status stopped = StopSandbox(*dir, absl::ZeroDuration());
   if (!stopped.ok() && !absl::IsNotFound(stopped)) return stopped;
@@ -95,6 +113,9 @@ absl::StatusOr<control::Report> CheckpointOnce(const CheckpointOptions& options)
 absl::Status CheckSeries(const CheckpointOptions& options, const std::string& name) {
   if (options.stop)
     return absl::InvalidArgumentError("--stop ends the sandbox, and --every goes on; choose one");
+  if (!options.companion.empty())
+    return absl::InvalidArgumentError(
+        "--companion is of one checkpoint, and --every makes several; choose one");
   if (absl::Status tag = image::CheckTag(SeriesTag(name, absl::UnixEpoch())); !tag.ok())
     return absl::InvalidArgumentError(
         absl::StrCat("with --every a time is added to the tag: ", tag.message()));
@@ -182,6 +203,11 @@ void AddCheckpoint(CLI::App& app, Invocation& invocation) {
       ->type_name("SIZE");
   command->add_flag("--stop", options->stop, "End the sandbox when the image is complete");
   AddTimes(*command, *options);
+  command
+      ->add_option("--companion", options->companion,
+                   "Where another program has saved the processes: the image and the directory "
+                   "name each other, for `restore --companion`")
+      ->type_name("DIR");
   AddProgressOption(*command, options->progress);
   command->add_flag("--json", options->json, "Print the report as JSON");
   command->footer(

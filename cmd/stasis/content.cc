@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "cmd/sandbox/kept_files.h"
 #include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/tree_setup.h"
 #include "cmd/stasis/output.h"
@@ -69,11 +70,20 @@ absl::Status Import(const ImportSpec& spec, const ContentOptions& options, Conte
   return absl::OkStatus();
 }
 
-// The mounts will be new ones, which know none of the old ones' nodes and handles.
-void DropKernelState(const restore::RestoredImage& restored, vfs::VirtualFilesystem& vfs) {
+// The mounts will be new ones, which know none of the old ones' nodes and handles. Returns what is
+// kept of these.
+RefPtr<sandbox::KeptFiles> DropKernelState(const restore::RestoredImage& restored,
+                                           vfs::VirtualFilesystem& vfs, bool keep) {
   const vfs::Operation inside(vfs.gate());
-  for (const std::string& name : restored.root_names())
-    if (const auto state = restored.Root<fuse::FuseState>(name)) state->DropKernelState();
+  RefPtr<sandbox::KeptFiles> kept;
+  if (keep) kept = restored.Root<sandbox::KeptFiles>(sandbox::kKeptFiles);
+  if (keep && !kept) kept = MakeRef<sandbox::KeptFiles>();
+  for (const std::string& name : restored.root_names()) {
+    const auto state = restored.Root<fuse::FuseState>(name);
+    if (state && kept) kept->Take(*state);
+    if (state) state->DropKernelState();
+  }
+  return kept;
 }
 
 absl::Status ReadBase(const std::string& base_image, const std::string& settings,
@@ -139,7 +149,7 @@ absl::StatusOr<Content> Restoring::Finish(restore::RestoredImage restored,
     if (finding.policy == vfs::DriftPolicy::kWarn)
       content_.warnings.push_back(absl::StrCat("drift: ", finding.ToText()));
   content_.tree.vfs = restored.TakeVfs();
-  DropKernelState(restored, *content_.tree.vfs);
+  content_.tree.kept = DropKernelState(restored, *content_.tree.vfs, options_.keep_handles);
   if (content_.tree.vfs->namespaces().empty())
     return absl::DataLossError(absl::StrCat(source, " holds no mount namespace"));
   content_.tree.ns = content_.tree.vfs->namespaces().front();

@@ -53,6 +53,8 @@ struct ContentOptions {
   std::string reference;  // "DIR:TAG"; empty: a new tree
   std::string reader;     // of the image, to people who want to remove it: a sandbox's name
   HostRoots roots;        // of the image
+  // Deleted files that were open when the image was made stay (Tree::kept).
+  bool keep_handles = false;
   image::PrefetchMode prefetch = image::PrefetchMode::kNone;  // of its data
   bool record_trace = false;                                  // of it, where there is none
   RootfsOptions rootfs;                                       // of a new tree

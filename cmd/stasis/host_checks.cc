@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -181,6 +182,33 @@ HostCheck CheckFreezer() {
   return check;
 }
 
+// The first line that a program prints, and how it ends; -1 if there is no such program.
+int RunQuietly(const std::string& command, std::string& line) {
+  FILE* output = popen(absl::StrCat(command, " 2>&1").c_str(), "re");
+  if (output == nullptr) return -1;
+  char buffer[512];
+  while (fgets(buffer, sizeof buffer, output) != nullptr)
+    if (line.empty()) line = buffer;
+  const int status = pclose(output);
+  while (!line.empty() && line.back() == '\n') line.pop_back();
+  if (!WIFEXITED(status) || WEXITSTATUS(status) == 127) return -1;
+  return WEXITSTATUS(status);
+}
+
+HostCheck CheckCriu() {
+  std::string version, said;
+  HostCheck check{"criu", false, false, "not installed", ""};
+  if (RunQuietly("criu --version", version) != 0) {
+    check.remedy = "apt-get install criu; it is optional: it saves processes (docs/criu.md)";
+    return check;
+  }
+  const int result = RunQuietly("criu check", said);
+  check.ok = result == 0;
+  check.detail = check.ok ? version : absl::StrCat(version, ": ", said);
+  if (!check.ok) check.remedy = "`criu check` says what it misses; it is optional";
+  return check;
+}
+
 HostCheck CheckPrivileges() {
   const bool root = geteuid() == 0;
   return {"privileges", true, false,
@@ -193,8 +221,9 @@ HostCheck CheckPrivileges() {
 
 std::vector<HostCheck> CheckHost() {
   const absl::StatusOr<KernelFuse> kernel = TryMount();
-  return {CheckPrivileges(),     CheckDevice(),  CheckMount(kernel),       CheckSandbox(),
-          CheckUserNamespaces(), CheckFreezer(), CheckPassthrough(kernel), CheckUring(kernel)};
+  return {CheckPrivileges(),        CheckDevice(),         CheckMount(kernel),
+          CheckSandbox(),           CheckUserNamespaces(), CheckFreezer(),
+          CheckPassthrough(kernel), CheckUring(kernel),    CheckCriu()};
 }
 
 }  // namespace stasis::cli

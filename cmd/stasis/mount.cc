@@ -2,7 +2,6 @@
 
 #include "cmd/fuse/mount.h"
 
-#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,15 +10,12 @@
 #include <filesystem>
 #include <memory>
 
-#include "cmd/fuse/server.h"
 #include "cmd/sandbox/signal_relay.h"
 #include "cmd/stasis/commands.h"
-#include "cmd/stasis/content.h"
-#include "cmd/stasis/host_options.h"
 #include "cmd/stasis/interrupt.h"
 #include "cmd/stasis/launch.h"
-#include "cmd/stasis/memory_options.h"
 #include "cmd/stasis/output.h"
+#include "cmd/stasis/tree_server.h"
 
 namespace stasis::cli {
 namespace {
@@ -27,14 +23,10 @@ namespace {
 constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
 struct MountOptions {
-  std::string reference;
+  TreeOptions tree;
+  ServedTreeOptions read;  // what `tree` says
   std::string directory;
   std::string log = "/dev/null";
-  HostOptions host;
-  HostRoots roots;  // what `host` says
-  MemoryOptions memory;
-  MemoryLimits limits;  // what `memory` says
-  std::string prefetch = "trace";
   bool read_only = false;
   bool no_passthrough = false;
   bool background = false;
@@ -53,7 +45,7 @@ absl::Status CheckMountPoint(const std::string& directory) {
 
 absl::StatusOr<UniqueFd> MountOn(const MountOptions& options) {
   fuse::MountOptions how;
-  how.source = absl::StrCat("stasis:", options.reference);
+  how.source = absl::StrCat("stasis:", options.read.content.reference);
   how.read_only = options.read_only;
   how.no_suid = true;
   how.no_dev = true;
@@ -89,36 +81,20 @@ absl::Status ServeUntilEnd(fuse::Server& server, const MountOptions& options,
 
 absl::Status Serve(const MountOptions& options, const std::atomic<bool>* interrupted,
                    const std::function<void(const std::vector<std::string>& warnings)>& on_ready) {
-  if (absl::Status set = ApplyMemoryLimits(options.limits); !set.ok()) return set;
   const Types types;
-  ContentOptions wanted;
-  wanted.reference = options.reference;
-  wanted.roots = options.roots;
-  absl::StatusOr<image::PrefetchMode> prefetch = image::ParsePrefetchMode(options.prefetch);
-  if (!prefetch.ok()) return prefetch.status();
-  wanted.prefetch = *prefetch;
-  wanted.record_trace = true;
-  DataLog log;
-  log.error = [](const absl::Status& error) { Warn(std::string(error.message())); };
-  log.recovered = [](const std::string& what) { Warn(what); };
-  absl::StatusOr<Content> content = MakeContent(types, wanted, {}, interrupted, std::move(log));
-  if (!content.ok()) return content.status();
-  sandbox::Tree& tree = content->tree;
-  const absl::Cleanup teardown = [&tree] { tree.Teardown(); };
+  const auto tree = TreeServer::Make(types, options.read, interrupted);
+  if (!tree.ok()) return tree.status();
   absl::StatusOr<UniqueFd> device = MountOn(options);
   if (!device.ok()) return device.status();
   fuse::ServerOptions how;
   how.passthrough = !options.no_passthrough;
-  const auto server = std::make_unique<fuse::Server>(tree.vfs, tree.root(), how);
-  if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) {
+  if (absl::Status serving = (*tree)->Serve(std::move(*device), how); !serving.ok()) {
     if (absl::Status unmounted = Unmount(options); !unmounted.ok())
       Warn(std::string(unmounted.message()));
     return serving;
   }
-  content->lazy->Start();
-  const absl::Cleanup stop_lazy = [&content] { content->lazy->Stop(); };
-  on_ready(content->warnings);
-  return ServeUntilEnd(*server, options, interrupted);
+  on_ready((*tree)->warnings());
+  return ServeUntilEnd((*tree)->server(), options, interrupted);
 }
 
 int MountInBackground(const MountOptions& options) {
@@ -143,13 +119,9 @@ int Mount(MountOptions options) {
   if (absl::Status ok = CheckMountPoint(options.directory); !ok.ok()) return Fail(ok);
   std::error_code error;
   options.directory = std::filesystem::canonical(options.directory, error);
-  options.reference = AbsoluteReference(options.reference);
-  absl::StatusOr<HostRoots> roots = ReadHostOptions(options.host);
-  if (!roots.ok()) return Fail(roots.status());
-  options.roots = *std::move(roots);
-  absl::StatusOr<MemoryLimits> limits = ReadMemoryOptions(options.memory);
-  if (!limits.ok()) return Fail(limits.status());
-  options.limits = *std::move(limits);
+  absl::StatusOr<ServedTreeOptions> read = ReadTreeOptions(options.tree);
+  if (!read.ok()) return Fail(read.status());
+  options.read = *std::move(read);
   if (options.background) return MountInBackground(options);
   const absl::Status served = Serve(options, CatchInterrupts(), [&options](const auto& warnings) {
     for (const std::string& warning : warnings) Warn(warning);
@@ -164,7 +136,9 @@ void AddMount(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("mount", "Serve an image at a directory, without a sandbox");
   auto options = std::make_shared<MountOptions>();
-  command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
+  command->add_option("image", options->tree.reference, "The image")
+      ->required()
+      ->type_name("DIR:TAG");
   command->add_option("directory", options->directory, "Where")->required()->type_name("DIR");
   command->add_flag("--read-only", options->read_only,
                     "Refuse writes; they stay in memory otherwise");
@@ -173,9 +147,7 @@ void AddMount(CLI::App& app, Invocation& invocation) {
   command->add_flag("--background", options->background, "Return when the mount can be used");
   command->add_option("--log", options->log, "With --background: file for messages")
       ->type_name("FILE");
-  AddPrefetchOption(*command, options->prefetch);
-  AddHostOptions(*command, options->host);
-  AddMemoryOptions(*command, options->memory);
+  AddTreeOptions(*command, options->tree);
   command->footer(
       "Ends with `umount DIR`, or Ctrl-C in the foreground. Needs root.\n\n"
       "  stasis mount snaps:v1 /mnt --read-only");

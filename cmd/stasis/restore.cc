@@ -3,7 +3,10 @@
 #include <memory>
 
 #include "cmd/stasis/commands.h"
+#include "cmd/stasis/companion.h"
 #include "cmd/stasis/content.h"
+#include "cmd/stasis/handle_report.h"
+#include "cmd/stasis/output.h"
 #include "cmd/stasis/run_options.h"
 
 namespace stasis::cli {
@@ -14,6 +17,21 @@ void AddRestore(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<RunOptions>();
   command->add_option("image", options->reference, "The image")->required()->type_name("DIR:TAG");
   AddPrefetchOption(*command, options->prefetch);
+  command
+      ->add_option("--handles", options->handles,
+                   "Files that were deleted while programs had them open: drop, or keep them in "
+                   "the tree and in its checkpoints")
+      ->type_name("drop|keep")
+      ->check(CLI::IsMember({"drop", "keep"}))
+      ->capture_default_str();
+  command
+      ->add_option("--companion", options->companion,
+                   "Refuse the image unless it was made together with what another program has "
+                   "saved in this directory (`checkpoint --companion`)")
+      ->type_name("DIR");
+  command->add_flag("--list-handles", options->list_handles,
+                    "Print what was open when the image was made, as `stasis handles`, and "
+                    "restore nothing");
   AddHostOptions(*command, options->host);
   AddSandboxOptions(*command, *options);
   command->footer(
@@ -26,6 +44,11 @@ void AddRestore(CLI::App& app, Invocation& invocation) {
       "  stasis restore snaps:v1 --root data=/mnt/copy --on-drift warn -- make");
   command->callback([options, command, &invocation] {
     invocation.action = [options, command, &invocation] {
+      if (options->list_handles) return PrintHandlesOfImage(options->reference, options->json);
+      if (!options->companion.empty())
+        if (absl::Status belongs = CheckCompanion(options->companion, options->reference);
+            !belongs.ok())
+          return Fail(belongs, options->json);
       return RunSandbox(*options, *command, invocation);
     };
   });

@@ -111,6 +111,7 @@ absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
   if (!prefetch.ok()) return prefetch.status();
   to.prefetch = *prefetch;
   to.record_trace = true;
+  to.keep_handles = from.handles == "keep";
   absl::StatusOr<HostRoots> roots = ReadHostOptions(from.host);
   if (!roots.ok()) return roots.status();
   to.roots = *std::move(roots);
@@ -377,7 +378,8 @@ int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation)
   if (!options.fork_of.empty())
     if (absl::Status forked = AskForFork(options, app); !forked.ok())
       return Fail(forked, options.json);
-  options.config = ConfigOf(app, {"config", "json", "progress", "detach", "keep"});
+  options.config =
+      ConfigOf(app, {"config", "json", "progress", "detach", "keep", "list-handles", "companion"});
   if (!options.fork_of.empty())
     for (const char* key : {"name", "new"}) options.config.erase(key);  // not options of a run
   if (!arguments.empty()) options.config["command"] = arguments;

@@ -27,6 +27,7 @@ struct RunOptions {
   nlohmann::ordered_json forked;   // what that said (daemon/tasks.h)
   HostOptions host;                // run: only the roots
   std::string prefetch = "trace";  // restore only
+  std::string handles = "drop";    // restore only
   std::vector<std::string> mounts;
   std::string rootfs;
   std::string rootfs_options;
@@ -44,6 +45,8 @@ struct RunOptions {
   MemoryOptions memory;
   std::string size_limit;
   std::string inode_limit;
+  bool list_handles = false;  // restore only
+  std::string companion;      // restore only
   bool detach = false;
   bool keep = false;
   bool json = false;

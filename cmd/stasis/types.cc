@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cmd/fuse/gen/types.h"
+#include "cmd/sandbox/gen/types.h"
 #include "cmd/sandbox/paths.h"
 #include "restore/image/layout.h"
 #include "restore/types.h"
@@ -38,6 +39,7 @@ absl::Status CheckParent(const std::string& path) {
 Types::Types() {
   restore::RegisterTypes(registry_);
   fuse::gen::RegisterTypes(registry_);
+  sandbox::gen::RegisterTypes(registry_);
 }
 
 absl::StatusOr<restore::RestoreRequest> Types::Request(const std::string& reference) const {

@@ -8,6 +8,8 @@
 
 #include <optional>
 
+#include "cmd/stasis/companion.h"
+#include "cmd/stasis/daemon/open_files.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/daemon/timed_cancel.h"
 #include "cmd/stasis/series.h"
@@ -26,15 +28,21 @@ std::optional<gofer::DigestScope> ParseDigestScope(const std::string& text) {
   return std::nullopt;
 }
 
-// Says what is being done until the image is written.
+// Says what is being done until the image is written; has looked at what programs have open before
+// the state is taken.
 class ReportingFreezer final : public restore::Freezer {
  public:
-  ReportingFreezer(restore::Freezer& freezer, const control::ProgressCallback& on_progress)
-      : freezer_(freezer), on_progress_(on_progress) {}
+  ReportingFreezer(restore::Freezer& freezer, OpenFileTable& open_files,
+                   const control::ProgressCallback& on_progress)
+      : freezer_(freezer), open_files_(open_files), on_progress_(on_progress) {}
 
   absl::Status Flush() override {
     on_progress_({"flush", 0, 0, 0});
     absl::Status flushed = freezer_.Flush();
+    if (frozen_)
+      open_files_.Finish();
+    else
+      open_files_.Prepare();
     if (frozen_) on_progress_({"save", 0, 0, 0});
     return flushed;
   }
@@ -42,15 +50,18 @@ class ReportingFreezer final : public restore::Freezer {
     on_progress_({"freeze", 0, 0, 0});
     absl::Status stopped = freezer_.Freeze();
     frozen_ = stopped.ok();
+    if (frozen_) open_files_.Start();
     return stopped;
   }
   absl::Status Thaw() override {
     frozen_ = false;
+    open_files_.Finish();
     return freezer_.Thaw();
   }
 
  private:
   restore::Freezer& freezer_;
+  OpenFileTable& open_files_;
   const control::ProgressCallback& on_progress_;
   bool frozen_ = false;
 };
@@ -64,6 +75,7 @@ restore::CheckpointRequest Request(Box& box, const control::CheckpointParams& pa
   request.annotations = BaseAnnotations(origin.base_image, origin.base_config);
   request.annotations[image::kAnnotationContainerName] = box.name();
   if (!params.series.empty()) request.annotations[kAnnotationSeries] = params.series;
+  if (!params.companion.empty()) request.annotations[kAnnotationCompanion] = params.companion;
   request.stay_frozen = params.stop;
   if (params.max_extra_memory != 0) request.max_extra_memory = params.max_extra_memory;
   request.parent = box.ParentIn(params.directory);
@@ -87,6 +99,8 @@ restore::CheckpointRequest RequestFor(Box& box) {
   request.freezer = &box.sandbox()->freezer();
   for (const auto& [name, state] : box.sandbox()->served().States())
     request.roots.push_back({name, state.get()});
+  if (const auto& kept = box.sandbox()->tree().kept; kept && !kept->List().empty())
+    request.roots.push_back({sandbox::kKeptFiles, kept.get()});
   return request;
 }
 
@@ -105,10 +119,12 @@ absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::Check
     if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
       host->set_digest_scope(*digest);
   sandbox.freezer().set_limits({deadline, params.freeze_timeout});
-  ReportingFreezer freezer(sandbox.freezer(), on_progress);
+  OpenFileTable open_files(box);
+  ReportingFreezer freezer(sandbox.freezer(), open_files, on_progress);
   const TimedCancel stop(cancel, deadline);
   restore::CheckpointRequest request = Request(box, params);
   request.freezer = &freezer;
+  request.roots.push_back({sandbox::kOpenFiles, &open_files.files()});
   request.cancel = stop.flag();
   request.on_progress = [&on_progress](const image::WriteProgress& progress) {
     on_progress({"write", progress.chunks_done, progress.chunks_total, progress.content_bytes});
@@ -123,7 +139,12 @@ absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::Check
                    std::string(report.status().message()));
     return report;
   }
+  if (const std::string& why = open_files.files().incomplete(); !why.empty())
+    report->warnings.push_back(
+        absl::StrCat("the table of open files in the image is not complete: ", why));
   box.log().info("checkpoint {}", report->ToJson());
+  box.log().info("{} open files were listed in {} us", open_files.files().files().size(),
+                 absl::ToInt64Microseconds(open_files.took()));
   box.SetAncestor({report->digest, params.directory});
   return report;
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "cmd/stasis/config_file.h"
+#include "cmd/stasis/daemon/events.h"
+#include "cmd/stasis/daemon/open_files.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "state/chunk_reclaim.h"
@@ -117,6 +119,12 @@ absl::StatusOr<control::Report> Service::GetConfig() {
   return control::Report{
       config.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
       ToToml(config)};
+}
+
+absl::StatusOr<control::Report> Service::OpenFiles() { return OpenFilesOfBox(box_); }
+
+absl::StatusOr<std::unique_ptr<control::EventSource>> Service::Events(bool reads) {
+  return FollowEvents(box_, reads);
 }
 
 absl::Status Service::Stop(absl::Duration grace) {

@@ -37,6 +37,8 @@ class Service final : public control::Handler {
   absl::StatusOr<control::Report> AddMount(const control::MountParams& params) override;
   absl::StatusOr<control::Report> RemoveMount(const std::string& target, bool detach) override;
   absl::StatusOr<control::Report> GetConfig() override;
+  absl::StatusOr<control::Report> OpenFiles() override;
+  absl::StatusOr<std::unique_ptr<control::EventSource>> Events(bool reads) override;
   absl::Status Stop(absl::Duration grace) override;
   void OnError(const absl::Status& error) override;
 

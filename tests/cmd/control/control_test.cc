@@ -23,6 +23,7 @@
 #include <functional>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "cmd/control/client.h"
 #include "cmd/control/server.h"
@@ -51,6 +52,26 @@ class CheckpointFunction {
  private:
   absl::Mutex mu_;
   Function function_ ABSL_GUARDED_BY(mu_);
+};
+
+// Gives numbered events, as many as are wanted up to `count`, and says when it ends.
+class CountedEvents final : public EventSource {
+ public:
+  CountedEvents(int64_t count, absl::Notification* ended) : left_(count), ended_(ended) {}
+  ~CountedEvents() override { ended_->Notify(); }
+
+  Events Take(size_t limit) override {
+    Events events;
+    for (; left_ > 0 && events.events.size() < limit; --left_)
+      events.events.push_back({left_, 0x100, 7, left_ == 1, std::string("/\xff")});
+    events.lost = std::exchange(lost_, 0);
+    return events;
+  }
+
+ private:
+  int64_t left_;
+  uint64_t lost_ = 3;
+  absl::Notification* const ended_;
 };
 
 class FakeHandler : public NullHandler {
@@ -89,6 +110,11 @@ class FakeHandler : public NullHandler {
   absl::StatusOr<Report> RemoveMount(const std::string& target, bool detach) override {
     return Report{"", target + (detach ? " detached" : "")};
   }
+  absl::StatusOr<Report> OpenFiles() override { return Report{"{}", "files"}; }
+  absl::StatusOr<std::unique_ptr<EventSource>> Events(bool reads) override {
+    if (reads) return absl::UnavailableError("no reads");
+    return std::make_unique<CountedEvents>(2500, &events_ended);
+  }
   absl::StatusOr<Report> GetConfig() override { return Report{"{}", "name = \"box\"\n"}; }
   absl::Status Stop(absl::Duration grace) override {
     stop_grace = grace;
@@ -100,6 +126,7 @@ class FakeHandler : public NullHandler {
   absl::StatusOr<Info> info = Info{};
   std::atomic<int> errors{0};
   absl::Duration stop_grace;
+  absl::Notification events_ended;
   CheckpointFunction checkpoint;
 };
 
@@ -180,6 +207,49 @@ TEST_F(ControlTest, MountsAndTheConfigurationGoOverTheSocket) {
   EXPECT_EQ(client->RemoveMount("/data", true)->text, "/data detached");
   EXPECT_EQ(client->RemoveMount("/data", false)->text, "/data");
   EXPECT_EQ(client->GetConfig()->text, "name = \"box\"\n");
+}
+
+TEST_F(ControlTest, OpenFilesComeOver) { EXPECT_EQ(Connect()->OpenFiles()->text, "files"); }
+
+TEST_F(ControlTest, EventsComeOverInTheirOrderUntilThereAreEnough) {
+  std::vector<Event> events;
+  uint64_t lost = 0;
+  const auto collect = [&](const Events& some) {
+    events.insert(events.end(), some.events.begin(), some.events.end());
+    lost += some.lost;
+    return events.size() < 2500;
+  };
+  ASSERT_TRUE(Connect()->FollowEvents(false, collect).ok());
+  ASSERT_EQ(events.size(), 2500u);
+  for (size_t i = 0; i < events.size(); ++i)
+    ASSERT_EQ(events[i].time_ns, 2500 - static_cast<int64_t>(i));
+  EXPECT_EQ(events[0].events, 0x100u);
+  EXPECT_EQ(events[0].cookie, 7u);
+  EXPECT_EQ(events[0].path, "/\xff");
+  EXPECT_FALSE(events[0].removed);
+  EXPECT_TRUE(events.back().removed);
+  EXPECT_EQ(lost, 3u);
+  handler_.events_ended.WaitForNotification();
+}
+
+TEST_F(ControlTest, EventsThatCannotBeHadAreAnError) {
+  EXPECT_EQ(Connect()->FollowEvents(true, [](const Events&) { return true; }),
+            absl::UnavailableError("no reads"));
+}
+
+TEST_F(ControlTest, TheEndOfTheServerIsTheEndOfTheEvents) {
+  absl::Notification began;
+  std::thread follower([&] {
+    const absl::Status followed = Connect()->FollowEvents(false, [&](const Events&) {
+      if (!began.HasBeenNotified()) began.Notify();
+      return true;
+    });
+    EXPECT_FALSE(followed.ok());
+  });
+  began.WaitForNotification();
+  server_.reset();
+  follower.join();
+  handler_.events_ended.WaitForNotification();
 }
 
 TEST_F(ControlTest, ADiffReportsProgressAndCanBeGivenUp) {

@@ -6,6 +6,7 @@
 #define STASIS_TESTS_CMD_CONTROL_NULL_HANDLER_H_
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "cmd/control/server.h"
@@ -39,6 +40,10 @@ class NullHandler : public Handler {
   absl::StatusOr<Report> AddMount(const MountParams&) override { return Report{}; }
   absl::StatusOr<Report> RemoveMount(const std::string&, bool) override { return Report{}; }
   absl::StatusOr<Report> GetConfig() override { return Report{}; }
+  absl::StatusOr<Report> OpenFiles() override { return Report{}; }
+  absl::StatusOr<std::unique_ptr<EventSource>> Events(bool) override {
+    return absl::UnimplementedError("events");
+  }
   absl::Status Stop(absl::Duration) override { return absl::OkStatus(); }
   void OnError(const absl::Status&) override {}
 };

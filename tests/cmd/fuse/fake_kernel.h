@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cmd/fuse/protocol.h"
@@ -88,6 +89,8 @@ class FakeKernel {
   // Of a restored tree; tree() is another.
   FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
              const ServerOptions& options = {});
+  // Of a server elsewhere; there is no server(), and tree() is another.
+  explicit FakeKernel(UniqueFd socket) : socket_(std::move(socket)) {}
   ~FakeKernel();
 
   TestTree& tree() { return tree_; }

@@ -68,9 +68,10 @@ TEST_F(CheckVersionTest, WrongUsagePointsAtTheHelpOfTheCommand) {
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {
   for (const char* command :
-       {"run",    "exec",    "ps",     "stop",   "checkpoint", "restore", "rollback", "upgrade",
-        "import", "export",  "mount",  "log",    "rm",         "gc",      "squash",
-        "copy",   "inspect", "verify", "layers", "check",      "version", "completion"}) {
+       {"run",     "exec",   "ps",     "stop",    "checkpoint", "restore", "rollback",
+        "upgrade", "import", "export", "mount",   "serve",      "handles", "events",
+        "log",     "rm",     "gc",     "squash",  "copy",       "inspect", "verify",
+        "layers",  "check",  "version", "completion"}) {
     EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;
     EXPECT_THAT(Stasis({"--help"}).out, HasSubstr(command));
   }
