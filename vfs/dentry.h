@@ -142,6 +142,8 @@ class Dentry final : public state::Object {
   absl::Status LoadName(std::string name, state::LoadContext& context);
   std::vector<Dentry*> SaveDirectory() const;
   absl::Status LoadDirectory(std::vector<Dentry*> children, state::LoadContext& context);
+  uint64_t SaveEnd() const;
+  absl::Status LoadEnd(uint64_t end, state::LoadContext& context);
   Dentry* SaveParent() const;
   absl::Status LoadParent(Dentry* parent, state::LoadContext& context);
   absl::Status AfterLoad(state::LoadContext& context);
@@ -158,6 +160,9 @@ class Dentry final : public state::Object {
   RefPtr<Inode> inode_ STATE(wait);                       // immutable
   std::unique_ptr<Directory> directory_ STATE(manual);    // immutable; null unless a directory
   std::atomic<const Name*> name_ STATE(manual){nullptr};  // inline_name_, or malloc'ed
+  // Directory::end_position(), if it is not that after the last child: 0 if it is.
+  [[no_unique_address]] struct {
+  } end_ STATE(manual);
   // The second cache line.
   uint64_t position_ = 0;  // in the parent's order; changed under the parent's Directory::mu
   alignas(Name) char inline_name_[kNameHeader + kInlineName] STATE(nosave);

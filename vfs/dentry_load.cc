@@ -38,9 +38,24 @@ absl::Status Dentry::LoadDirectory(std::vector<Dentry*> children, state::LoadCon
   for (Dentry* child : children) {
     if (child == nullptr) return context.Invalid(*this, "directory", "has a missing child");
   }
-  directory_ = std::make_unique<Directory>(this);
+  if (directory_ == nullptr) directory_ = std::make_unique<Directory>(this);
   absl::MutexLock lock(&directory_->mu);
   directory_->StashForLoad(std::move(children));
+  return absl::OkStatus();
+}
+
+uint64_t Dentry::SaveEnd() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (directory_ == nullptr) return 0;
+  const uint64_t end = directory_->end_position();
+  return end == directory_->end_of_children() ? 0 : end;
+}
+
+absl::Status Dentry::LoadEnd(uint64_t end, state::LoadContext& context) {
+  if (end == 0) return absl::OkStatus();
+  if (end > Directory::kLastPosition / 2) return context.Invalid(*this, "end", "is too large");
+  if (directory_ == nullptr) directory_ = std::make_unique<Directory>(this);
+  absl::MutexLock lock(&directory_->mu);
+  directory_->SkipTo(end);
   return absl::OkStatus();
 }
 
@@ -82,6 +97,7 @@ void Dentry::LoadFailed() {
 absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
   absl::MutexLock lock(&directory_->mu);
   uint64_t last_position = Directory::kFirstPosition - 1;
+  const uint64_t end = directory_->end_position();
   std::vector<Dentry*> children = directory_->TakeStash();
   // The stash's references: a child that is not linked in the end loses its own.
   std::vector<RefPtr<Dentry>> refs;
@@ -107,6 +123,7 @@ absl::Status Dentry::LinkRestoredChildren(state::LoadContext& context) {
     last_position = child->position_;
     directory_->InsertRestored(std::move(child));
   }
+  directory_->SkipTo(end);
   return absl::OkStatus();
 }
 

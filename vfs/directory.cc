@@ -117,6 +117,12 @@ std::vector<uintptr_t>::const_iterator Directory::LowerBound(uint64_t position) 
       [](uintptr_t entry, uint64_t wanted) { return PositionOf(entry) < wanted; });
 }
 
+uint64_t Directory::end_of_children() const {
+  for (auto it = order_.rbegin(); it != order_.rend(); ++it)
+    if (!IsMark(*it)) return PositionOf(*it) + 1;
+  return kFirstPosition;
+}
+
 void Directory::AppendOrder(Dentry* child) {
   child->position_ = next_position_++;
   order_.push_back(reinterpret_cast<uintptr_t>(child));

@@ -127,8 +127,14 @@ class Directory {
     }
   }
 
-  // Above the positions of all children there are.
+  // Above the positions of all children that there are and were.
   uint64_t end_position() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return next_position_; }
+  // Above those of all that there are.
+  uint64_t end_of_children() const ABSL_SHARED_LOCKS_REQUIRED(mu);
+  // Leaves out what is before `position` (a restore).
+  void SkipTo(uint64_t position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    next_position_ = std::max(next_position_, position);
+  }
   size_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_; }
   bool empty() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return count_ == 0; }
   // A restore hands over the children's dentries before they can be linked, and takes them back to

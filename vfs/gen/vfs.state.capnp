@@ -14,6 +14,7 @@ struct DentryRow {
   directory @2 :UInt32;  # bytes of its column
   name @3 :UInt32;  # bytes of its column
   position @4 :UInt64;  # u64
+  end @5 :UInt64;  # u64
 }
 struct DentryColumns {
   rows @0 :List(DentryRow);

@@ -20,7 +20,7 @@ namespace stasis::state {
 
 void Access::Type<::stasis::vfs::Dentry>::Save(SaveBatch& batch, capnp::AnyPointer::Builder part) {
   auto columns = part.initAs<::stasis::vfs::schema::DentryColumns>();
-  columns.setFieldCount(5);
+  columns.setFieldCount(6);
   const uint32_t n = batch.size();
   [[maybe_unused]] auto rows = columns.initRows(n);
   Encoder& c2 = batch.Column(0);
@@ -34,6 +34,7 @@ void Access::Type<::stasis::vfs::Dentry>::Save(SaveBatch& batch, capnp::AnyPoint
     row.setDirectory(SaveSlice(c2, o.SaveDirectory()));
     row.setName(SaveSlice(c3, o.SaveName()));
     row.setPosition(ScalarOf(o.position_));
+    row.setEnd(ScalarOf(o.SaveEnd()));
   }
   columns.setDirectoryColumn(batch.Content(c2));
   columns.setNameColumn(batch.Content(c3));
@@ -42,7 +43,7 @@ void Access::Type<::stasis::vfs::Dentry>::Save(SaveBatch& batch, capnp::AnyPoint
 absl::Status Access::Type<::stasis::vfs::Dentry>::Load(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::DentryColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 6);
   if (!shape.ok()) return shape;
   Decoder d1 = batch.Column({});
   for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -58,7 +59,7 @@ absl::Status Access::Type<::stasis::vfs::Dentry>::Load(LoadBatch& batch, capnp::
 absl::Status Access::Type<::stasis::vfs::Dentry>::LoadManual(LoadBatch& batch, capnp::AnyPointer::Reader part) {
   auto columns = part.getAs<::stasis::vfs::schema::DentryColumns>();
   auto rows = columns.getRows();
-  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 5);
+  absl::Status shape = batch.Begin(kName, rows, columns.getFieldCount(), 6);
   if (!shape.ok()) return shape;
   Decoder d0 = batch.Column({});
   Decoder d2 = batch.Column(columns.getDirectoryColumn());
@@ -85,6 +86,12 @@ absl::Status Access::Type<::stasis::vfs::Dentry>::LoadManual(LoadBatch& batch, c
       if (!LoadSlice(d3, row.getName(), value))
         return batch.FieldError(i, "name", d3);
       absl::Status s = o.LoadName(std::move(value), batch.context());
+      if (!s.ok()) return s;
+    }
+    if (batch.Has(5)) {
+      std::remove_cvref_t<decltype(o.SaveEnd())> value{};
+      SetScalar(value, row.getEnd());
+      absl::Status s = o.LoadEnd(std::move(value), batch.context());
       if (!s.ok()) return s;
     }
   }
