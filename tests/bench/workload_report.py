@@ -108,10 +108,11 @@ def show_table(results):
         groups.setdefault((result.ours, *result.filesystems), []).append(result)
     for (ours, *filesystems), group in groups.items():
         peers = [name for name in filesystems if name != ours] if ours in filesystems else []
-        head = f"\n{'row':24} {'unit':13}" + "".join(f"{name:>15}" for name in filesystems)
+        width = max(24, *(len(result.row.name) for result in group))
+        head = f"\n{'row':{width}} {'unit':13}" + "".join(f"{name:>15}" for name in filesystems)
         print((head + "".join(f"{'/' + peer:>16}" for peer in peers) + "  hold").rstrip())
         for result in group:
-            line = f"{result.row.name:24} {result.row.unit:13}"
+            line = f"{result.row.name:{width}} {result.row.unit:13}"
             line += "".join(f"{show_number(result.median(name)):>15}" for name in filesystems)
             for peer in peers:
                 ratio = result.ratio(peer)

@@ -367,6 +367,13 @@ printf '%-12s %14s %14s %14s %14s\n' rollback "$(milliseconds "$(field rollback.
 "$stasis" gc snaps:
 "$stasis" verify snaps:build5
 
+# --- fifth act: a daemon that is replaced ------------------------------------------------------------
+
+if [[ $(id -u) == 0 ]]; then
+  say "A database under load, and another daemon, twice; then one that is killed"
+  REPLACE_SECONDS=6 "$here/replace.sh"
+fi
+
 say "Measured ($(uname -m), $(nproc) processors, $(id -un))"
 printf '%-34s %14s %14s\n' '' 'first' 'second'
 row() { printf '%-34s %14s %14s\n' "$@"; }

@@ -87,6 +87,7 @@ absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tre
   const sandbox::SandboxOptions& options = life_.options().sandbox;
   auto filesystems = std::make_unique<sandbox::ServedFilesystems>(
       *init, options.name, options.staging, parcel_.json.at("next_filesystem").get<int>());
+  filesystems->set_kept(tree.kept);
   if (absl::Status adopted = filesystems->Adopt(*std::move(served), states); !adopted.ok())
     return adopted;
   std::optional<sandbox::Cgroup> cgroup;
@@ -115,6 +116,7 @@ absl::Status Takeover::Load() {
   tree.vfs = restored->TakeVfs();
   if (tree.vfs->namespaces().empty()) return absl::DataLossError("there is no mount namespace");
   tree.ns = tree.vfs->namespaces().front();
+  tree.kept = restored->Root<sandbox::KeptFiles>(sandbox::kKeptFiles);
   box_.SetOrigin(std::move(content));
   if (absl::Status made = MakeSandbox(*std::move(restored), std::move(tree)); !made.ok())
     return made;
