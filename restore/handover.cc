@@ -20,7 +20,8 @@ namespace stasis::restore {
 namespace {
 
 absl::Status NotWhole(std::string_view what) {
-  return absl::DataLossError(fmt::format("what the other process hands over is not whole: {}", what));
+  return absl::DataLossError(
+      fmt::format("what the other process hands over is not whole: {}", what));
 }
 
 // The memories as sources; this process's own is a null one.
@@ -33,7 +34,8 @@ absl::Status TakeMemories(Parcel& parcel, const nlohmann::json& state,
       const auto made = state::ChunkMemory::ConfigureAdopted(
           *std::move(fd), state.at("spans").get<uint32_t>(), options);
       if (!made)
-        return absl::ErrnoToStatus(made.error().value(), "cannot take the memory for file data over");
+        return absl::ErrnoToStatus(made.error().value(),
+                                   "cannot take the memory for file data over");
       sources.emplace_back();
       continue;
     }

@@ -91,9 +91,8 @@ Result<RefPtr<Chunk>> Chunk::Adopt(const Slot& slot, uint32_t size, RefPtr<Chunk
                                    ChunkLocation at) {
   if (size > slot.capacity) return Err(EINVAL);
   auto chunk = RefPtr<Chunk>::Adopt(new Chunk(size));
-  STASIS_ASSIGN_OR_RETURN(
-      std::byte* const data,
-      ChunkMemory::Get().Claim(slot.offset, slot.capacity, chunk.get()));
+  STASIS_ASSIGN_OR_RETURN(std::byte* const data,
+                          ChunkMemory::Get().Claim(slot.offset, slot.capacity, chunk.get()));
   MakeInaccessible(data + size, slot.capacity - size);
   chunk->capacity_ = slot.capacity;
   chunk->source_ = std::move(source);

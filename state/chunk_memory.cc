@@ -249,7 +249,7 @@ void ChunkMemory::DropUnclaimed() {
 void ChunkMemory::Lock() {
   for (SizeClass& slots : classes_) slots.mu.Lock();
   mu_.Lock();
-  const auto quiet = [this] { return system_calls_ == 0; };
+  const auto quiet = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return system_calls_ == 0; };
   mu_.Await(absl::Condition(&quiet));
 }
 

@@ -69,9 +69,9 @@ class ChunkMemory {
   static Result<std::unique_ptr<ChunkMemory>> Create(const ChunkMemoryOptions& options);
 
   // The memory of another process, which this one takes the place of: `memory` was its fd(), and
-  // `spans` its span_count(); 0: find out. For each slot that is in use there, Claim(); then EndAdoption().
-  // Until that nothing of those spans is changed or given out here, so that the other can go on if
-  // nothing comes of it; after it the other one must not touch them (ChunkHold).
+  // `spans` its span_count(); 0: find out. For each slot that is in use there, Claim(); then
+  // EndAdoption(). Until that nothing of those spans is changed or given out here, so that the
+  // other can go on if nothing comes of it; after it the other one must not touch them (ChunkHold).
   static Result<std::unique_ptr<ChunkMemory>> Adopt(UniqueFd memory, uint32_t spans,
                                                     const ChunkMemoryOptions& options);
   // The same for the one that chunks use. Errors: as Configure.
@@ -156,11 +156,12 @@ class ChunkMemory {
   std::atomic<bool> adopting_{false};
   uint32_t adopted_ = 0;  // spans of the other process
 
-  absl::Mutex mu_;                                      // may be taken with a class's
-  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);     // and real
-  std::vector<uint32_t> dropped_ ABSL_GUARDED_BY(mu_);  // free, and given back
+  absl::Mutex mu_;                                        // may be taken with a class's
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);       // and real
+  std::vector<uint32_t> dropped_ ABSL_GUARDED_BY(mu_);    // free, and given back
   std::vector<uint32_t> unclaimed_ ABSL_GUARDED_BY(mu_);  // free; the system may have them or not
-  int system_calls_ ABSL_GUARDED_BY(mu_) = 0;  // that take spans or give them back, and are not done
+  int system_calls_ ABSL_GUARDED_BY(mu_) =
+      0;                          // that take spans or give them back, and are not done
   std::atomic<uint32_t> top_{0};  // spans from here on were never used; grows with mu_ held
 };
 

@@ -205,7 +205,8 @@ class ControlImpl final : public rpc::Control::Server {
 
   kj::Promise<void> upgrade(UpgradeContext context) override {
     const auto reader = context.getParams().getParams();
-    control::UpgradeParams params{ToString(reader.getBinary()), absl::Milliseconds(reader.getTimeoutMs())};
+    control::UpgradeParams params{ToString(reader.getBinary()),
+                                  absl::Milliseconds(reader.getTimeoutMs())};
     return Answer(context, std::make_shared<Job>(),
                   [&handler = handler_, params = std::move(params)](Job& job) {
                     return handler.Upgrade(params, &job.cancel);
@@ -321,7 +322,10 @@ class ControlImpl final : public rpc::Control::Server {
 class Server::Loop {
  public:
   Loop(std::string path, UniqueFd socket, Handler& handler, bool published)
-      : path_(std::move(path)), published_(published), socket_(std::move(socket)), handler_(handler) {
+      : path_(std::move(path)),
+        published_(published),
+        socket_(std::move(socket)),
+        handler_(handler) {
     thread_ = std::thread([this] { Run(); });
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(&started_));

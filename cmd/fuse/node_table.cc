@@ -116,13 +116,16 @@ size_t NodeTable::size() const {
 }
 
 std::vector<RefPtr<Node>> NodeTable::SaveShards() const {
-  std::vector<RefPtr<Node>> nodes;
+  // Sorted without a look at the nodes, of which there may be millions.
+  std::vector<std::pair<uint64_t, Node*>> numbered;
   for (const Shard& shard : shards_) {
     absl::ReaderMutexLock lock(&shard.mu);
-    for (const auto& [number, node] : shard.by_number) nodes.push_back(node);
+    for (const auto& [number, node] : shard.by_number) numbered.emplace_back(number, node.get());
   }
-  std::sort(nodes.begin(), nodes.end(),
-            [](const RefPtr<Node>& a, const RefPtr<Node>& b) { return a->number() < b->number(); });
+  std::sort(numbered.begin(), numbered.end());
+  std::vector<RefPtr<Node>> nodes;
+  nodes.reserve(numbered.size());
+  for (const auto& [number, node] : numbered) nodes.emplace_back(node);
   return nodes;
 }
 

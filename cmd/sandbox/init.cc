@@ -129,9 +129,7 @@ bool Init::ended() const {
   return poll(&entry, 1, 0) > 0;
 }
 
-void Init::Kill() {
-  (void)syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
-}
+void Init::Kill() { (void)syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0); }
 
 void Init::Await() {
   if (std::exchange(awaited_, true)) return;

@@ -5,8 +5,8 @@
 // The daemon starts init in new namespaces before it makes any thread. Init holds the namespaces
 // open, mounts the sandbox's root when told to, reaps whatever its orphans leave, and does what
 // must not be done by a thread of the daemon: calls that wait for the very filesystem the daemon
-// serves. It ends when the last descriptor of the daemon's end of their channel is closed, and takes
-// every process of the sandbox with it. So another process can take the daemon's place.
+// serves. It ends when the last descriptor of the daemon's end of their channel is closed, and
+// takes every process of the sandbox with it. So another process can take the daemon's place.
 
 #ifndef STASIS_CMD_SANDBOX_INIT_H_
 #define STASIS_CMD_SANDBOX_INIT_H_

@@ -12,8 +12,6 @@
 #include <absl/time/clock.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +24,7 @@
 
 #include "cmd/sandbox/fdinfo.h"
 #include "cmd/sandbox/mount_devices.h"
+#include "cmd/sandbox/shared_descriptions.h"
 #include "state/base/unique_fd.h"
 
 namespace stasis::sandbox {
@@ -102,8 +101,7 @@ class Scan {
   void ScanDirectory(const char* link, OpenKind kind);
   void ScanDescriptors();
   void ScanDescriptor(int fds, int infos, int32_t fd);
-  bool ScanSeen(int32_t fd);
-  void AddDescriptor(int32_t fd, std::string path, FdInfo info);
+  FdInfo ReadInfo(int infos, const char* name, int32_t fd);
   void ScanMappings();
   void FindShared();
   void AddWatches(OpenFile file, const FdInfo& info);
@@ -203,47 +201,35 @@ void Scan::ScanDescriptors() {
   }
 }
 
-// If it is the file that it was. Other kinds of files have one number for all of them.
-bool Scan::ScanSeen(int32_t fd) {
-  const SeenDescriptors::Seen* seen =
-      options_.seen == nullptr ? nullptr : options_.seen->Find(host_pid_, fd);
-  if (seen == nullptr) return false;
-  char text[4096];
-  const ssize_t size = pread(seen->info.get(), text, sizeof text, 0);
-  // What does not fit is read in whole.
-  if (size <= 0 || size == sizeof text) return false;
-  FdInfo info = FdInfo::Parse({text, static_cast<size_t>(size)});
-  if (info.mount_id != seen->mount_id || info.ino != seen->ino) return false;
-  AddDescriptor(fd, seen->path, std::move(info));
-  return true;
+// Of a process that has ended nothing is held, and its number may be another's.
+FdInfo Scan::ReadInfo(int infos, const char* name, int32_t fd) {
+  if (options_.held != nullptr) {
+    char text[4096];
+    const ssize_t size = pread(options_.held->Find(host_pid_, fd), text, sizeof text, 0);
+    // What does not fit is read in whole.
+    if (size > 0 && static_cast<size_t>(size) < sizeof text)
+      return FdInfo::Parse({text, static_cast<size_t>(size)});
+  }
+  UniqueFd file(openat(infos, name, O_RDONLY | O_CLOEXEC));
+  FdInfo info = FdInfo::Parse(ReadText(file.get()));
+  if (options_.hold != nullptr) options_.hold->Add(host_pid_, fd, std::move(file));
+  return info;
 }
 
 void Scan::ScanDescriptor(int fds, int infos, int32_t fd) {
-  if (ScanSeen(fd)) return;
   char name[16];
   *std::to_chars(name, name + sizeof name - 1, fd).ptr = '\0';
   std::string path = ReadLink(fds, name);
   const bool inotify = path == "anon_inode:inotify";
   if (!inotify && !absl::StartsWith(path, "/")) return;
-  UniqueFd file(openat(infos, name, O_RDONLY | O_CLOEXEC));
-  FdInfo info = FdInfo::Parse(ReadText(file.get()));
-  if (inotify) {
-    OpenFile watcher = Make(OpenKind::kInotify, {});
-    watcher.fd = fd;
-    watcher.flags = info.flags;
-    return AddWatches(std::move(watcher), info);
-  }
-  if (!devices_->OfMount(info.mount_id).has_value()) return;
-  if (options_.remember != nullptr)
-    options_.remember->Add(host_pid_, fd, {std::move(file), path, info.mount_id, info.ino});
-  AddDescriptor(fd, std::move(path), std::move(info));
-}
-
-void Scan::AddDescriptor(int32_t fd, std::string path, FdInfo info) {
-  OpenFile file = Make(OpenKind::kDescriptor, std::move(path));
+  FdInfo info = ReadInfo(infos, name, fd);
+  OpenFile file = Make(inotify ? OpenKind::kInotify : OpenKind::kDescriptor, std::move(path));
   file.fd = fd;
   file.flags = info.flags;
-  file.dev = devices_->OfMount(info.mount_id).value_or(0);
+  if (inotify) return AddWatches(std::move(file), info);
+  const std::optional<uint32_t> dev = devices_->OfMount(info.mount_id);
+  if (!dev.has_value()) return;
+  file.dev = *dev;
   file.ino = info.ino;
   file.offset = info.offset;
   file.locks = std::move(info.locks);
@@ -251,6 +237,7 @@ void Scan::AddDescriptor(int32_t fd, std::string path, FdInfo info) {
 }
 
 void Scan::AddWatches(OpenFile file, const FdInfo& info) {
+  file.path.clear();
   for (const FdInfo::Watch& watch : info.watches)
     if (const std::optional<uint32_t> dev = devices_->OfDevice(watch.device); dev.has_value())
       file.watches.push_back({watch.wd, watch.mask, *dev, watch.ino});
@@ -282,51 +269,6 @@ void Scan::ScanMappings() {
   for (auto& [key, file] : files) Add(std::move(file));
 }
 
-// Which descriptors are one: kcmp(2) has an order for them.
-class SharedDescriptions {
- public:
-  explicit SharedDescriptions(absl::Time deadline) : deadline_(deadline) {}
-
-  // False if it cannot be found out.
-  bool Add(OpenFile& file) {
-    // Where it is among those that are known to differ; programs may run, so the order may not be
-    // one, and the search ends all the same.
-    size_t low = 0, high = groups_.size();
-    while (low < high) {
-      const size_t middle = low + (high - low) / 2;
-      const OpenFile& other = *groups_[middle].front();
-      const long order =
-          syscall(SYS_kcmp, file.host_pid, other.host_pid, KCMP_FILE, file.fd, other.fd);
-      if (order < 0 || absl::Now() > deadline_) return false;
-      if (order == 0) {
-        groups_[middle].push_back(&file);
-        return true;
-      }
-      if (order == 1)
-        high = middle;
-      else
-        low = middle + 1;
-    }
-    groups_.insert(groups_.begin() + static_cast<std::ptrdiff_t>(low), {&file});
-    return true;
-  }
-
-  // In the order of the table, which kcmp's is not.
-  void Number(uint32_t& last) {
-    std::sort(groups_.begin(), groups_.end(),
-              [](const auto& a, const auto& b) { return a.front() < b.front(); });
-    for (const std::vector<OpenFile*>& group : groups_) {
-      if (group.size() < 2) continue;
-      ++last;
-      for (OpenFile* file : group) file->shared = last;
-    }
-  }
-
- private:
-  const absl::Time deadline_;
-  std::vector<std::vector<OpenFile*>> groups_;
-};
-
 // Only those that look alike can be one.
 void Scan::FindShared() {
   std::map<std::tuple<uint32_t, uint64_t, uint32_t, uint64_t>, std::vector<OpenFile*>> alike;
@@ -347,25 +289,24 @@ void Scan::FindShared() {
   }
 }
 
-// Those that are remembered will be looked at again.
 RefPtr<OpenFiles> Scan::Run() {
   for (const pid_t pid : options_.pids) {
     if (!Within()) break;
     ScanProcess(pid);
   }
-  if (options_.remember == nullptr) FindShared();
+  if (options_.hold == nullptr) FindShared();  // otherwise another look follows
   return std::move(files_);
 }
 
 }  // namespace
 
-void SeenDescriptors::Add(pid_t pid, int32_t fd, Seen seen) {
-  if (seen_.size() < limit_) seen_.insert_or_assign({pid, fd}, std::move(seen));
+void HeldInfos::Add(pid_t pid, int32_t fd, UniqueFd info) {
+  if (info.valid() && infos_.size() < limit_) infos_.insert_or_assign({pid, fd}, std::move(info));
 }
 
-const SeenDescriptors::Seen* SeenDescriptors::Find(pid_t pid, int32_t fd) const {
-  const auto it = seen_.find({pid, fd});
-  return it == seen_.end() ? nullptr : &it->second;
+int HeldInfos::Find(pid_t pid, int32_t fd) const {
+  const auto it = infos_.find({pid, fd});
+  return it == infos_.end() ? -1 : it->second.get();
 }
 
 RefPtr<OpenFiles> ScanOpenFiles(const ScanOptions& options) { return Scan(options).Run(); }

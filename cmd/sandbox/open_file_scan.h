@@ -25,26 +25,20 @@
 
 namespace stasis::sandbox {
 
-// What was seen of descriptors a moment ago, with their fdinfo held open: looking again then takes
-// one call for each, not five. Not thread-safe.
-class SeenDescriptors {
+// The fdinfo of descriptors, held open: looking again then takes two calls for each, not five. What
+// is read from one is of the file that the descriptor is by then. Not thread-safe.
+class HeldInfos {
  public:
-  // Holds at most that many open.
-  explicit SeenDescriptors(size_t limit) : limit_(limit) {}
+  // Holds at most that many.
+  explicit HeldInfos(size_t limit) : limit_(limit) {}
 
-  struct Seen {
-    UniqueFd info;
-    std::string path;
-    uint64_t mount_id = 0;
-    uint64_t ino = 0;
-  };
-  void Add(pid_t pid, int32_t fd, Seen seen);
-  // Null if it was not seen.
-  const Seen* Find(pid_t pid, int32_t fd) const;
+  void Add(pid_t pid, int32_t fd, UniqueFd info);
+  // -1 if there is none.
+  int Find(pid_t pid, int32_t fd) const;
 
  private:
   const size_t limit_;
-  absl::flat_hash_map<std::pair<pid_t, int32_t>, Seen> seen_;
+  absl::flat_hash_map<std::pair<pid_t, int32_t>, UniqueFd> infos_;
 };
 
 struct ScanOptions {
@@ -54,11 +48,10 @@ struct ScanOptions {
   // The numbers of the filesystems that the tree has mounted at a path, in their order.
   std::map<std::string, std::vector<uint32_t>> mounts;
   size_t max_files = size_t{1} << 20;
-  // To be filled, or null.
-  SeenDescriptors* remember = nullptr;
-  // Filled by a look before this one, since when no file of the sandbox has lost or changed its
-  // name; or null.
-  const SeenDescriptors* seen = nullptr;
+  // To be filled, by a look before another one; or null.
+  HeldInfos* hold = nullptr;
+  // Filled by such a look; or null.
+  const HeldInfos* held = nullptr;
   absl::Time deadline = absl::InfiniteFuture();
 };
 

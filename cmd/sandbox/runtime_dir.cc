@@ -239,9 +239,8 @@ absl::Status RuntimeDir::CleanUp(const UniqueFd& lock) const {
   while (umount2(mount_path().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
   // The lock goes last: until then nobody else may take the name.
-  for (const std::string& file :
-       {record_path(), record_path() + ".new", socket_path(), socket_path() + ".new", log_path(),
-        output_path()})
+  for (const std::string& file : {record_path(), record_path() + ".new", socket_path(),
+                                  socket_path() + ".new", log_path(), output_path()})
     unlink(file.c_str());
   rmdir(mount_path().c_str());
   unlink(lock_path().c_str());

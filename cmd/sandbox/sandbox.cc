@@ -49,8 +49,8 @@ std::unique_ptr<Sandbox> Sandbox::Adopt(std::unique_ptr<Init> init, Tree tree,
   std::unique_ptr<Sandbox> sandbox(new Sandbox(std::move(init), std::move(tree)));
   sandbox->served_ = std::move(served);
   sandbox->cgroup_ = std::move(cgroup);
-  sandbox->freezer_ = std::make_unique<SandboxFreezer>(*sandbox->init_, *sandbox->served_,
-                                                       sandbox->cgroup_);
+  sandbox->freezer_ =
+      std::make_unique<SandboxFreezer>(*sandbox->init_, *sandbox->served_, sandbox->cgroup_);
   return sandbox;
 }
 

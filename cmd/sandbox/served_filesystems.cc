@@ -192,8 +192,8 @@ absl::StatusOr<std::vector<ServedFilesystems::Lent>> ServedFilesystems::Lend() c
     if (!device.valid()) return absl::ErrnoToStatus(errno, "cannot copy the descriptor of a mount");
     fuse::Connection connection = served.server->connection();
     if (absl::Status ok = CheckBackings(*served.server, connection); !ok.ok()) return ok;
-    lent.push_back({served.number, states[lent.size()].first, std::move(device),
-                    std::move(connection)});
+    lent.push_back(
+        {served.number, states[lent.size()].first, std::move(device), std::move(connection)});
   }
   return lent;
 }
@@ -208,8 +208,8 @@ absl::Status ServedFilesystems::Adopt(
     RefPtr<vfs::Filesystem> filesystem(&found->second->root().mount().filesystem());
     fuse::ServerOptions options;
     options.one_filesystem = true;
-    auto server = std::make_shared<fuse::Server>(
-        RefPtr<vfs::VirtualFilesystem>(&filesystem->vfs()), found->second, options);
+    auto server = std::make_shared<fuse::Server>(RefPtr<vfs::VirtualFilesystem>(&filesystem->vfs()),
+                                                 found->second, options);
     if (absl::Status serving = server->Adopt(std::move(one.device), one.connection); !serving.ok())
       return serving;
     served_.push_back({one.number, std::move(filesystem), std::move(server)});

@@ -47,11 +47,11 @@ std::vector<std::string> TakeCommand(int argc, char** argv, Invocation& invocati
 
 void AddCommands(CLI::App& app, Invocation& invocation) {
   for (const auto add :
-       {AddRun,    AddExec,       AddPs,        AddStop,     AddConfig,  AddMountAdd, AddUmount,
-        AddCommit, AddCheckpoint, AddRestore,   AddRollback, AddFork,    AddUpgrade,  AddDiff,
-        AddDrift,  AddTakeover,   AddImport,    AddExport,   AddMount,   AddServe,    AddLog,
-        AddRm,     AddGc,         AddSquash,    AddCopy,     AddInspect, AddHandles,  AddEvents,
-        AddVerify, AddLayers,     AddCheck,     AddVersion,  AddCompletion})
+       {AddRun,    AddExec,       AddPs,      AddStop,     AddConfig,    AddMountAdd, AddUmount,
+        AddCommit, AddCheckpoint, AddRestore, AddRollback, AddFork,      AddUpgrade,  AddDiff,
+        AddDrift,  AddTakeover,   AddImport,  AddExport,   AddMount,     AddServe,    AddLog,
+        AddRm,     AddGc,         AddSquash,  AddCopy,     AddInspect,   AddHandles,  AddEvents,
+        AddVerify, AddLayers,     AddCheck,   AddVersion,  AddCompletion})
     add(app, invocation);
 }
 

@@ -17,7 +17,8 @@ namespace {
 int Take(int fd) {
   UniqueFd socket(fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!socket.valid())
-    return Fail(absl::InvalidArgumentError("daemons start this, to be replaced; see stasis upgrade"));
+    return Fail(
+        absl::InvalidArgumentError("daemons start this, to be replaced; see stasis upgrade"));
   close(fd);
   return RunTakeover(TakeoverChannel(std::move(socket)));
 }

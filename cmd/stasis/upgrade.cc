@@ -30,9 +30,9 @@ absl::StatusOr<control::UpgradeParams> ReadParams(const UpgradeOptions& options)
   if (!timeout.ok()) return timeout.status();
   params.timeout = *timeout;
   std::error_code error;
-  params.binary = options.binary.empty() ? std::filesystem::read_symlink("/proc/self/exe", error)
-                                               .string()
-                                         : sandbox::AbsolutePath(options.binary);
+  params.binary = options.binary.empty()
+                      ? std::filesystem::read_symlink("/proc/self/exe", error).string()
+                      : sandbox::AbsolutePath(options.binary);
   if (access(params.binary.c_str(), X_OK) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot run ", params.binary));
   return params;

@@ -230,6 +230,21 @@ Result<void> HostInode::Push(const vfs::SetStat& set, uint32_t old_mode) {
   return {};
 }
 
+// Without CAP_SETFCAP the host does not say whether there are any to remove.
+Result<void> HostInode::DropCapabilities(int fd) const {
+  static constexpr char kName[] = "security.capability";
+  const auto none = [](Errno error) {
+    return error == Errno(ENODATA) || error == Errno(EOPNOTSUPP);
+  };
+  const auto removed = fs().ops().RemoveXattr(fd, kName);
+  if (removed || none(removed.error())) return {};
+  if (removed.error() == Errno(EPERM)) {
+    const auto value = fs().ops().GetXattr(fd, kName);
+    if (!value && none(value.error())) return {};
+  }
+  return Err(removed.error());
+}
+
 Result<bool> HostInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
   absl::MutexLock lock(&mu());
   const uint32_t old_mode = mode();
@@ -241,9 +256,7 @@ Result<bool> HostInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
   if (!changed && !drop.capabilities) return false;
   STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
   if (drop.capabilities) {
-    auto removed = fs().ops().RemoveXattr(pin.fd(), "security.capability");
-    if (!removed && removed.error() != Errno(ENODATA) && removed.error() != Errno(EOPNOTSUPP))
-      return Err(removed.error());
+    STASIS_RETURN_IF_ERROR(DropCapabilities(pin.fd()));
   }
   STASIS_RETURN_IF_ERROR(Push({}, old_mode));
   set_stale();

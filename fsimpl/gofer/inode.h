@@ -111,6 +111,7 @@ class HostInode : public vfs::Inode {
   friend class RestoreRun;
   STATE_SAVABLE(HostInode);
 
+  Result<void> DropCapabilities(int fd) const;
   bool SaveDetached() const { return detached() || deleted(); }
   absl::Status LoadDetached(bool detached, state::LoadContext& context);
   // Before the file loses its last name: keeps what will still lead to it.

@@ -31,7 +31,7 @@ struct DataReader {
 
   const image::PackReaderOptions packs;
   const std::string lease_name;
-  std::vector<RefPtr<state::Chunk>> chunks;             // the graph's
+  std::vector<RefPtr<state::Chunk>> chunks;  // the graph's
   std::vector<std::vector<RefPtr<const state::Chunk>>> lent;
   uint64_t bytes = 0;
 

@@ -5,6 +5,9 @@
 // The server is a child process: a process that uses its own FUSE mount can wait for itself, even
 // after it was killed. A watchdog in the child cuts the connection when a test takes too long, and
 // the child dies with the test.
+//
+// The server may be replaced by another one all the while: it pauses, everything is saved and
+// restored, and a new server goes on with the same mount. No call may notice.
 
 #ifndef STASIS_TESTS_POSIX_FUSE_POSIX_H_
 #define STASIS_TESTS_POSIX_FUSE_POSIX_H_
@@ -24,11 +27,13 @@ class FusePosix : public KernelPosix {
   // Makes what is served, in the server.
   using MakeFilesystem = std::function<RefPtr<vfs::Filesystem>(vfs::VirtualFilesystem& vfs)>;
 
-  explicit FusePosix(const MakeFilesystem& make);
+  enum class Server { kStays, kIsTakenOver };
+
+  explicit FusePosix(const MakeFilesystem& make, Server server = Server::kStays);
   ~FusePosix() override;
 
  private:
-  [[noreturn]] void Serve(const MakeFilesystem& make);
+  [[noreturn]] void Serve(const MakeFilesystem& make, Server server);
 
   UniqueFd control_;  // closed: the server ends
   pid_t server_ = -1;

@@ -22,11 +22,14 @@ std::unique_ptr<Posix> MakeTmpfs(uint64_t size_limit, uint64_t inode_limit) {
   return std::make_unique<TmpfsPosix>(size_limit, inode_limit);
 }
 
+template <FusePosix::Server server>
 std::unique_ptr<Posix> MakeFuse(uint64_t size_limit, uint64_t inode_limit) {
-  return std::make_unique<FusePosix>([=](vfs::VirtualFilesystem& vfs) {
-    return memfs::MemFilesystem::Create(vfs,
-                                        {.size_limit = size_limit, .inode_limit = inode_limit});
-  });
+  return std::make_unique<FusePosix>(
+      [=](vfs::VirtualFilesystem& vfs) {
+        return memfs::MemFilesystem::Create(vfs,
+                                            {.size_limit = size_limit, .inode_limit = inode_limit});
+      },
+      server);
 }
 
 template <gofer::Interop interop, Saves saves>
@@ -63,7 +66,8 @@ constexpr Implementation kImplementations[] = {
     {"vfs", kOfTheVfs, MakeVfs<Saves::kNever>},
     {"vfs_saved_every_step", kOfTheVfs, MakeVfs<Saves::kBeforeEveryCall>},
     {"vfs_saved_at_random", kOfTheVfs, MakeVfs<Saves::kAtRandom>},
-    {"fuse", kOfMemfs | kSpecialFiles, MakeFuse},
+    {"fuse", kOfMemfs | kSpecialFiles, MakeFuse<FusePosix::Server::kStays>},
+    {"fuse_taken_over", kOfMemfs | kSpecialFiles, MakeFuse<FusePosix::Server::kIsTakenOver>},
     {"gofer_exclusive", kOfGofers | kOwnAccessTimes | kNamelessFilesStay,
      MakeGofer<gofer::Interop::kExclusive, Saves::kNever>},
     {"gofer_shared", kOfGofers | kNamelessFilesStay,

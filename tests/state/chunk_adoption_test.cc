@@ -147,7 +147,8 @@ TEST(ChunkAdoptionTest, FindsOutHowMuchThereIs) {
 TEST(ChunkAdoptionTest, ManyInARowTakeNoMore) {
   auto memory = MakeMemory();
   std::vector<std::pair<uint64_t, uint8_t>> slots;
-  for (uint8_t i = 0; i < 50; ++i) slots.push_back({memory->OffsetOf(Allocate(*memory, 8192, i)), i});
+  for (uint8_t i = 0; i < 50; ++i)
+    slots.push_back({memory->OffsetOf(Allocate(*memory, 8192, i)), i});
   const uint32_t spans = memory->span_count();
   for (uint8_t round = 0; round < 100; ++round) {
     auto next = AdoptMemory(*memory, memory->span_count());

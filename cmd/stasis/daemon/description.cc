@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "cmd/stasis/daemon/host_files.h"
 #include "cmd/stasis/daemon/options_json.h"
 #include "fsimpl/gofer/filesystem.h"
 #include "restore/oci/image.h"
@@ -82,6 +83,7 @@ absl::Status DescribeSandbox(sandbox::Sandbox& sandbox, restore::Parcel& parcel)
   for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
     if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs.get()))
       parcel.json["roots"][host->root_name()] = host->directory();
+  DescribeHostFiles(sandbox, parcel.json);
   return absl::OkStatus();
 }
 
@@ -130,7 +132,8 @@ absl::StatusOr<std::vector<sandbox::ServedFilesystems::Lent>> TakeServed(restore
 
 absl::Status TakeBox(restore::Parcel& parcel, Box& box) {
   const nlohmann::json& json = parcel.json;
-  box.SetHistory(json.at("created_ns"), json.at("rollbacks"), json.at("upgrades").get<uint32_t>() + 1);
+  box.SetHistory(json.at("created_ns"), json.at("rollbacks"),
+                 json.at("upgrades").get<uint32_t>() + 1);
   box.SetConfig(json.at("config"));
   absl::StatusOr<UniqueFd> own = parcel.Take(json.at("locks").at("sandbox"));
   if (!own.ok()) return own.status();

@@ -8,6 +8,7 @@
 //   config                            as it is now
 //   origin {source, base_image, base_settings}, ancestor {digest, directory} or null
 //   roots {name: directory}           of the host, layers of container images too
+//   host_roots, host_files            see host_files.h
 //   cgroup {path, version} or null
 //   init {pid, process, channel, next_id}          descriptors: see sandbox::InitLine
 //   next_filesystem, served [{number, state, device, connection}]      see ServedFilesystems

@@ -3,7 +3,6 @@
 #include "cmd/stasis/daemon/open_files.h"
 
 #include <absl/time/clock.h>
-#include <sys/inotify.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -67,28 +66,21 @@ absl::StatusOr<control::Report> OpenFilesOfBox(Box& box) {
 OpenFileTable::OpenFileTable(Box& box)
     : box_(box),
       options_(OptionsFor(box.sandbox()->tree(), box.sandbox()->served().source())),
-      seen_(std::min(SpareDescriptors(), kPauseFiles)) {
+      held_(std::min(SpareDescriptors(), kPauseFiles)) {
   options_.max_files = kPauseFiles;
 }
 
-OpenFileTable::~OpenFileTable() {
-  Finish();
-  if (renames_) box_.sandbox()->vfs().watches().RemoveListener(*renames_);
-}
-
 void OpenFileTable::Prepare() {
-  renames_ = std::make_shared<vfs::TreeEvents>(box_.types().clock(), IN_MOVE | IN_DELETE, 1);
-  box_.sandbox()->vfs().watches().AddListener(renames_);
   sandbox::ScanOptions first = options_;
   first.pids = ProgramsOf(*box_.sandbox(), box_.sandbox()->init().pid());
   first.deadline = absl::Now() + kLimit;
-  first.remember = &seen_;
+  first.hold = &held_;
   (void)sandbox::ScanOpenFiles(first);
+  options_.held = &held_;
 }
 
 void OpenFileTable::Start() {
   options_.deadline = absl::Now() + kPauseLimit;
-  if (renames_ && renames_->Take(1).events.empty()) options_.seen = &seen_;
   thread_ = std::thread([this] {
     const absl::Time began = absl::Now();
     options_.pids = ProgramsOf(*box_.sandbox(), box_.sandbox()->init().pid());

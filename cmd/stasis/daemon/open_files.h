@@ -8,13 +8,11 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
-#include <memory>
 #include <thread>
 
 #include "cmd/control/messages.h"
 #include "cmd/sandbox/open_file_scan.h"
 #include "cmd/stasis/daemon/box.h"
-#include "vfs/tree_events.h"
 
 namespace stasis::cli {
 
@@ -26,7 +24,7 @@ class OpenFileTable {
  public:
   // Requires: a work of the box has begun.
   explicit OpenFileTable(Box& box);
-  ~OpenFileTable();
+  ~OpenFileTable() { Finish(); }
   OpenFileTable(const OpenFileTable&) = delete;
   OpenFileTable& operator=(const OpenFileTable&) = delete;
 
@@ -44,8 +42,7 @@ class OpenFileTable {
  private:
   Box& box_;
   sandbox::ScanOptions options_;
-  sandbox::SeenDescriptors seen_;
-  std::shared_ptr<vfs::TreeEvents> renames_;  // since Prepare(); null before
+  sandbox::HeldInfos held_;
   const RefPtr<sandbox::OpenFiles> files_ = MakeRef<sandbox::OpenFiles>();
   absl::Duration took_;
   std::thread thread_;

@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <fstream>
 #include <utility>
 
 namespace stasis::cli {
@@ -32,8 +35,8 @@ class SpawnSettings {
     posix_spawnattr_setsigmask(&attributes_, &none);
     posix_spawnattr_setsigdefault(&attributes_, &all);
     // A group of its own: what it starts is ended with it.
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                               POSIX_SPAWN_SETSID);
+    posix_spawnattr_setflags(&attributes_,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     // If it has that number already, this takes its close-on-exec flag.
     posix_spawn_file_actions_adddup2(&actions_, channel, kChannel);
   }
@@ -51,6 +54,13 @@ class SpawnSettings {
   posix_spawnattr_t attributes_;
   posix_spawn_file_actions_t actions_;
 };
+
+// Of this process's memory, what no other one has.
+uint64_t PrivateBytes() {
+  uint64_t size = 0, resident = 0, shared = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident >> shared;
+  return (resident - std::min(shared, resident)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 std::string EndOf(int wait_status) {
   if (WIFSIGNALED(wait_status))
@@ -70,8 +80,8 @@ absl::StatusOr<std::unique_ptr<Successor>> Successor::Start(const std::string& b
   char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(),
                   arguments[3].data(), nullptr};
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, binary.c_str(), &settings.actions(), &settings.attributes(),
-                                argv, environ);
+  const int error =
+      posix_spawn(&pid, binary.c_str(), &settings.actions(), &settings.attributes(), argv, environ);
   if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", binary));
   return std::unique_ptr<Successor>(new Successor(binary, pid, std::move(ends->first)));
 }
@@ -117,20 +127,27 @@ absl::Status Successor::Greet(const state::Registry& registry, absl::Time deadli
   if (!hello.ok()) return Fail(hello.status(), kWhen);
   version_ = hello->value("version", "");
   if (const int protocol = hello->value("protocol", 0); protocol != kTakeoverProtocol)
-    return Fail(absl::UnimplementedError(absl::StrCat("it speaks version ", protocol,
-                                                      " of the protocol, this daemon ",
-                                                      kTakeoverProtocol)),
-                "cannot take over");
+    return Fail(
+        absl::UnimplementedError(absl::StrCat("it speaks version ", protocol,
+                                              " of the protocol, this daemon ", kTakeoverProtocol)),
+        "cannot take over");
   absl::flat_hash_set<std::string> known;
   for (const nlohmann::json& type : hello->value("types", nlohmann::json::array()))
     if (type.is_string()) known.insert(type.get<std::string>());
   for (const state::TypeDescriptor* type : registry.types())
     if (!known.contains(std::string(type->name)))
-      return Fail(absl::UnimplementedError(
-                      absl::StrCat("it is ", version_.empty() ? "a version" : version_,
-                                   " that does not know ", std::string(type->name))),
-                  "cannot read the state");
+      return Fail(
+          absl::UnimplementedError(absl::StrCat("it is ", version_.empty() ? "a version" : version_,
+                                                " that does not know ", std::string(type->name))),
+          "cannot read the state");
   return absl::OkStatus();
+}
+
+absl::Status Successor::Prepare(absl::Time deadline) {
+  constexpr char kWhen[] = "cannot take over";
+  absl::Status prepared = channel_.Say("prepare", {{"bytes", PrivateBytes()}});
+  if (prepared.ok()) prepared = channel_.Hear("prepared", deadline).status();
+  return prepared.ok() ? prepared : Fail(prepared, kWhen);
 }
 
 absl::StatusOr<nlohmann::json> Successor::Offer(const restore::Parcel& parcel,

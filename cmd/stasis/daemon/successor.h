@@ -38,6 +38,8 @@ class Successor {
   // Errors: kUnimplemented if it speaks another protocol, or does not know a type of `registry`;
   // kFailedPrecondition if it is no such program; kDeadlineExceeded.
   absl::Status Greet(const state::Registry& registry, absl::Time deadline);
+  // Has it get ready for as much memory as the offering process has. Errors: as Offer.
+  absl::Status Prepare(absl::Time deadline);
   // Hands over, and waits until it has loaded all. What it says of that.
   // Errors: what it says; kInternal if it ends; kDeadlineExceeded.
   absl::StatusOr<nlohmann::json> Offer(const restore::Parcel& parcel, absl::Time deadline);

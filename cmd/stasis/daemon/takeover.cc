@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <memory>
@@ -16,16 +17,19 @@
 #include <utility>
 
 #include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/host_files.h"
 #include "cmd/stasis/daemon/life.h"
 #include "cmd/stasis/daemon/options_json.h"
 #include "fsimpl/gofer/filesystem.h"
 #include "restore/restore.h"
+#include "state/base/prefault.h"
 #include "state/chunk_reclaim.h"
 
 namespace stasis::cli {
 namespace {
 
-constexpr int kNoOne = 1;
+constexpr int kFailed = 1;  // exit code
+constexpr uint64_t kMostPrefault = uint64_t{1} << 30;
 
 // One takeover, by the process that takes. Until Serve() nothing outside of it is changed.
 class Takeover {
@@ -82,6 +86,7 @@ absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tre
   std::map<std::string, RefPtr<fuse::FuseState>> states;
   for (const std::string& name : restored.root_names())
     if (auto state = restored.Root<fuse::FuseState>(name)) states[name] = std::move(state);
+  if (absl::Status same = CheckHostFiles(*tree.vfs, states, parcel_.json); !same.ok()) return same;
   auto served = TakeServed(parcel_);
   if (!served.ok()) return served.status();
   const sandbox::SandboxOptions& options = life_.options().sandbox;
@@ -108,9 +113,12 @@ absl::Status Takeover::Load() {
   absl::StatusOr<restore::RestoredImage> restored = Restore(*content.lazy);
   if (!restored.ok()) return restored.status();
   const restore::RestoreReport& report = restored->report();
-  times_ = {{"load_ns", report.load_ns},     {"reopen_ns", report.reopen_ns},
-            {"complete_ns", report.complete_ns}, {"objects", report.objects},
-            {"files", report.files},         {"dentries", report.dentries},
+  times_ = {{"load_ns", report.load_ns},
+            {"reopen_ns", report.reopen_ns},
+            {"complete_ns", report.complete_ns},
+            {"objects", report.objects},
+            {"files", report.files},
+            {"dentries", report.dentries},
             {"chunks", report.chunks}};
   sandbox::Tree tree;
   tree.vfs = restored->TakeVfs();
@@ -176,21 +184,27 @@ absl::StatusOr<std::unique_ptr<Takeover>> LoadAll(TakeoverChannel& channel, rest
 
 int RunTakeover(TakeoverChannel channel) {
   BecomeDaemon();
-  if (!channel.Say("hello", Hello()).ok()) return kNoOne;
+  if (!channel.Say("hello", Hello()).ok()) return kFailed;
+  const absl::StatusOr<nlohmann::json> prepare = channel.Hear("prepare", absl::InfiniteFuture());
+  if (!prepare.ok()) return kFailed;
+  // About half of what the other one has is malloc's; the rest is in slabs.
+  auto memory =
+      std::make_unique<Prefault>(std::min(prepare->value("bytes", uint64_t{0}) / 2, kMostPrefault));
+  if (!channel.Say("prepared").ok()) return kFailed;
   absl::StatusOr<restore::Parcel> parcel = channel.ReceiveParcel(absl::InfiniteFuture());
-  if (!parcel.ok()) return kNoOne;
+  if (!parcel.ok()) return kFailed;
   std::unique_ptr<Life> life;
-  absl::StatusOr<std::unique_ptr<Takeover>> takeover =
-      LoadAll(channel, *std::move(parcel), life);
+  absl::StatusOr<std::unique_ptr<Takeover>> takeover = LoadAll(channel, *std::move(parcel), life);
   if (!takeover.ok()) {
     (void)channel.Say("failed", FailureOf(takeover.status()));
-    _exit(kNoOne);  // everything that this process has is the other one's
+    _exit(kFailed);  // everything that this process has is the other one's
   }
   if (!channel.Say("ready", (*takeover)->times()).ok() ||
       !channel.Hear("commit", absl::InfiniteFuture()).ok())
-    _exit(kNoOne);
+    _exit(kFailed);
   (*takeover)->Serve();
   takeover->reset();
+  memory.reset();
   life->Wait();
   life->End();
   UniqueFd lock = life->box().TakeLock();

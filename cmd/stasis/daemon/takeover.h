@@ -2,8 +2,8 @@
 //
 // takeover.h: a daemon that goes on with a sandbox that another one has, or had.
 //
-// Programs in the sandbox do not notice: their files, mounts and locks are the kernel's, which sends
-// its requests to whoever has the descriptors. The state of the tree comes in memory.
+// Programs in the sandbox do not notice: their files, mounts and locks are the kernel's, which
+// sends its requests to whoever has the descriptors. The state of the tree comes in memory.
 
 #ifndef STASIS_CMD_STASIS_DAEMON_TAKEOVER_H_
 #define STASIS_CMD_STASIS_DAEMON_TAKEOVER_H_

@@ -63,8 +63,8 @@ absl::StatusOr<UniqueFd> FileOf(const nlohmann::json& json) {
   UniqueFd file(memfd_create("stasis-description", MFD_CLOEXEC));
   if (!file.valid()) return absl::ErrnoToStatus(errno, "cannot make a file in memory");
   for (size_t at = 0; at < bytes.size();) {
-    const ssize_t n = pwrite(file.get(), bytes.data() + at, bytes.size() - at,
-                             static_cast<off_t>(at));
+    const ssize_t n =
+        pwrite(file.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return absl::ErrnoToStatus(n < 0 ? errno : EIO, "cannot write the description");
     at += static_cast<size_t>(n);
@@ -77,8 +77,8 @@ absl::StatusOr<nlohmann::json> ReadFileOf(const UniqueFd& file) {
   if (fstat(file.get(), &st) != 0) return absl::ErrnoToStatus(errno, "cannot read the description");
   std::vector<uint8_t> bytes(static_cast<size_t>(st.st_size));
   for (size_t at = 0; at < bytes.size();) {
-    const ssize_t n = pread(file.get(), bytes.data() + at, bytes.size() - at,
-                            static_cast<off_t>(at));
+    const ssize_t n =
+        pread(file.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return absl::ErrnoToStatus(n < 0 ? errno : EIO, "cannot read the description");
     at += static_cast<size_t>(n);

@@ -6,6 +6,8 @@
 // keeps what it had when it died:
 //
 //   N  {"hello": {"protocol", "version", "types": [names of savable types]}}
+//   O  {"prepare": {"bytes": of memory that it has itself}}
+//   N  {"prepared": {}}     from here on programs wait
 //   O  {"take": {"fds": how many}}, then packets with that many descriptors, the first of which is
 //      a file with the description, in CBOR (daemon/description.h)
 //   N  {"ready": {what it took}}, or {"failed": {"code", "message"}}

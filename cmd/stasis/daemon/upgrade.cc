@@ -79,6 +79,7 @@ absl::Status Upgrade::StartSuccessor() {
   successor_ = *std::move(successor);
   if (absl::Status greeted = successor_->Greet(box_.types().registry(), Deadline()); !greeted.ok())
     return greeted;
+  if (absl::Status prepared = successor_->Prepare(Deadline()); !prepared.ok()) return prepared;
   times_["start_ns"] = Lap();
   return CheckCancelled();
 }

@@ -77,10 +77,10 @@ TEST_F(InitTest, EndsWithTheLastCopyOfTheChannel) {
   pollfd ended{process.get(), POLLIN, 0};
   EXPECT_EQ(poll(&ended, 1, 50), 0);
   line->channel.reset();
-  EXPECT_EQ(poll(&ended, 1, 10'000), 1);
   int status = 0;
   ASSERT_EQ(waitpid(pid, &status, 0), pid);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(poll(&ended, 1, 10'000), 1);
 }
 
 TEST_F(InitTest, AnotherDaemonGoesOn) {

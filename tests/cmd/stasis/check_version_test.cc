@@ -17,8 +17,9 @@ TEST_F(CheckVersionTest, CheckSaysWhatTheHostCanDo) {
   std::vector<std::string> names;
   const nlohmann::json checks = outcome.Json().at("checks");
   for (const nlohmann::json& check : checks) names.push_back(check.at("name"));
-  EXPECT_THAT(names, testing::ElementsAre("privileges", "fuse", "mount", "sandbox",
-                                          "user_namespaces", "freezer", "passthrough", "io_uring"));
+  EXPECT_THAT(names,
+              testing::ElementsAre("privileges", "fuse", "mount", "sandbox", "user_namespaces",
+                                   "freezer", "passthrough", "io_uring", "criu"));
   EXPECT_THAT(Stasis({"check"}).out, HasSubstr("FUSE 7."));
 }
 
@@ -44,7 +45,8 @@ TEST_F(CheckVersionTest, CompletionsAreScripts) {
   EXPECT_THAT(Stasis({"completion", "zsh"}).out, HasSubstr("#compdef stasis"));
   EXPECT_THAT(Stasis({"completion", "fish"}).out, HasSubstr("complete -c stasis"));
   for (const char* shell : {"bash", "zsh", "fish"})
-    for (const char* word : {"rollback", "safety", "every", "keep", "timeout", "progress", "upgrade", "binary"})
+    for (const char* word :
+         {"rollback", "safety", "every", "keep", "timeout", "progress", "upgrade", "binary"})
       EXPECT_THAT(Stasis({"completion", shell}).out, HasSubstr(word));
   EXPECT_THAT(bash, Not(HasSubstr("takeover"))) << "daemons start it";
   EXPECT_THAT(Stasis({"completion", "tcsh"}), ExitsWith(2));
@@ -68,9 +70,9 @@ TEST_F(CheckVersionTest, WrongUsagePointsAtTheHelpOfTheCommand) {
 
 TEST_F(CheckVersionTest, EveryCommandHasHelp) {
   for (const char* command :
-       {"run",     "exec",   "ps",     "stop",    "checkpoint", "restore", "rollback",
-        "upgrade", "import", "export", "mount",   "serve",      "handles", "events",
-        "log",     "rm",     "gc",     "squash",  "copy",       "inspect", "verify",
+       {"run",     "exec",   "ps",      "stop",      "checkpoint", "restore", "rollback",
+        "upgrade", "import", "export",  "mount",     "serve",      "handles", "events",
+        "log",     "rm",     "gc",      "squash",    "copy",       "inspect", "verify",
         "layers",  "check",  "version", "completion"}) {
     EXPECT_THAT(Stasis({command, "--help"}), Succeeded()) << command;
     EXPECT_THAT(Stasis({"--help"}).out, HasSubstr(command));

@@ -8,7 +8,6 @@ namespace stasis::cli {
 namespace {
 
 using nlohmann::json;
-using testing::HasSubstr;
 
 class CompanionTest : public CliTest {
  protected:
@@ -70,14 +69,14 @@ TEST_F(CompanionTest, SaysWhatIsMissing) {
 }
 
 TEST_F(CompanionTest, CheckSaysWhetherCriuIsThere) {
-  const Outcome outcome = Stasis({"check", "--json"});
-  for (const json& check : outcome.Json().at("checks"))
+  const json report = Stasis({"check", "--json"}).Json();
+  for (const json& check : report.at("checks"))
     if (check.at("name") == "criu") {
       EXPECT_EQ(check.at("needed"), false);
       EXPECT_EQ(check.at("remedy") == "", check.at("ok") == true);
       return;
     }
-  FAIL() << outcome.out;
+  FAIL() << report;
 }
 
 }  // namespace

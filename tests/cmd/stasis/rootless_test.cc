@@ -71,12 +71,43 @@ TEST_F(RootlessTest, TheUserIsRootInside) {
   EXPECT_EQ(outcome.out, "0\n0\ntext\nmore\nbox\n");
 }
 
+TEST_F(RootlessTest, AnotherDaemonTakesOver) {
+  StartBox("box", {"--root", "data=" + Path("src"), "--mount", "data:/data"},
+           {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; done"});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(Stasis({"upgrade", "box"}), Succeeded());
+    const std::string lines = In("box", "wc -l < /log").out;
+    EXPECT_TRUE(Eventually([&] { return In("box", "wc -l < /log").out != lines; }));
+    EXPECT_EQ(In("box", "cat /data/file; stat -c %u /data/file").out, "text\n0\n");
+  }
+  EXPECT_EQ(In("box", "awk '$1 != NR' /log").out, "");
+}
+
+TEST_F(RootlessTest, WritesToADirectoryOfTheHost) {
+  ASSERT_THAT(Stasis({"run", "--mount", "data:/data", "--root", "data=" + Path("src"), "--",
+                      "/bin/sh", "-ec", "echo more >> /data/file; echo new > /data/other"}),
+              Succeeded());
+  EXPECT_EQ(ReadFile(Path("src/file")), "text\nmore\n");
+  EXPECT_EQ(ReadFile(Path("src/other")), "new\n");
+}
+
 TEST_F(RootlessTest, CheckpointsWhileAProgramWritesAndRestores) {
   StartBox("box", {}, {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >> /log; done"});
   ASSERT_TRUE(Eventually([this] { return In("box", "test -s /log").exit_code == 0; }));
   ASSERT_THAT(Stasis({"checkpoint", "box", Path("snaps") + ":v1", "--stop"}), Succeeded());
   EXPECT_THAT(Stasis({"restore", Path("snaps") + ":v1", "--", "awk", "$1 != NR {exit 1}", "/log"}),
               Succeeded());
+}
+
+// The daemon may look into the processes of a user namespace that it has made.
+TEST_F(RootlessTest, SaysWhatProgramsHaveOpen) {
+  StartBox("box", {}, {"/bin/sh", "-c", "exec 5>/gone; rm /gone; exec sleep 1000"});
+  const auto lists = [this](const std::string& what) {
+    return Stasis({"handles", what}).out.find("/gone (deleted)") != std::string::npos;
+  };
+  ASSERT_TRUE(Eventually([&] { return lists("box"); }));
+  ASSERT_THAT(Stasis({"checkpoint", "box", Path("snaps") + ":v1"}), Succeeded());
+  EXPECT_TRUE(lists(Path("snaps") + ":v1"));
 }
 
 TEST_F(RootlessTest, RootMayLookIntoASandboxOfAUser) {

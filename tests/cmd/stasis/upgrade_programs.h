@@ -139,8 +139,8 @@ except BaseException:
     write('FAILED', traceback.format_exc())
 )PY";
 
-// In directory argv[1], new: argv[2] processes that write, read, rename and list files of their own,
-// each of which foresees what it finds. The same files.
+// In directory argv[1], new: argv[2] processes that write, read, rename and list files of their
+// own, each of which foresees what it finds. The same files.
 inline constexpr char kWorks[] = R"PY(
 import os, random, sys, traceback
 
