@@ -105,6 +105,7 @@ PackedState::~PackedState() {
 }
 
 absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& graph,
+                                                       CleanChunks clean,
                                                        const std::vector<const ForkOffer*>& offers,
                                                        Parcel& parcel) {
   absl::StatusOr<UniqueFd> rows = NewMemoryFile("stasis-rows");
@@ -122,7 +123,8 @@ absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& 
     state["lent"].push_back(*watch);
     lent.push_back(offer->pinned());
   }
-  DataWriter writer(DataWriter::Slots::kAll);
+  DataWriter writer(clean == CleanChunks::kInMemory ? DataWriter::Slots::kAll
+                                                    : DataWriter::Slots::kDirty);
   if (absl::Status s = writer.Write(graph.chunks, data->get(), lent); !s.ok()) return s;
   state["memories"] = nlohmann::json::array();
   for (const ForkPlaces::Memory& memory : writer.memories()) {

@@ -5,7 +5,7 @@
 //
 //   auto moment = HeldMoment::Take(vfs, registry, roots);     // nothing changes from here on
 //   Parcel parcel;
-//   auto packed = PackState((*moment)->graph(), offers, parcel);
+//   auto packed = PackState((*moment)->graph(), CleanChunks::kInMemory, offers, parcel);
 //   ... parcel goes to the other process ...
 //   auto state = UnpackState(parcel, memory, packs, name);    // there
 //   auto restored = RestoreFork(std::move(state->forked), request);
@@ -22,6 +22,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "restore/fork.h"
@@ -60,6 +61,8 @@ class HeldMoment {
   HeldMoment& operator=(const HeldMoment&) = delete;
 
   const state::SavedGraph& graph() const { return graph_; }
+  // For who goes on with it when the gate is open. Chunks stay as they are while it refers to them.
+  state::SavedGraph TakeGraph() { return std::move(graph_); }
   const RowsTimes& times() const { return times_; }
 
  private:
@@ -70,6 +73,9 @@ class HeldMoment {
   state::SavedGraph graph_;
 };
 
+// Where the other process is to have data from that is stored in images, too.
+enum class CleanChunks { kInMemory, kWhereStored };
+
 // What was packed stays where it is in memory until this goes: chunks are not dropped.
 class PackedState {
  public:
@@ -79,7 +85,7 @@ class PackedState {
 
  private:
   friend absl::StatusOr<std::unique_ptr<PackedState>> PackState(
-      const state::SavedGraph&, const std::vector<const ForkOffer*>&, Parcel&);
+      const state::SavedGraph&, CleanChunks, const std::vector<const ForkOffer*>&, Parcel&);
   PackedState() = default;
 
   std::vector<RefPtr<const state::Chunk>> pinned_;
@@ -94,6 +100,7 @@ class PackedState {
 //                again when none is (ChunkHold), or to 0: find out
 // Errors: those of the system.
 absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& graph,
+                                                       CleanChunks clean,
                                                        const std::vector<const ForkOffer*>& offers,
                                                        Parcel& parcel);
 

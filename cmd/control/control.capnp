@@ -39,6 +39,9 @@ struct Info {
   memoryLimit @16 :UInt64;   # of those; 0: none
   rollbacks @17 :UInt32;     # how often its programs were ended to roll it back
   upgrades @24 :UInt32;      # how often another daemon has taken over
+  recoveries @25 :UInt32;    # how often one went on after another had died
+  lastRecovery @26 :Text;    # why that one died; empty: none did
+  keeperPid @27 :Int32;      # who would start the next one; 0: nobody
   command @18 :List(Text);   # its first command; empty: none, or one that it was not told of
   degraded @19 :Text;        # why some stored file data cannot be read; empty if all can
   prefetchMode @20 :Text;    # "trace", "all" or "none"

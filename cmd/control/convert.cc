@@ -145,6 +145,9 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
              to.initEnvironment(static_cast<unsigned int>(info.environment.size())));
   to.setRollbacks(info.rollbacks);
   to.setUpgrades(info.upgrades);
+  to.setRecoveries(info.recoveries);
+  to.setLastRecovery(info.last_recovery);
+  to.setKeeperPid(info.keeper_pid);
   WriteTexts(info.command, to.initCommand(static_cast<unsigned int>(info.command.size())));
   to.setDegraded(info.degraded);
   to.setPrefetchMode(info.prefetch_mode);
@@ -174,6 +177,9 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.environment = ReadTexts(from.getEnvironment());
   info.rollbacks = from.getRollbacks();
   info.upgrades = from.getUpgrades();
+  info.recoveries = from.getRecoveries();
+  info.last_recovery = from.getLastRecovery();
+  info.keeper_pid = from.getKeeperPid();
   info.command = ReadTexts(from.getCommand());
   info.degraded = ToString(from.getDegraded());
   info.prefetch_mode = ToString(from.getPrefetchMode());

@@ -35,6 +35,9 @@ struct Info {
   std::vector<std::string> environment;
   uint32_t rollbacks = 0;
   uint32_t upgrades = 0;
+  uint32_t recoveries = 0;
+  std::string last_recovery;
+  int32_t keeper_pid = 0;
   std::vector<std::string> command;
   std::string degraded;
   std::string prefetch_mode;

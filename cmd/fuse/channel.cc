@@ -62,6 +62,13 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Clone() const {
   return Create(std::move(device), events_);
 }
 
+absl::StatusOr<std::unique_ptr<Channel>> Channel::Share() const {
+  if (is_socket_) return absl::UnimplementedError("FUSE channel: a socket has one reader");
+  UniqueFd device(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!device.valid()) return Failed("fcntl");
+  return Create(std::move(device), events_);
+}
+
 Result<void> Channel::Wait() {
   epoll_event events[3];
   for (;;) {

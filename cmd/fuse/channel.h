@@ -41,6 +41,10 @@ class Channel {
   // request came from. Errors: Unimplemented if it is a socket, Internal.
   absl::StatusOr<std::unique_ptr<Channel>> Clone() const;
 
+  // Another descriptor of the same open device: whoever takes a request, any may answer it.
+  // Errors: as Clone.
+  absl::StatusOr<std::unique_ptr<Channel>> Share() const;
+
   // Waits for a message and puts it in `buffer`, which must be able to hold the largest one.
   // Errors: ENODEV if the mount is gone or the peer has closed, ECANCELED if the stop event came,
   // EINTR if the pause event did, others if the descriptor does not work.

@@ -16,10 +16,10 @@ constexpr uint64_t kWantedFlags =
     FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 |
     FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT |
     FUSE_INIT_EXT | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT | kNoExportSupport |
-    kPassthrough | FUSE_AUTO_INVAL_DATA;
+    kPassthrough | kHasResend | FUSE_AUTO_INVAL_DATA;
 
 // What images may say that older versions have written.
-constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT | kHasResend;
+constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT;
 
 constexpr uint32_t kOldestInitSize = offsetof(fuse_init_in, flags2);
 constexpr uint16_t kMaxBackground = 64;

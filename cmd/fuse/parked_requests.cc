@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cmd/fuse/protocol.h"
+
 namespace stasis::fuse {
 
 bool ParkedRequests::Add(Channel& channel, uint64_t unique, bool interruptible,
@@ -12,8 +14,8 @@ bool ParkedRequests::Add(Channel& channel, uint64_t unique, bool interruptible,
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(this, &ParkedRequests::HasRoom));
   if (stopped_) return false;
-  const bool interrupted =
-      interruptible && std::find(early_.begin(), early_.end(), unique) != early_.end();
+  const bool interrupted = interruptible && std::find(early_.begin(), early_.end(),
+                                                      WithoutResend(unique)) != early_.end();
   requests_.push_back({.channel = &channel,
                        .unique = unique,
                        .interruptible = interruptible,
@@ -63,8 +65,10 @@ bool ParkedRequests::idle() const {
 
 void ParkedRequests::Interrupt(uint64_t unique) {
   absl::MutexLock lock(&mu_);
-  auto it = std::find_if(requests_.begin(), requests_.end(),
-                         [unique](const ParkedRequest& r) { return r.unique == unique; });
+  unique = WithoutResend(unique);
+  auto it = std::find_if(
+      requests_.begin(), requests_.end(),
+      [unique](const ParkedRequest& request) { return WithoutResend(request.unique) == unique; });
   if (it == requests_.end()) {
     // Ids are not used again: one whose request was never parked does no harm.
     if (early_.size() == kMaxEarly) early_.pop_front();

@@ -23,6 +23,12 @@ inline constexpr uint64_t kPassthrough = 1ULL << 37;
 inline constexpr uint64_t kNoExportSupport = 1ULL << 38;
 inline constexpr uint64_t kHasResend = 1ULL << 39;
 
+// The notification that has requests sent again which have no reply (Linux 6.9). Their ids have the
+// upper bit from then on, in replies and in INTERRUPTs, too.
+inline constexpr int kNotifyResend = 7;
+inline constexpr uint64_t kUniqueResend = 1ULL << 63;
+inline constexpr uint64_t WithoutResend(uint64_t unique) { return unique & ~kUniqueResend; }
+
 inline constexpr uint32_t kOpStatx = 52;
 // As COPY_FILE_RANGE, with 64 bits of answer (Linux 6.18).
 inline constexpr uint32_t kOpCopyFileRange64 = 53;

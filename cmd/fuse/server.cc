@@ -14,7 +14,11 @@
 #include <utility>
 
 #include "cmd/fuse/channel.h"
+#include "cmd/fuse/journal.h"
+#include "cmd/fuse/known_replies.h"
 #include "cmd/fuse/parked_requests.h"
+#include "cmd/fuse/protocol.h"
+#include "cmd/fuse/replay.h"
 #include "cmd/fuse/session.h"
 #include "cmd/fuse/worker.h"
 
@@ -76,9 +80,35 @@ Server::Server(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
       session_(std::make_unique<Session>(
           vfs, state_, options_.cache_seconds,
           WishesFor(*vfs, state_->root().mount().filesystem(), options_), options_.one_filesystem)),
-      parked_(std::make_unique<ParkedRequests>()) {}
+      parked_(std::make_unique<ParkedRequests>()),
+      known_(std::make_unique<KnownReplies>()) {}
 
 Server::~Server() { Stop(); }
+
+WorkerParts Server::Parts() const {
+  return {*session_, *parked_, *known_, options_.journal, options_.journal_id};
+}
+
+absl::Status Server::RunAgain(const JournalRecord& record) {
+  if (replayer_ == nullptr) replayer_ = std::make_unique<Replayer>(*session_, *known_);
+  return replayer_->Run(record);
+}
+
+void Server::KeepReplies() {
+  if (options_.journal != nullptr) known_->Keep(*options_.journal, options_.journal_id);
+}
+
+// Before any thread reads: what it had taken would be sent again, too.
+absl::Status Server::HaveSentAgain() {
+  if (state_->initialized() && !state_->negotiated().Has(kHasResend))
+    return absl::FailedPreconditionError("the kernel does not send FUSE requests again");
+  // Before INIT it is not known whether it can.
+  const auto sent = channels_[0]->SendNotification(kNotifyResend, {});
+  if (!sent && state_->initialized())
+    return absl::InternalError(
+        absl::StrCat("FUSE server: having requests sent again: ", ErrnoName(sent.error())));
+  return absl::OkStatus();
+}
 
 absl::Status Server::OpenChannels(UniqueFd fd) {
   stop_event_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -92,11 +122,11 @@ absl::Status Server::OpenChannels(UniqueFd fd) {
   session_->backings().set_channel(channels_[0].get());
   // A socket has one reader. Of a device, those descriptors must do that there are.
   while (channels_.size() < static_cast<size_t>(options_.reader_threads)) {
-    auto clone = channels_[0]->Clone();
+    auto clone = options_.journal != nullptr ? channels_[0]->Share() : channels_[0]->Clone();
     if (!clone.ok()) break;
     channels_.push_back(*std::move(clone));
   }
-  return absl::OkStatus();
+  return options_.resend ? HaveSentAgain() : absl::OkStatus();
 }
 
 absl::Status Server::Serve(UniqueFd fd) {
@@ -132,6 +162,7 @@ int Server::device() const {
 absl::Status Server::ServeLocked(UniqueFd fd) {
   if (started_) return absl::FailedPreconditionError("the FUSE server was started before");
   if (!fd.valid()) return absl::InvalidArgumentError("the FUSE server got no descriptor");
+  replayer_.reset();
   absl::Status status = OpenChannels(std::move(fd));
   if (status.ok()) status = Start();
   if (!status.ok()) channels_.clear();
@@ -142,10 +173,10 @@ absl::Status Server::ServeLocked(UniqueFd fd) {
 absl::Status Server::Start() {
   BlockSignals block;
   try {
-    workers_.push_back(std::make_unique<Worker>(*session_, *parked_));
+    workers_.push_back(std::make_unique<Worker>(Parts()));
     threads_.emplace_back([this, worker = workers_.back().get()] { RunParked(*worker); });
     for (const auto& channel : channels_) {
-      workers_.push_back(std::make_unique<Worker>(*session_, *parked_));
+      workers_.push_back(std::make_unique<Worker>(Parts()));
       threads_.emplace_back([this, worker = workers_.back().get(), channel = channel.get()] {
         RunReader(*worker, *channel);
       });

@@ -45,9 +45,14 @@
 namespace stasis::fuse {
 
 class Channel;
+class Journal;
+struct JournalRecord;
+class KnownReplies;
 class ParkedRequests;
+class Replayer;
 class Session;
 class Worker;
+struct WorkerParts;
 
 struct ServerOptions {
   // Threads that read requests, each from a descriptor of its own where the device can be cloned.
@@ -71,6 +76,15 @@ struct ServerOptions {
   // For how long a closed gate holds a request whose caller got a signal. A checkpoint's pause is
   // shorter: programs do not notice it.
   std::chrono::milliseconds signal_patience{3000};
+  // Where requests that change the tree are recorded (journal.h); borrowed, null: nowhere. They run
+  // one at a time then, and the threads share one open device: what was taken from one that is
+  // closed fails, while one that somebody else keeps open outlives the process.
+  Journal* journal = nullptr;
+  // Which server this is, in the journal.
+  uint32_t journal_id = 0;
+  // The descriptor is one that another server died with: the kernel is to send again what has no
+  // reply. Takes HAS_RESEND (Linux 6.9).
+  bool resend = false;
 };
 
 // Counted since construction.
@@ -98,10 +112,17 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // Runs a request again that another server has recorded (replay.h). Requires: not started.
+  // Errors: DataLoss if it gives something else than it did.
+  absl::Status RunAgain(const JournalRecord& record) ABSL_LOCKS_EXCLUDED(mu_);
+  // For a checkpoint that begins here, the gate closed: appends to the journal what the kernel may
+  // ask for again that a server before this one has done.
+  void KeepReplies() ABSL_LOCKS_EXCLUDED(mu_);
+
   // Starts to serve `fd`: a mounted /dev/fuse, or a SOCK_SEQPACKET socket whose other end speaks
   // the protocol. Returns at once. Call it once. Goes on with fewer threads than wanted if there
   // are no more. Errors: InvalidArgument, Internal (no thread, no descriptor), FailedPrecondition
-  // if called twice.
+  // if called twice, or if requests cannot be sent again.
   absl::Status Serve(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Goes on in another process. There:
@@ -150,6 +171,8 @@ class Server {
 
  private:
   absl::Status OpenChannels(UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status HaveSentAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  WorkerParts Parts() const;
   absl::Status ServeLocked(UniqueFd fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Start() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunReader(Worker& worker, Channel& channel) ABSL_LOCKS_EXCLUDED(mu_);
@@ -168,6 +191,9 @@ class Server {
   const RefPtr<FuseState> state_;
   const std::unique_ptr<Session> session_;
   const std::unique_ptr<ParkedRequests> parked_;
+  const std::unique_ptr<KnownReplies> known_;
+
+  std::unique_ptr<Replayer> replayer_;  // before Serve()
 
   // Set by Serve() before it starts threads.
   UniqueFd stop_event_;             // an eventfd, readable once Stop() was called

@@ -3,7 +3,10 @@
 #include "cmd/fuse/worker.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "cmd/fuse/journaling.h"
+#include "state/base/fixed_time.h"
 #include "state/base/rcu.h"
 
 namespace stasis::fuse {
@@ -37,13 +40,23 @@ TryOperation::~TryOperation() {
   if (entered_) rcu::Unlock();
 }
 
-Worker::Worker(Session& session, ParkedRequests& parked)
-    : session_(session),
-      parked_(parked),
-      memory_(new std::byte[2 * kBufferSize]),
-      receive_buffer_(memory_.get(), kBufferSize),
-      reply_buffer_(memory_.get() + kBufferSize, kBufferSize),
+Worker::Worker(const WorkerParts& parts)
+    : parts_(parts),
+      shared_memory_(parts.journal != nullptr ? SharedBuffers() : nullptr),
+      memory_(shared_memory_ != nullptr ? nullptr : new std::byte[2 * kBufferSize]),
+      receive_buffer_(shared_memory_ != nullptr ? static_cast<std::byte*>(shared_memory_->data())
+                                                : memory_.get(),
+                      kBufferSize),
+      reply_buffer_(receive_buffer_.data() + kBufferSize, kBufferSize),
       reply_(reply_buffer_) {}
+
+// Null if there is no memory.
+std::unique_ptr<SparseZeros> Worker::SharedBuffers() {
+  auto memory = std::make_unique<SparseZeros>();
+  if (!memory->Map(2 * kBufferSize)) return nullptr;
+  std::memset(memory->data(), 0, 2 * kBufferSize);
+  return memory;
+}
 
 Result<void> Worker::Receive(Channel& channel) {
   STASIS_ASSIGN_OR_RETURN(std::span<const std::byte> message, channel.Receive(receive_buffer_));
@@ -64,38 +77,71 @@ void Worker::Handle(Channel& channel, std::span<const std::byte> message) {
     Interrupt(channel, request);
     return;
   }
-  int error;
-  {
-    TryOperation operation(session_.vfs().gate());
-    if (!operation.entered()) {
-      Count(parked_count_);
-      parked_.Add(channel, request.header.unique, IsInterruptible(request), message);
-      return;
-    }
-    error = Run(request);
+  if (AnswerKnown(channel, request)) return;
+  const std::optional<Ran> ran = TryRun(request, message);
+  if (!ran.has_value()) {
+    Count(parked_count_);
+    parts_.parked.Add(channel, request.header.unique, IsInterruptible(request), message);
+    return;
   }
-  Answer(channel, request, error);
+  Answer(channel, request, *ran);
+}
+
+bool Worker::AnswerKnown(Channel& channel, const Request& request) {
+  const uint64_t unique = request.header.unique;
+  if ((unique & kUniqueResend) == 0) return false;
+  const std::optional<KnownReply> known = parts_.known.Find(unique);
+  if (!known.has_value() || known->run_again) return false;
+  for (uint64_t node : known->changed) NotifyAttributesChanged(channel, node);
+  // If it cannot be sent, nobody waits for it.
+  (void)channel.SendReply(unique, known->error, known->payload);
+  parts_.known.Remove(unique, parts_.journal);
+  return true;
+}
+
+std::optional<Worker::Ran> Worker::TryRun(const Request& request,
+                                          std::span<const std::byte> message) {
+  TryOperation operation(parts_.session.vfs().gate());
+  if (!operation.entered()) return std::nullopt;
+  const Journaling how =
+      parts_.journal == nullptr ? Journaling::kNever : JournalingOf(request.header.opcode);
+  if (how == Journaling::kNever) return Ran{Run(request), std::nullopt};
+  const size_t room = how == Journaling::kListing ? Journal::kMaxMessage : message.size();
+  absl::MutexLock order(&parts_.journal->order());
+  if (!parts_.journal->HasRoom(room)) return std::nullopt;
+  return RunInOrder(request, message);
 }
 
 bool Worker::RunParkedRequest() {
   std::optional<ParkedRequest> parked;
   Request request;
-  int error;
+  Ran ran;
   {
-    TryOperation operation(session_.vfs().gate());
+    TryOperation operation(parts_.session.vfs().gate());
     if (!operation.entered()) return false;
-    parked = parked_.Take();
-    if (!parked.has_value()) return true;
-    (void)ParseRequest(parked->message, request);  // as it was when it came: well formed
-    error = Run(request);
+    const auto take = [&] {
+      parked = parts_.parked.Take();
+      // As it was when it came: well formed.
+      if (parked.has_value()) (void)ParseRequest(parked->message, request);
+      return parked.has_value();
+    };
+    if (parts_.journal == nullptr) {
+      if (!take()) return true;
+      ran.error = Run(request);
+    } else {
+      absl::MutexLock order(&parts_.journal->order());
+      if (!parts_.journal->HasRoom(Journal::kMaxMessage)) return false;
+      if (!take()) return true;
+      ran = RunInOrder(request, parked->message);
+    }
   }
-  Answer(*parked->channel, request, error);
-  parked_.Done();
+  Answer(*parked->channel, request, ran);
+  parts_.parked.Done();
   return true;
 }
 
 void Worker::CancelInterrupted(std::chrono::nanoseconds patience) {
-  while (std::optional<ParkedRequest> request = parked_.TakeInterrupted(patience)) {
+  while (std::optional<ParkedRequest> request = parts_.parked.TakeInterrupted(patience)) {
     Count(interrupted_);
     (void)request->channel->SendReply(request->unique, EINTR, {});
   }
@@ -103,15 +149,94 @@ void Worker::CancelInterrupted(std::chrono::nanoseconds patience) {
 
 int Worker::Run(const Request& request) {
   reply_.Reset();
-  auto result = session_.Run(request, reply_);
+  auto result = parts_.session.Run(request, reply_);
   if (result) return 0;
   // What a failed operation had given already, the kernel does not get.
-  session_.TakeBack(reply_);
+  parts_.session.TakeBack(reply_);
   return result.error().value();
 }
 
-void Worker::Answer(Channel& channel, const Request& request, int error) {
+Worker::Ran Worker::RunInOrder(const Request& request, std::span<const std::byte> message) {
+  const TimeNs now = parts_.session.vfs().clock().Now();
+  const FixedTime fixed(now);
+  const uint64_t unique = request.header.unique;
+  if ((unique & kUniqueResend) != 0) {
+    // A listing that nobody got is made again.
+    if (const auto known = parts_.known.Find(unique); known.has_value() && known->run_again) {
+      RunOwn(MakeForget(known->lookups), now);
+      parts_.known.Remove(unique, parts_.journal);
+    }
+  }
+  const int error = Run(request);
+  return {error, Record(request, message, error, now)};
+}
+
+std::optional<uint64_t> Worker::Record(const Request& request, std::span<const std::byte> message,
+                                       int error, TimeNs now) {
+  const uint32_t opcode = request.header.opcode;
+  JournalRecord record;
+  record.server = parts_.journal_id;
+  record.time = now;
+  record.unique = WantsReply(opcode) ? WithoutResend(request.header.unique) : 0;
+  record.outcome = OutcomeOf(opcode, error, reply_);
+  record.message = message;
+  switch (JournalingOf(opcode)) {
+    case Journaling::kNever:
+      return std::nullopt;
+    case Journaling::kIfFound:
+      if (record.outcome.node == 0) return std::nullopt;
+      return parts_.journal->Append(record);
+    case Journaling::kAlways:
+      return parts_.journal->Append(record);
+    case Journaling::kFirstLook:
+    case Journaling::kListing:
+      break;
+  }
+  const std::vector<std::byte> look = WithOpcode(message, FUSE_READDIR);
+  JournalRecord first = record;
+  first.unique = 0;
+  first.outcome = {.error = error};
+  first.message = look;
+  parts_.journal->Append(first);
+  const std::vector<std::byte> listing = error == 0 && opcode == FUSE_READDIRPLUS
+                                             ? ListingOf(request, reply_)
+                                             : std::vector<std::byte>();
+  if (listing.empty()) return std::nullopt;
+  record.kind = JournalRecord::Kind::kListing;
+  record.message = listing;
+  return parts_.journal->Append(record);
+}
+
+void Worker::RunOwn(const std::vector<std::byte>& message, TimeNs now) {
+  Request request;
+  if (!ParseRequest(message, request)) return;
+  std::array<std::byte, sizeof(fuse_out_header)> buffer;
+  Reply reply(buffer);
+  const Result<void> done = parts_.session.Run(request, reply);
+  parts_.journal->Append({.server = parts_.journal_id,
+                          .time = now,
+                          .outcome = {.error = done ? 0 : done.error().value()},
+                          .message = message});
+}
+
+void Worker::TakeBack() {
+  if (parts_.journal == nullptr) {
+    parts_.session.TakeBack(reply_);
+    return;
+  }
+  absl::MutexLock order(&parts_.journal->order());
+  const TimeNs now = parts_.session.vfs().clock().Now();
+  if (!reply_.looked_up().empty()) RunOwn(MakeForget(reply_.looked_up()), now);
+  if (reply_.opened() != 0) RunOwn(MakeRelease(reply_.opened()), now);
+}
+
+void Worker::Answer(Channel& channel, const Request& request, const Ran& ran) {
   for (uint64_t node : reply_.changed()) NotifyAttributesChanged(channel, node);
+  Send(channel, request, ran.error);
+  if (ran.record.has_value()) parts_.journal->MarkSent(*ran.record);
+}
+
+void Worker::Send(Channel& channel, const Request& request, int error) {
   if (error != 0) {
     if (reply_.malformed()) {
       Malformed(channel, request, Errno(error));
@@ -125,8 +250,8 @@ void Worker::Answer(Channel& channel, const Request& request, int error) {
   if (reply_.looked_up().empty() && reply_.opened() == 0) return;
   // The connection is going down, or it would have taken the reply. If the gate is closed the
   // counts stay too high until everything is dropped with the connection.
-  TryOperation operation(session_.vfs().gate());
-  if (operation.entered()) session_.TakeBack(reply_);
+  TryOperation operation(parts_.session.vfs().gate());
+  if (operation.entered()) TakeBack();
 }
 
 void Worker::Refuse(Channel& channel, const Request& request, Errno error) {
@@ -152,7 +277,7 @@ void Worker::Interrupt(Channel& channel, const Request& request) {
     return;
   }
   // What runs will be done in a moment.
-  parked_.Interrupt(body->unique);
+  parts_.parked.Interrupt(body->unique);
 }
 
 void Worker::AddTo(ServerStats& stats) const {

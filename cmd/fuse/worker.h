@@ -11,14 +11,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "cmd/fuse/channel.h"
+#include "cmd/fuse/journal.h"
+#include "cmd/fuse/known_replies.h"
 #include "cmd/fuse/parked_requests.h"
 #include "cmd/fuse/reply.h"
 #include "cmd/fuse/request.h"
 #include "cmd/fuse/server.h"
 #include "cmd/fuse/session.h"
+#include "state/base/memory_file.h"
 #include "state/base/result.h"
 
 namespace stasis::fuse {
@@ -37,11 +41,19 @@ class [[nodiscard]] TryOperation {
   bool entered_;
 };
 
+// What a server's workers share; all borrowed.
+struct WorkerParts {
+  Session& session;
+  ParkedRequests& parked;
+  KnownReplies& known;
+  Journal* journal = nullptr;  // null: none is kept
+  uint32_t journal_id = 0;
+};
+
 // Not thread-safe, but for AddTo.
 class Worker {
  public:
-  // Both are borrowed.
-  Worker(Session& session, ParkedRequests& parked);
+  explicit Worker(const WorkerParts& parts);
 
   // Reads and handles one message.
   // Errors: ENODEV, ECANCELED, others: this channel gives no more.
@@ -60,16 +72,43 @@ class Worker {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 
+  // A request that has run.
+  struct Ran {
+    int error = 0;                   // 0: none
+    std::optional<uint64_t> record;  // in the journal, whose reply is not sent
+  };
+
+  static std::unique_ptr<SparseZeros> SharedBuffers();
   void Handle(Channel& channel, std::span<const std::byte> message);
+  // True if the server before this one has run it: the kernel gets the reply of then.
+  bool AnswerKnown(Channel& channel, const Request& request);
+  // Runs one. Nothing, and nothing done, if the gate is closed or the journal has no room.
+  std::optional<Ran> TryRun(const Request& request, std::span<const std::byte> message);
   // Requires: inside the gate. The error of a request, or 0.
   int Run(const Request& request);
-  void Answer(Channel& channel, const Request& request, int error);
+  // The same, with the lock of the journal's order, and room in it.
+  Ran RunInOrder(const Request& request, std::span<const std::byte> message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parts_.journal->order());
+  std::optional<uint64_t> Record(const Request& request, std::span<const std::byte> message,
+                                 int error, TimeNs now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parts_.journal->order());
+  // A request of this side's own.
+  void RunOwn(const std::vector<std::byte>& message, TimeNs now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parts_.journal->order());
+  // Requires: inside the gate. What the reply gave, the kernel did not get.
+  void TakeBack();
+
+  void Answer(Channel& channel, const Request& request, const Ran& ran);
+  void Send(Channel& channel, const Request& request, int error);
   void Refuse(Channel& channel, const Request& request, Errno error);
   void Malformed(Channel& channel, const Request& request, Errno error);
   void Interrupt(Channel& channel, const Request& request);
 
-  Session& session_;
-  ParkedRequests& parked_;
+  const WorkerParts parts_;
+  // With a journal the process may be killed while the kernel reads or writes them: they are in
+  // memory and stay so, or the request would fail. Hence they are shared, as what is not is copied
+  // after a fork.
+  std::unique_ptr<SparseZeros> shared_memory_;
   std::unique_ptr<std::byte[]> memory_;
   std::span<std::byte> receive_buffer_;
   std::span<std::byte> reply_buffer_;

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -187,6 +188,9 @@ absl::Status RuntimeDir::WriteRecord(const Record& record) const {
     cgroups.push_back({{"path", group.path()}, {"version", group.version()}});
   const nlohmann::ordered_json json = {{"daemon_pid", record.daemon_pid},
                                        {"daemon_start", record.daemon_start},
+                                       {"keeper_pid", record.keeper_pid},
+                                       {"keeper_start", record.keeper_start},
+                                       {"lost", record.lost},
                                        {"cgroups", cgroups}};
   const std::string temporary = record_path() + ".new";
   std::ofstream(temporary) << json.dump() << "\n";
@@ -204,6 +208,9 @@ absl::StatusOr<Record> RuntimeDir::ReadRecord() const {
   try {
     record.daemon_pid = json.value("daemon_pid", 0);
     record.daemon_start = json.value("daemon_start", uint64_t{0});
+    record.keeper_pid = json.value("keeper_pid", 0);
+    record.keeper_start = json.value("keeper_start", uint64_t{0});
+    record.lost = json.value("lost", "");
     for (const nlohmann::json& group : json.value("cgroups", nlohmann::json::array()))
       record.cgroups.push_back(Cgroup::Adopt(group.at("path"), group.at("version")));
   } catch (const nlohmann::json::exception& e) {
@@ -211,6 +218,19 @@ absl::StatusOr<Record> RuntimeDir::ReadRecord() const {
   }
   return record;
 }
+
+namespace {
+
+// False if there is no such process any more.
+bool SendSignal(pid_t pid, uint64_t start, int signal) {
+  if (pid <= 1) return false;
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  // The number may be another process's by now. Compared after the open: it cannot change then.
+  return process.valid() && StartTimeOf(pid) == start &&
+         syscall(SYS_pidfd_send_signal, process.get(), signal, nullptr, 0) == 0;
+}
+
+}  // namespace
 
 absl::Status RuntimeDir::SignalDaemon(int signal) const {
   // Another user's record could name anything that we may kill.
@@ -221,11 +241,13 @@ absl::Status RuntimeDir::SignalDaemon(int signal) const {
         absl::StrCat("sandbox '", name_, "' does not answer, and belongs to somebody else"));
   absl::StatusOr<Record> record = ReadRecord();
   if (!record.ok()) return record.status();
-  if (record->daemon_pid <= 1) return absl::OkStatus();
-  const UniqueFd daemon(static_cast<int>(syscall(SYS_pidfd_open, record->daemon_pid, 0)));
-  // The number may be another process's by now. Compared after the open: it cannot change then.
-  if (daemon.valid() && StartTimeOf(record->daemon_pid) == record->daemon_start)
-    (void)syscall(SYS_pidfd_send_signal, daemon.get(), signal, nullptr, 0);
+  // Whoever kills the daemon wants no other one.
+  const bool kept =
+      SendSignal(record->keeper_pid, record->keeper_start, signal == SIGKILL ? SIGKILL : 0);
+  const bool sent = SendSignal(record->daemon_pid, record->daemon_start, signal);
+  if (!sent && kept && signal != SIGKILL)
+    return absl::NotFoundError(
+        absl::StrCat("the daemon of sandbox '", name_, "' has died, and another one is starting"));
   return absl::OkStatus();
 }
 

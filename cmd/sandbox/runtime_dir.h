@@ -39,6 +39,9 @@ struct Record {
   pid_t daemon_pid = 0;
   uint64_t daemon_start = 0;    // see StartTimeOf
   std::vector<Cgroup> cgroups;  // some of which may exist
+  pid_t keeper_pid = 0;         // 0: there is none
+  uint64_t keeper_start = 0;
+  std::string lost;  // why no daemon could go on after one had died
 };
 
 // When a process was started, in clock ticks since boot; 0 if it is gone. A process number and

@@ -65,6 +65,7 @@ absl::Status Sandbox::Mount(const SandboxOptions& options) {
   if (!binds.ok()) return binds.status();
   served_ = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging);
   served_->set_kept(tree_.kept);
+  served_->SetJournal(options.journal);
   absl::StatusOr<std::vector<ServedMount>> mounts = served_->ServeAll(*tree_.vfs, *tree_.ns);
   if (!mounts.ok()) return mounts.status();
   return init_->EnterRoot({options.hostname, *std::move(mounts), *std::move(binds)});
@@ -80,6 +81,7 @@ absl::StatusOr<Sandbox::ServedTree> Sandbox::Enter(Tree tree, const SandboxOptio
   entered.served = std::make_unique<ServedFilesystems>(*init_, options.name, options.staging,
                                                        served_->next_number());
   entered.served->set_kept(entered.tree.kept);
+  entered.served->SetJournal(options.journal);
   absl::StatusOr<std::vector<ServedMount>> mounts =
       entered.served->ServeAll(*entered.tree.vfs, *entered.tree.ns);
   if (!mounts.ok()) return mounts.status();

@@ -42,6 +42,7 @@ struct SandboxOptions {
   SystemDirectories system = SystemDirectories::kAuto;
   FreezerKind freezer = FreezerKind::kAuto;
   bool rootless = false;
+  fuse::Journal* journal = nullptr;  // borrowed; see ServedFilesystems::SetJournal
 };
 
 // A tree to serve.

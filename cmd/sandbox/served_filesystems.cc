@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "cmd/fuse/replay.h"
+
 namespace stasis::sandbox {
 namespace {
 
@@ -64,11 +66,9 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
   const int number = next_++;
   absl::StatusOr<UniqueFd> device = init_.MakeFuse(number, source(), staging_);
   if (!device.ok()) return device.status();
-  fuse::ServerOptions options;
-  options.one_filesystem = true;
   auto server = std::make_shared<fuse::Server>(
       RefPtr<vfs::VirtualFilesystem>(&vfs),
-      vfs::VirtualDentry(own, RefPtr<vfs::Dentry>(&own->root())), options);
+      vfs::VirtualDentry(own, RefPtr<vfs::Dentry>(&own->root())), OptionsFor(*filesystem));
   if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) return serving;
   served_.push_back({number, std::move(filesystem), std::move(server)});
   return number;
@@ -198,23 +198,60 @@ absl::StatusOr<std::vector<ServedFilesystems::Lent>> ServedFilesystems::Lend() c
   return lent;
 }
 
-absl::Status ServedFilesystems::Adopt(
-    std::vector<Lent> lent, const std::map<std::string, RefPtr<fuse::FuseState>>& states) {
+absl::Status ServedFilesystems::Adopt(std::vector<Lent> lent,
+                                      const std::map<std::string, RefPtr<fuse::FuseState>>& states,
+                                      std::optional<uint64_t> replay_from) {
   const absl::MutexLock lock(&mu_);
-  for (Lent& one : lent) {
+  for (const Lent& one : lent) {
     const auto found = states.find(one.state);
     if (found == states.end())
       return absl::DataLossError(absl::StrCat("the state ", one.state, " of a mount is missing"));
     RefPtr<vfs::Filesystem> filesystem(&found->second->root().mount().filesystem());
-    fuse::ServerOptions options;
-    options.one_filesystem = true;
+    fuse::ServerOptions options = OptionsFor(*filesystem);
+    options.resend = replay_from.has_value();
     auto server = std::make_shared<fuse::Server>(RefPtr<vfs::VirtualFilesystem>(&filesystem->vfs()),
                                                  found->second, options);
-    if (absl::Status serving = server->Adopt(std::move(one.device), one.connection); !serving.ok())
-      return serving;
     served_.push_back({one.number, std::move(filesystem), std::move(server)});
   }
+  if (replay_from.has_value() && journal_ != nullptr)
+    if (absl::Status done = RunAgain(*replay_from); !done.ok()) return done;
+  for (size_t i = 0; i < lent.size(); ++i)
+    if (absl::Status serving =
+            served_[i].server->Adopt(std::move(lent[i].device), lent[i].connection);
+        !serving.ok())
+      return serving;
   return absl::OkStatus();
+}
+
+fuse::ServerOptions ServedFilesystems::OptionsFor(const vfs::Filesystem& filesystem) const {
+  fuse::ServerOptions options;
+  options.one_filesystem = true;
+  options.journal = journal_;
+  options.journal_id = filesystem.dev();
+  // What the kernel has of backings, no journal says.
+  options.passthrough = journal_ == nullptr;
+  return options;
+}
+
+absl::Status ServedFilesystems::RunAgain(uint64_t from) const {
+  return fuse::Replay(*journal_, from,
+                      [this](uint32_t dev) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                        const auto it = std::find_if(served_.begin(), served_.end(),
+                                                     [dev](const Served& served) {
+                                                       return served.filesystem->dev() == dev;
+                                                     });
+                        return it == served_.end() ? nullptr : it->server.get();
+                      })
+      .status();
+}
+
+void ServedFilesystems::SetJournal(fuse::Journal* journal) {
+  const absl::MutexLock lock(&mu_);
+  journal_ = journal;
+}
+
+void ServedFilesystems::KeepReplies() const {
+  for (const auto& server : Servers()) server->KeepReplies();
 }
 
 uint64_t ServedFilesystems::page_writes() const {

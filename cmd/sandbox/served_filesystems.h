@@ -19,12 +19,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cmd/fuse/fuse_state.h"
+#include "cmd/fuse/journal.h"
 #include "cmd/fuse/server.h"
 #include "cmd/sandbox/init.h"
 #include "cmd/sandbox/kept_files.h"
@@ -51,6 +53,10 @@ class ServedFilesystems {
   std::string source() const { return "stasis:" + name_; }
   // Files that end with their filesystem; null for none. Called before anything is served.
   void set_kept(RefPtr<KeptFiles> kept) { kept_ = std::move(kept); }
+  // Where the servers record requests (fuse/journal.h); borrowed. Before there are any.
+  void SetJournal(fuse::Journal* journal) ABSL_LOCKS_EXCLUDED(mu_);
+  // fuse::Server::KeepReplies of all.
+  void KeepReplies() const;
 
   // Serves every filesystem that is mounted in `ns`. Returns its mounts, in their order.
   absl::StatusOr<std::vector<ServedMount>> ServeAll(vfs::VirtualFilesystem& vfs,
@@ -90,10 +96,11 @@ class ServedFilesystems {
   // backing.
   absl::StatusOr<std::vector<Lent>> Lend() const ABSL_LOCKS_EXCLUDED(mu_);
   // The servers of `lent` in this process; they pause. `states` as States() gives them.
-  // Errors: kDataLoss if a state is missing.
+  // `replay_from`: they died, and what the journal has from there on is run again first.
+  // Errors: kDataLoss if a state is missing; those of fuse::Replay.
   absl::Status Adopt(std::vector<Lent> lent,
-                     const std::map<std::string, RefPtr<fuse::FuseState>>& states)
-      ABSL_LOCKS_EXCLUDED(mu_);
+                     const std::map<std::string, RefPtr<fuse::FuseState>>& states,
+                     std::optional<uint64_t> replay_from = std::nullopt) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Of all servers together; see fuse::Server.
   uint64_t page_writes() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -111,6 +118,9 @@ class ServedFilesystems {
   const Served* Find(const vfs::Filesystem& filesystem) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::StatusOr<int> Serve(const vfs::Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<fuse::Server>> Servers() const ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status RunAgain(uint64_t from) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  fuse::ServerOptions OptionsFor(const vfs::Filesystem& filesystem) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   Init& init_;
   const std::string name_;
@@ -118,6 +128,7 @@ class ServedFilesystems {
   RefPtr<KeptFiles> kept_;
   mutable absl::Mutex mu_;
   int next_ ABSL_GUARDED_BY(mu_);
+  fuse::Journal* journal_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -18,6 +18,7 @@ constexpr absl::Duration kAnswerTimeout = absl::Seconds(2);
 struct Row {
   std::string status;  // "running", "degraded", "checkpointing", "starting", "unresponsive", "dead"
   control::Info info;
+  std::string lost;  // of a dead one: why no daemon went on
 };
 
 Row RowOf(const sandbox::RuntimeDir& dir) {
@@ -25,6 +26,7 @@ Row RowOf(const sandbox::RuntimeDir& dir) {
   row.info.name = dir.name();
   if (!dir.Alive()) {
     row.status = "dead";
+    if (const auto record = dir.ReadRecord(); record.ok()) row.lost = record->lost;
     return row;
   }
   absl::StatusOr<std::unique_ptr<control::Client>> client =
@@ -72,6 +74,10 @@ nlohmann::ordered_json ToJson(const Row& row) {
           {"memory_bytes", info.memory_bytes},
           {"memory_limit", info.memory_limit},
           {"upgrades", info.upgrades},
+          {"keeper_pid", info.keeper_pid},
+          {"recoveries", info.recoveries},
+          {"last_recovery", info.last_recovery},
+          {"lost", row.lost},
           {"degraded", DegradedOf(info)},
           {"prefetch", PrefetchOf(info)}};
 }
@@ -85,6 +91,10 @@ int PrintTable(const std::vector<Row>& rows) {
     if (info.daemon_pid == 0) {
       text += fmt::format("{:<20} {:<13}{}\n", info.name, row.status,
                           row.status == "dead" ? " clear up with: stasis stop " + info.name : "");
+      if (!row.lost.empty()) {
+        text.pop_back();
+        text += fmt::format("  ({})\n", row.lost);
+      }
       continue;
     }
     text += fmt::format("{:<20} {:<13} {:>8} {:>5} {:>10} {:>9} {:>10}  {}\n", info.name,
@@ -95,6 +105,10 @@ int PrintTable(const std::vector<Row>& rows) {
     if (!info.degraded.empty()) {
       text.pop_back();
       text += fmt::format("  ({})\n", info.degraded);
+    }
+    if (info.recoveries != 0) {
+      text.pop_back();
+      text += fmt::format("  (recovered {}; last: {})\n", info.recoveries, info.last_recovery);
     }
   }
   return Print(text);

@@ -171,6 +171,7 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   absl::StatusOr<MemoryLimits> memory = ReadMemoryOptions(from.memory);
   if (!memory.ok()) return memory.status();
   to.memory = *std::move(memory);
+  to.keeper = from.keeper;
   to.content.reader = name;
   to.sandbox.name = name;
   to.sandbox.hostname = from.hostname.empty() ? name : from.hostname;
@@ -343,6 +344,8 @@ void AddPlaceOptions(CLI::App& command, RunOptions& options) {
                   "files that programs have open")
       ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
+  command.add_flag("--keeper", options.keeper,
+                   "Have another daemon go on when the sandbox's dies: programs wait a moment");
   AddMemoryOptions(command, options.memory);
 }
 

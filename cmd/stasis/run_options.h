@@ -49,6 +49,7 @@ struct RunOptions {
   std::string companion;      // restore only
   bool detach = false;
   bool keep = false;
+  bool keeper = false;
   bool json = false;
   ProgressMode progress = ProgressMode::kAuto;
   std::string config_file;

@@ -15,6 +15,7 @@ constexpr absl::Duration kEndTimeout = absl::Seconds(30);
 // A daemon that has just taken the name has no record yet.
 constexpr absl::Duration kRecordTimeout = absl::Seconds(5);
 constexpr absl::Duration kInterval = absl::Milliseconds(5);
+constexpr int kAskIntervalMs = 500;
 
 absl::Status AskOnce(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   absl::StatusOr<std::unique_ptr<control::Client>> client =
@@ -69,7 +70,14 @@ absl::Status AskToStop(const sandbox::RuntimeDir& dir, absl::Duration grace) {
 }
 
 absl::Status AwaitEnd(const sandbox::RuntimeDir& dir, absl::Duration grace) {
-  if (!dir.WaitUntilDead(static_cast<int>(absl::ToInt64Milliseconds(grace + kEndTimeout)))) {
+  const absl::Time deadline = absl::Now() + grace + kEndTimeout;
+  bool dead = dir.WaitUntilDead(kAskIntervalMs);
+  for (; !dead && absl::Now() < deadline; dead = dir.WaitUntilDead(kAskIntervalMs)) {
+    // The one that was asked may have died just then, and another gone on.
+    if (const auto record = dir.ReadRecord(); record.ok() && record->keeper_pid != 0)
+      (void)AskOnce(dir, grace);
+  }
+  if (!dead) {
     if (absl::Status killed = dir.SignalDaemon(SIGKILL); !killed.ok() && !absl::IsNotFound(killed))
       return killed;
     if (!dir.WaitUntilDead(5000))

@@ -4,7 +4,8 @@
 // tmpfs. Prints JSON: per operation nanoseconds on both and their ratio. Needs root.
 //
 // The rows "passthrough_..." are of files of that tmpfs through a second mount, which the kernel
-// reads and writes without asking.
+// reads and writes without asking. The rows "journal_..." compare a mount whose server keeps a
+// journal with one whose server does not.
 //
 // The servers are child processes, as in real use. Both sides alternate, and the best of some
 // rounds counts: what is left is the cost of the code, not of the machine's other work.
@@ -29,8 +30,10 @@
 #include <iostream>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "cmd/fuse/journal.h"
 #include "cmd/fuse/mount.h"
 #include "cmd/fuse/server.h"
 #include "fsimpl/memfs/filesystem.h"
@@ -56,23 +59,45 @@ UniqueFd Open(const std::string& path, int flags) {
   return fd;
 }
 
-// Serves until the parent is gone or the watchdog barks: a memfs, or files in `host_directory`.
-[[noreturn]] void Serve(const std::string& directory, const std::string& host_directory,
-                        int ready) {
+// As if a checkpoint took no time.
+void ReleaseOnAndOn(Journal& journal, vfs::OperationGate& gate) {
+  for (;;) {
+    if (!journal.AwaitHalfFull(absl::Seconds(1))) continue;
+    gate.Close();
+    const auto mark = journal.Mark(absl::Seconds(10));
+    gate.Open();
+    Require(mark.ok(), "Journal::Mark");
+    journal.Release(*mark);
+  }
+}
+
+struct Served {
+  std::string directory;
+  std::string host_directory = {};  // empty: a memfs
+  bool journal = false;
+};
+
+// Serves until the parent is gone or the watchdog barks.
+[[noreturn]] void Serve(const Served& served, int ready) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   alarm(kWatchdogSeconds);
   RealClock clock;
   auto vfs = MakeRef<vfs::VirtualFilesystem>(clock);
   RefPtr<vfs::Filesystem> root = memfs::MemFilesystem::Create(*vfs, {});
-  if (!host_directory.empty()) root = HostFiles::Create(*vfs, {.directory = host_directory});
+  if (!served.host_directory.empty())
+    root = HostFiles::Create(*vfs, {.directory = served.host_directory});
   auto ns = vfs->NewMountNamespace(std::move(root), {});
-  auto device = OpenAndMount(directory, {});
+  auto device = OpenAndMount(served.directory, {});
   if (!device.ok()) {
     std::cerr << device.status() << "\n";
     _exit(1);
   }
-  Server server(vfs, ns->root(), {});
+  const auto journal = served.journal ? *Journal::Create() : nullptr;
+  ServerOptions options;
+  options.journal = journal.get();
+  Server server(vfs, ns->root(), options);
   Require(server.Serve(*std::move(device)).ok(), "Serve");
+  if (journal) std::thread([&] { ReleaseOnAndOn(*journal, vfs->gate()); }).detach();
   Require(write(ready, "r", 1) == 1, "write");
   server.WaitUntilUnmounted();
   _exit(0);
@@ -88,36 +113,39 @@ class Sides {
     char directory[] = "/tmp/fuse-bench-XXXXXX";
     Require(mkdtemp(directory) != nullptr, "mkdtemp");
     base_ = directory;
-    for (const std::string& side : {fuse(), passthrough(), tmpfs()})
+    for (const std::string& side : {fuse(), journal(), passthrough(), tmpfs()})
       Require(mkdir(side.c_str(), 0755) == 0, side);
     Require(mount("tmpfs", tmpfs().c_str(), "tmpfs", 0, nullptr) == 0, "mounting tmpfs");
     const std::string host_directory = tmpfs() + "/passthrough";
     Require(mkdir(host_directory.c_str(), 0755) == 0, host_directory);
-    Start(fuse(), "");
-    Start(passthrough(), host_directory);
+    Start({.directory = fuse()});
+    Start({.directory = journal(), .journal = true});
+    Start({.directory = passthrough(), .host_directory = host_directory});
   }
   ~Sides() {
-    for (const std::string& side : {tmpfs(), passthrough(), fuse()})
+    for (const std::string& side : {tmpfs(), passthrough(), journal(), fuse()})
       umount2(side.c_str(), MNT_DETACH);
     for (pid_t server : servers_) {
       kill(server, SIGKILL);
       waitpid(server, nullptr, 0);
     }
-    for (const std::string& side : {fuse(), passthrough(), tmpfs(), base_}) rmdir(side.c_str());
+    for (const std::string& side : {fuse(), journal(), passthrough(), tmpfs(), base_})
+      rmdir(side.c_str());
   }
   Sides(const Sides&) = delete;
   Sides& operator=(const Sides&) = delete;
 
   std::string fuse() const { return base_ + "/fuse"; }
+  std::string journal() const { return base_ + "/journal"; }
   std::string passthrough() const { return base_ + "/passthrough"; }
   std::string tmpfs() const { return base_ + "/tmpfs"; }
 
  private:
-  void Start(const std::string& directory, const std::string& host_directory) {
+  void Start(const Served& served) {
     int ready[2];
     Require(pipe(ready) == 0, "pipe");
     const pid_t server = fork();
-    if (server == 0) Serve(directory, host_directory, ready[1]);
+    if (server == 0) Serve(served, ready[1]);
     close(ready[1]);
     char c;
     Require(read(ready[0], &c, 1) == 1, "the server did not start");
@@ -134,7 +162,7 @@ struct Benchmark {
   int count;                                            // operations per round
   std::function<void(const std::string& dir)> prepare;  // once per side
   std::function<void(const std::string& dir, int count)> run;
-  bool passthrough = false;
+  enum { kFuse, kJournal, kPassthrough } side = kFuse;
 };
 
 double Time(const Benchmark& benchmark, const std::string& dir) {
@@ -240,6 +268,7 @@ void Readdir(const std::string& dir, int count) {
 
 std::vector<Benchmark> Benchmarks() {
   const auto nothing = [](const std::string&) {};
+  const auto fill = [](const std::string& dir) { Fill(dir + "/big", kFileSize); };
   return {
       {"stat", 200'000, [](const std::string& dir) { Open(dir + "/file", O_CREAT | O_RDWR); },
        Stat},
@@ -248,20 +277,25 @@ std::vector<Benchmark> Benchmarks() {
       {"create_unlink", 2'000, nothing, CreateUnlink},
       {"mkdir_rmdir", 2'000, nothing, MkdirRmdir},
       {"rename", 4'000, nothing, RenameBackAndForth},
-      {"write_4k", 8'000, [](const std::string& dir) { Fill(dir + "/big", kFileSize); },
-       Write<4096>},
+      {"write_4k", 8'000, fill, Write<4096>},
       {"write_1m", 128, nothing, Write<1 << 20>},
       {"read_4k_cached", 16'384, nothing, Read<4096, false>},
       {"read_4k_cold", 16'384, nothing, Read<4096, true>},
       {"read_1m_cold", 64, nothing, Read<1 << 20, true>},
       {"readdir_1000", 50, MakeEntries, Readdir},
+      {"journal_create_unlink", 4'000, nothing, CreateUnlink, Benchmark::kJournal},
+      {"journal_mkdir_rmdir", 4'000, nothing, MkdirRmdir, Benchmark::kJournal},
+      {"journal_rename", 8'000,
+       [](const std::string& dir) { Open(dir + "/file", O_CREAT | O_RDWR); }, RenameBackAndForth,
+       Benchmark::kJournal},
+      {"journal_write_4k", 16'000, fill, Write<4096>, Benchmark::kJournal},
+      {"journal_write_1m", 128, nothing, Write<1 << 20>, Benchmark::kJournal},
       {"passthrough_open_close", 5'000, [](const std::string& dir) { Fill(dir + "/file", 4096); },
-       OpenClose, true},
-      {"passthrough_write_4k", 100'000,
-       [](const std::string& dir) { Fill(dir + "/big", kFileSize); }, Write<4096>, true},
-      {"passthrough_write_1m", 256, nothing, Write<1 << 20>, true},
-      {"passthrough_read_4k", 100'000, nothing, Read<4096, false>, true},
-      {"passthrough_read_1m", 256, nothing, Read<1 << 20, false>, true},
+       OpenClose, Benchmark::kPassthrough},
+      {"passthrough_write_4k", 100'000, fill, Write<4096>, Benchmark::kPassthrough},
+      {"passthrough_write_1m", 256, nothing, Write<1 << 20>, Benchmark::kPassthrough},
+      {"passthrough_read_4k", 100'000, nothing, Read<4096, false>, Benchmark::kPassthrough},
+      {"passthrough_read_1m", 256, nothing, Read<1 << 20, false>, Benchmark::kPassthrough},
   };
 }
 
@@ -271,8 +305,11 @@ int Main() {
   std::cout << "{\n  \"benchmark\": \"fuse\", \"unit\": \"ns per operation\",\n  \"results\": [";
   for (const Benchmark& benchmark : Benchmarks()) {
     double best[2] = {std::numeric_limits<double>::max(), std::numeric_limits<double>::max()};
-    const std::string dirs[2] = {benchmark.passthrough ? sides.passthrough() : sides.fuse(),
-                                 sides.tmpfs()};
+    const bool journal = benchmark.side == Benchmark::kJournal;
+    const std::string dirs[2] = {journal                                     ? sides.journal()
+                                 : benchmark.side == Benchmark::kPassthrough ? sides.passthrough()
+                                                                             : sides.fuse(),
+                                 journal ? sides.fuse() : sides.tmpfs()};
     for (const std::string& dir : dirs) benchmark.prepare(dir);
     for (int round = 0; round < kRounds; ++round) {
       for (int side = 0; side < 2; ++side) {
@@ -280,8 +317,9 @@ int Main() {
       }
     }
     std::cout << absl::StreamFormat(
-        "%s\n    {\"name\": \"%s\", \"fuse_ns\": %.0f, \"tmpfs_ns\": %.0f, \"ratio\": %.2f}",
-        first ? "" : ",", benchmark.name, best[0], best[1], best[0] / best[1]);
+        "%s\n    {\"name\": \"%s\", \"%s_ns\": %.0f, \"%s_ns\": %.0f, \"ratio\": %.2f}",
+        first ? "" : ",", benchmark.name, journal ? "journal" : "fuse", best[0],
+        journal ? "fuse" : "tmpfs", best[1], best[0] / best[1]);
     std::cout.flush();
     first = false;
   }

@@ -94,11 +94,13 @@ void Box::KeepOffer(std::unique_ptr<restore::ForkOffer> offer) {
   offers_.push_back(std::move(offer));
 }
 
-std::vector<const restore::ForkOffer*> Box::offers() const {
+absl::StatusOr<std::unique_ptr<restore::PackedState>> Box::Pack(const state::SavedGraph& graph,
+                                                                restore::CleanChunks clean,
+                                                                restore::Parcel& parcel) const {
   const absl::MutexLock lock(&mu_);
   std::vector<const restore::ForkOffer*> offers;
   for (const auto& offer : offers_) offers.push_back(offer.get());
-  return offers;
+  return restore::PackState(graph, clean, offers, parcel);
 }
 
 void Box::SetLock(UniqueFd lock) {
@@ -161,6 +163,16 @@ TimeNs Box::created() const {
 uint32_t Box::upgrades() const {
   const absl::MutexLock lock(&mu_);
   return upgrades_;
+}
+
+Box::Recoveries Box::recoveries() const {
+  const absl::MutexLock lock(&mu_);
+  return recoveries_;
+}
+
+void Box::SetRecoveries(Recoveries recoveries) {
+  const absl::MutexLock lock(&mu_);
+  recoveries_ = std::move(recoveries);
 }
 
 void Box::SetHistory(TimeNs created, uint32_t rollbacks, uint32_t upgrades) {

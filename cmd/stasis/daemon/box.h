@@ -22,10 +22,13 @@
 #include "cmd/stasis/daemon/daemon.h"
 #include "cmd/stasis/types.h"
 #include "restore/fork.h"
+#include "restore/handover.h"
 #include "state/base/clock.h"
 #include "state/base/unique_fd.h"
 
 namespace stasis::cli {
+
+class Keeping;
 
 // What the tree was made of.
 struct Origin {
@@ -81,7 +84,15 @@ class Box {
   // Keeps what forks of it read, for as long as they do.
   void KeepOffer(std::unique_ptr<restore::ForkOffer> offer) ABSL_LOCKS_EXCLUDED(mu_);
   // Those. They live as long as the work that the caller has begun.
-  std::vector<const restore::ForkOffer*> offers() const ABSL_LOCKS_EXCLUDED(mu_);
+  // PackState, with those.
+  absl::StatusOr<std::unique_ptr<restore::PackedState>> Pack(const state::SavedGraph& graph,
+                                                             restore::CleanChunks clean,
+                                                             restore::Parcel& parcel) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // What goes on if this daemon dies; null: nothing. Borrowed, set before anybody asks.
+  Keeping* keeping() const { return keeping_; }
+  void SetKeeping(Keeping* keeping) { keeping_ = keeping; }
 
   // Descriptors whose locks another daemon must have to go on: the sandbox's, that of its upper
   // layer (-1: none), those of the layers below it. Borrowed.
@@ -106,6 +117,13 @@ class Box {
   uint32_t upgrades() const ABSL_LOCKS_EXCLUDED(mu_);
   // Of a sandbox that came from another daemon.
   void SetHistory(TimeNs created, uint32_t rollbacks, uint32_t upgrades) ABSL_LOCKS_EXCLUDED(mu_);
+  // How often another daemon went on after one had died, and why that died.
+  struct Recoveries {
+    uint32_t count = 0;
+    std::string last_reason;
+  };
+  Recoveries recoveries() const ABSL_LOCKS_EXCLUDED(mu_);
+  void SetRecoveries(Recoveries recoveries) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Works on the tree exclude each other. `work` says what the caller does ("checkpointing").
   // Errors: kUnavailable, with what is being done.
@@ -133,6 +151,7 @@ class Box {
   const Types types_;
   const UniqueFd wake_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
+  Keeping* keeping_ = nullptr;
 
   mutable absl::Mutex tree_mu_;  // written by who puts another tree in the sandbox
 
@@ -151,6 +170,7 @@ class Box {
   TimeNs created_ ABSL_GUARDED_BY(mu_);
   uint32_t rollbacks_ ABSL_GUARDED_BY(mu_) = 0;
   uint32_t upgrades_ ABSL_GUARDED_BY(mu_) = 0;
+  Recoveries recoveries_ ABSL_GUARDED_BY(mu_);
   pid_t successor_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time end_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   absl::Duration grace_ ABSL_GUARDED_BY(mu_);

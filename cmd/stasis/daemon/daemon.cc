@@ -57,6 +57,8 @@ absl::Status Start::Run(StartupLine& line) {
   if (!init.ok()) return init.status();
   if (absl::Status made = MakeSandbox(std::move(*init), line); !made.ok()) return made;
   box_.lazy()->Start();
+  if (Keeping* keeping = box_.keeping(); keeping != nullptr)
+    if (absl::Status kept = keeping->Begin(box_); !kept.ok()) return kept;
   if (absl::Status listening = life_.StartControl(); !listening.ok()) return listening;
   box_.log().info("serving sandbox {} as process {}, init {}", options_.dir.name(), getpid(),
                   box_.sandbox()->init().pid());
@@ -126,12 +128,17 @@ nlohmann::json Start::Result() {
 int RunDaemon(const DaemonOptions& options, UniqueFd lock, StartupLine line) {
   absl::Status started;
   {
-    Life life(options);
+    absl::StatusOr<std::unique_ptr<Keeping>> keeping = nullptr;
+    DaemonOptions own = options;
+    if (options.keeper) keeping = Keeping::Start(options.dir);
+    if (keeping.ok() && *keeping != nullptr) own.sandbox.journal = &(*keeping)->journal();
+    Life life(own, keeping.ok() ? *std::move(keeping) : nullptr);
     life.box().SetLock(std::move(lock));
     Start start(life);
-    started = start.Run(line);
+    started = keeping.ok() ? start.Run(line) : keeping.status();
     if (started.ok()) {
       line.Ready(start.Result());
+      if (Keeping* own_keeping = life.box().keeping(); own_keeping != nullptr) own_keeping->Arm();
       life.Wait();
     }
     life.End();

@@ -23,6 +23,7 @@ struct DaemonOptions {
   sandbox::SandboxOptions sandbox;
   ContentOptions content;
   MemoryLimits memory;
+  bool keeper = false;  // another daemon is to go on when this one dies
   std::string workdir = "/";
   std::vector<std::string> environment;  // of its first command; `exec` gives it to others
   nlohmann::ordered_json config;         // all of it as options (config_file.h)

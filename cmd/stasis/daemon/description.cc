@@ -94,6 +94,8 @@ absl::Status DescribeBox(Box& box, restore::Parcel& parcel) {
   parcel.json["created_ns"] = box.created();
   parcel.json["rollbacks"] = box.rollbacks();
   parcel.json["upgrades"] = box.upgrades();
+  const Box::Recoveries recoveries = box.recoveries();
+  parcel.json["recoveries"] = {{"count", recoveries.count}, {"last", recoveries.last_reason}};
   parcel.json["options"] = OptionsToJson(box.options());
   parcel.json["config"] = box.config();
   parcel.json["origin"] = OriginToJson(box.origin());
@@ -132,8 +134,12 @@ absl::StatusOr<std::vector<sandbox::ServedFilesystems::Lent>> TakeServed(restore
 
 absl::Status TakeBox(restore::Parcel& parcel, Box& box) {
   const nlohmann::json& json = parcel.json;
+  const bool recovery = json.contains("recovery");
   box.SetHistory(json.at("created_ns"), json.at("rollbacks"),
-                 json.at("upgrades").get<uint32_t>() + 1);
+                 json.at("upgrades").get<uint32_t>() + (recovery ? 0 : 1));
+  Box::Recoveries recoveries{json.at("recoveries").at("count"), json["recoveries"].at("last")};
+  if (recovery) recoveries = {recoveries.count + 1, json["recovery"].at("reason")};
+  box.SetRecoveries(std::move(recoveries));
   box.SetConfig(json.at("config"));
   absl::StatusOr<UniqueFd> own = parcel.Take(json.at("locks").at("sandbox"));
   if (!own.ok()) return own.status();

@@ -3,7 +3,9 @@
 // description.h: everything that a daemon has, for the one that goes on in its place, but the state
 // of the tree (restore/handover.h), which is in the same parcel:
 //
-//   version, created_ns, rollbacks, upgrades
+//   version, created_ns, rollbacks, upgrades, recoveries {count, last}
+//   recovery {reason}                 of a keeper: the daemon that gave it all has died
+//   keeper {channel, journal, from, pid, daemon, binary}   if there is one (keeping.h)
 //   options                           see options_json.h
 //   config                            as it is now
 //   origin {source, base_image, base_settings}, ancestor {digest, directory} or null

@@ -5,6 +5,7 @@
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/rootfs.h"
 #include "fsimpl/gofer/filesystem.h"
@@ -47,6 +48,8 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
   for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
     if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
       host->set_digest_scope(gofer::DigestScope::kNone);
+  // What the fork reads, the next daemon must leave alone.
+  const TreeChange lending(box.keeping(), "a fork");
   restore::CheckpointRequest request = RequestFor(box);
   request.cancel = cancel;
   absl::StatusOr<std::unique_ptr<restore::ForkOffer>> offer = restore::OfferFork(request);

@@ -28,6 +28,10 @@ absl::Status Life::WriteRecord(std::vector<sandbox::Cgroup> cgroups) {
   record.daemon_pid = getpid();
   record.daemon_start = sandbox::StartTimeOf(getpid());
   record.cgroups = std::move(cgroups);
+  if (keeping_ != nullptr) {
+    record.keeper_pid = keeping_->keeper();
+    record.keeper_start = sandbox::StartTimeOf(record.keeper_pid);
+  }
   return options_.dir.WriteRecord(record);
 }
 
@@ -83,6 +87,7 @@ void Life::End() {
     box_.log().flush();
     _exit(0);  // what this process still has is another one's, too
   }
+  if (keeping_ != nullptr) keeping_->End();
   const absl::Duration grace = box_.grace();
   if (box_.sandbox() != nullptr && grace > absl::ZeroDuration()) {
     const absl::Status ended = box_.sandbox()->init().Terminate(grace);

@@ -10,12 +10,14 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "cmd/control/server.h"
 #include "cmd/sandbox/cgroup.h"
 #include "cmd/stasis/daemon/box.h"
 #include "cmd/stasis/daemon/daemon.h"
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/service.h"
 #include "state/base/unique_fd.h"
 
@@ -24,7 +26,11 @@ namespace stasis::cli {
 // Of one thread but for the parts.
 class Life {
  public:
-  explicit Life(const DaemonOptions& options) : options_(options), box_(options), service_(box_) {}
+  // With `keeping`, the options have its journal.
+  explicit Life(const DaemonOptions& options, std::unique_ptr<Keeping> keeping = nullptr)
+      : options_(options), keeping_(std::move(keeping)), box_(options), service_(box_) {
+    box_.SetKeeping(keeping_.get());
+  }
 
   const DaemonOptions& options() const { return options_; }
   Box& box() { return box_; }
@@ -55,7 +61,8 @@ class Life {
 
   const DaemonOptions options_;
   UniqueFd signals_;
-  std::atomic<bool> terminated_{false};  // by SIGTERM
+  std::atomic<bool> terminated_{false};     // by SIGTERM
+  const std::unique_ptr<Keeping> keeping_;  // outlives the servers, which use its journal
   Box box_;
   Service service_;
   std::unique_ptr<control::Server> control_;

@@ -4,6 +4,7 @@
 #include <absl/functional/function_ref.h>
 #include <absl/strings/match.h>
 
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/host_mounts.h"
 #include "cmd/stasis/live_mounts.h"
@@ -16,6 +17,7 @@ absl::StatusOr<control::Report> ChangeMounts(
     Box& box, absl::FunctionRef<absl::Status(nlohmann::ordered_json& config)> change) {
   if (absl::Status begun = box.Begin("changing its mounts"); !begun.ok()) return begun;
   const absl::Cleanup done = [&box] { box.Done(); };
+  const TreeChange tree_change(box.keeping(), "changing its mounts");
   nlohmann::ordered_json config = box.config();
   if (absl::Status changed = change(config); !changed.ok()) return changed;
   box.SetConfig(std::move(config));

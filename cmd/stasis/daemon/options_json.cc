@@ -57,6 +57,7 @@ nlohmann::json OptionsToJson(const DaemonOptions& options) {
           {"content", ContentToJson(options.content)},
           {"memory_limit", options.memory.limit},
           {"filestore", options.memory.filestore},
+          {"keeper", options.keeper},
           {"workdir", options.workdir},
           {"environment", options.environment},
           {"config", options.config}};
@@ -71,6 +72,7 @@ DaemonOptions OptionsFromJson(const nlohmann::json& json) {
   options.content.reader = options.dir.name();
   json.at("memory_limit").get_to(options.memory.limit);
   json.at("filestore").get_to(options.memory.filestore);
+  options.keeper = json.value("keeper", false);
   json.at("workdir").get_to(options.workdir);
   json.at("environment").get_to(options.environment);
   options.config = json.at("config");

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/output.h"
 #include "fsimpl/gofer/filesystem.h"
@@ -189,6 +190,7 @@ absl::Status Rollback::Load() {
 // From here on it is not cancelled any more.
 absl::Status Rollback::Replace() {
   on_progress_({"replace", 0, 0, 0});
+  const TreeChange tree_change(box_.keeping(), "a rollback");
   sandbox::Sandbox& sandbox = *box_.sandbox();
   nlohmann::ordered_json config = ConfigOfImage(box_.config(), reference(), *content_.tree.vfs);
   absl::StatusOr<sandbox::Sandbox::ServedTree> entered =

@@ -7,6 +7,7 @@
 
 #include "cmd/stasis/config_file.h"
 #include "cmd/stasis/daemon/events.h"
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/open_files.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "fsimpl/memfs/filesystem.h"
@@ -47,6 +48,11 @@ absl::StatusOr<control::Info> Service::GetInfo() {
   info.activity = box_.activity();
   info.rollbacks = box_.rollbacks();
   info.upgrades = box_.upgrades();
+  const Box::Recoveries recoveries = box_.recoveries();
+  info.recoveries = recoveries.count;
+  info.last_recovery = recoveries.last_reason;
+  if (const Keeping* keeping = box_.keeping(); keeping != nullptr)
+    info.keeper_pid = keeping->keeper();
   if (const auto& group = sandbox.cgroup(); group.has_value()) {
     info.cgroup = group->path();
     info.cgroup_version = group->version();

@@ -18,6 +18,7 @@
 
 #include "cmd/stasis/daemon/description.h"
 #include "cmd/stasis/daemon/host_files.h"
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/life.h"
 #include "cmd/stasis/daemon/options_json.h"
 #include "fsimpl/gofer/filesystem.h"
@@ -29,13 +30,19 @@ namespace stasis::cli {
 namespace {
 
 constexpr int kFailed = 1;  // exit code
+constexpr int64_t kSkippedIds = 1'000'000;
+// Half of what the other has is malloc's, about; the rest is in slabs.
 constexpr uint64_t kMostPrefault = uint64_t{1} << 30;
 
 // One takeover, by the process that takes. Until Serve() nothing outside of it is changed.
 class Takeover {
  public:
   Takeover(TakeoverChannel& channel, restore::Parcel parcel, Life& life)
-      : channel_(channel), parcel_(std::move(parcel)), life_(life), box_(life.box()) {}
+      : channel_(channel),
+        parcel_(std::move(parcel)),
+        life_(life),
+        box_(life.box()),
+        recovery_(parcel_.json.contains("recovery")) {}
 
   absl::Status Load();
   // What Load took.
@@ -43,6 +50,8 @@ class Takeover {
   void Serve();
 
  private:
+  void Keep();
+  void HoldChunks(restore::ForkedState& state);
   absl::StatusOr<restore::RestoredImage> Restore(const image::LazyImage& lazy);
   absl::Status MakeSandbox(restore::RestoredImage restored, sandbox::Tree tree);
 
@@ -52,6 +61,7 @@ class Takeover {
   Box& box_;
   std::vector<sandbox::Cgroup> cgroups_;
   nlohmann::json times_;
+  const bool recovery_;  // the other one has died
 };
 
 // The directories are those of a moment ago: nothing has changed but what others have.
@@ -75,12 +85,24 @@ absl::StatusOr<restore::RestoredImage> Takeover::Restore(const image::LazyImage&
       parcel_, MemoryOptionsOf(options.memory), request.packs, request.lease_name);
   if (!state.ok()) return state.status();
   for (auto& offer : state->offers) box_.KeepOffer(std::move(offer));
+  if (recovery_) HoldChunks(*state->forked);
   return restore::RestoreFork(std::move(state->forked), request);
+}
+
+// If this process dies, too, the next one begins with them.
+void Takeover::HoldChunks(restore::ForkedState& state) {
+  if (box_.keeping() == nullptr) return;
+  std::vector<RefPtr<const state::Chunk>> chunks;
+  chunks.reserve(state.size());
+  for (uint32_t i = 0; i < state.size(); ++i) chunks.emplace_back(state.Get(i));
+  box_.keeping()->Hold(std::move(chunks));
 }
 
 absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tree tree) {
   absl::StatusOr<sandbox::InitLine> line = TakeInit(parcel_);
   if (!line.ok()) return line.status();
+  // Nobody knows how many requests the other one has made since.
+  if (recovery_) line->next_id += kSkippedIds;
   // Until all is well nobody owns it: who does ends it.
   sandbox::Init* init = sandbox::Init::Adopt(*std::move(line)).release();
   std::map<std::string, RefPtr<fuse::FuseState>> states;
@@ -93,8 +115,14 @@ absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tre
   auto filesystems = std::make_unique<sandbox::ServedFilesystems>(
       *init, options.name, options.staging, parcel_.json.at("next_filesystem").get<int>());
   filesystems->set_kept(tree.kept);
-  if (absl::Status adopted = filesystems->Adopt(*std::move(served), states); !adopted.ok())
+  filesystems->SetJournal(options.journal);
+  std::optional<uint64_t> replay_from;
+  if (recovery_ && box_.keeping() != nullptr) replay_from = box_.keeping()->from();
+  const absl::Time replay = absl::Now();
+  if (absl::Status adopted = filesystems->Adopt(*std::move(served), states, replay_from);
+      !adopted.ok())
     return adopted;
+  if (recovery_) times_["replay_ns"] = absl::ToInt64Nanoseconds(absl::Now() - replay);
   std::optional<sandbox::Cgroup> cgroup;
   if (const nlohmann::json& group = parcel_.json.at("cgroup"); !group.is_null())
     cgroup = sandbox::Cgroup::Adopt(group.at("path"), group.at("version"));
@@ -131,11 +159,23 @@ absl::Status Takeover::Load() {
   return life_.PrepareControl();
 }
 
+// What the keeper has is no checkpoint of this process's memory; after a recovery it is.
+void Takeover::Keep() {
+  Keeping* keeping = box_.keeping();
+  if (keeping == nullptr) return;
+  if (absl::Status kept = keeping->Begin(box_); !kept.ok())
+    box_.log().warn("nobody would go on if this daemon died: {}", std::string(kept.message()));
+}
+
 // The other one has given up the sandbox; nothing is left that may fail.
 void Takeover::Serve() {
   state::ChunkMemory::Get().EndAdoption();
   (void)channel_.Say("serving");
+  if (!recovery_) Keep();
+  // It may have died while it held programs still.
+  if (recovery_) (void)box_.sandbox()->freezer().Thaw();
   box_.sandbox()->served().Resume();
+  if (recovery_) Keep();
   if (absl::Status published = life_.PublishControl(); !published.ok())
     box_.log().error("{}", std::string(published.message()));
   if (absl::Status written = life_.WriteRecord(std::move(cgroups_)); !written.ok())
@@ -171,7 +211,11 @@ void BecomeDaemon() {
 absl::StatusOr<std::unique_ptr<Takeover>> LoadAll(TakeoverChannel& channel, restore::Parcel parcel,
                                                   std::unique_ptr<Life>& life) {
   try {
-    life = std::make_unique<Life>(OptionsFromJson(parcel.json.at("options")));
+    DaemonOptions options = OptionsFromJson(parcel.json.at("options"));
+    absl::StatusOr<std::unique_ptr<Keeping>> keeping = Keeping::Take(parcel);
+    if (!keeping.ok()) return keeping.status();
+    if (*keeping != nullptr) options.sandbox.journal = &(*keeping)->journal();
+    life = std::make_unique<Life>(options, *std::move(keeping));
     auto takeover = std::make_unique<Takeover>(channel, std::move(parcel), *life);
     if (absl::Status loaded = takeover->Load(); !loaded.ok()) return loaded;
     return takeover;

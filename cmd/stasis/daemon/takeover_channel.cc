@@ -172,6 +172,13 @@ absl::StatusOr<nlohmann::json> TakeoverChannel::Hear(const char* what, absl::Tim
   return Open(packet->json, what);
 }
 
+absl::StatusOr<std::string> TakeoverChannel::HearAny(absl::Time deadline) {
+  const absl::StatusOr<Packet> packet = Receive(deadline);
+  if (!packet.ok()) return packet.status();
+  if (packet->json.empty()) return absl::InternalError("the other process said nothing");
+  return packet->json.begin().key();
+}
+
 absl::Status TakeoverChannel::SendParcel(const restore::Parcel& parcel) {
   const absl::StatusOr<UniqueFd> file = FileOf(parcel.json);
   if (!file.ok()) return file.status();

@@ -49,6 +49,9 @@ class TakeoverChannel {
   // message; for "failed", the error that it carries.
   absl::StatusOr<nlohmann::json> Hear(const char* what, absl::Time deadline);
 
+  // Whatever comes next: what it is.
+  absl::StatusOr<std::string> HearAny(absl::Time deadline);
+
   absl::Status SendParcel(const restore::Parcel& parcel);
   // Errors: as Hear; kDataLoss if it is not whole.
   absl::StatusOr<restore::Parcel> ReceiveParcel(absl::Time deadline);

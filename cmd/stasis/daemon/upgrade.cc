@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/successor.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "restore/handover.h"
@@ -107,10 +108,13 @@ absl::Status Upgrade::Pack() {
   times_["prepare_ns"] = rows.prepare_ns;
   times_["rows_ns"] = rows.rows_ns;
   Lap();
-  auto packed = restore::PackState(moment_->graph(), box_.offers(), parcel_);
+  auto packed = box_.Pack(moment_->graph(), restore::CleanChunks::kInMemory, parcel_);
   if (!packed.ok()) return packed.status();
   packed_ = *std::move(packed);
   if (absl::Status described = DescribeBox(box_, parcel_); !described.ok()) return described;
+  if (Keeping* keeping = box_.keeping(); keeping != nullptr)
+    if (absl::Status described = keeping->Describe(Keeping::For::kDaemon, parcel_); !described.ok())
+      return described;
   hold_ = std::make_unique<state::ChunkHold>();
   parcel_.json["state"]["spans"] = state::ChunkMemory::Get().span_count();
   times_["pack_ns"] = Lap();
@@ -128,6 +132,7 @@ absl::Status Upgrade::Offer() {
 }
 
 absl::Status Upgrade::Commit() {
+  if (Keeping* keeping = box_.keeping(); keeping != nullptr) keeping->Forget();
   const absl::Status committed = successor_->Commit(Deadline());
   if (!successor_->serves()) return committed;
   times_["commit_ns"] = Lap();
@@ -178,11 +183,32 @@ absl::StatusOr<control::Report> Upgrade::Run() {
 
 }  // namespace
 
+namespace {
+
+// The keeper gets nothing meanwhile; after a failure, a checkpoint.
+absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParams& params,
+                                           const std::atomic<bool>* cancel)
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Keeping* keeping = box.keeping();
+  if (keeping == nullptr) return Upgrade(box, params, cancel).Run();
+  absl::StatusOr<control::Report> report;
+  {
+    const absl::MutexLock quiet(&keeping->quiet());
+    report = Upgrade(box, params, cancel).Run();
+    if (box.successor() != 0) return report;
+  }
+  if (absl::Status kept = keeping->KeepNow(); !kept.ok())
+    box.log().warn("keeper: {}", std::string(kept.message()));
+  return report;
+}
+
+}  // namespace
+
 absl::StatusOr<control::Report> UpgradeBox(Box& box, const control::UpgradeParams& params,
                                            const std::atomic<bool>* cancel) {
   if (absl::Status begun = box.Begin("being upgraded"); !begun.ok()) return begun;
   absl::Cleanup done = [&box] { box.Done(); };
-  absl::StatusOr<control::Report> report = Upgrade(box, params, cancel).Run();
+  absl::StatusOr<control::Report> report = RunUpgrade(box, params, cancel);
   if (box.successor() != 0) std::move(done).Cancel();
   if (report.ok())
     box.log().info("upgrade {}", report->json);

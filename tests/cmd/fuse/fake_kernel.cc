@@ -59,8 +59,9 @@ FakeKernel::FakeKernel(const ServerOptions& options, const memfs::MemfsOptions& 
 }
 
 FakeKernel::FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
-                       const ServerOptions& options)
+                       const ServerOptions& options, const std::function<void(Server&)>& prepare)
     : server_(std::make_unique<Server>(std::move(vfs), std::move(state), options)) {
+  if (prepare) prepare(*server_);
   Connect();
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -86,9 +87,10 @@ class FakeKernel {
  public:
   explicit FakeKernel(const ServerOptions& options = {},
                       const memfs::MemfsOptions& tree_options = {});
-  // Of a restored tree; tree() is another.
+  // Of a restored tree; tree() is another. `prepare` is called before it serves.
   FakeKernel(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
-             const ServerOptions& options = {});
+             const ServerOptions& options = {},
+             const std::function<void(Server&)>& prepare = nullptr);
   // Of a server elsewhere; there is no server(), and tree() is another.
   explicit FakeKernel(UniqueFd socket) : socket_(std::move(socket)) {}
   ~FakeKernel();

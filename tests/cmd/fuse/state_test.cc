@@ -9,12 +9,8 @@
 #include <utility>
 
 #include "cmd/fuse/fuse_state.h"
-#include "cmd/fuse/gen/types.h"
-#include "fsimpl/memfs/gen/types.h"
-#include "state/graph_reader.h"
-#include "state/graph_writer.h"
 #include "tests/cmd/fuse/fake_kernel.h"
-#include "vfs/gen/types.h"
+#include "tests/cmd/fuse/saved_tree.h"
 
 namespace stasis::fuse {
 struct StateIntruder {};  // see Access::Type<StateIntruder>
@@ -40,30 +36,9 @@ namespace {
 
 using Intruder = state::Access::Type<StateIntruder>;
 
-class AlwaysQuiet final : public state::Quiescence {
- public:
-  bool Quiesced() const override { return true; }
-};
-
-class GivenChunks final : public state::ChunkTable {
- public:
-  explicit GivenChunks(const state::SavedGraph& saved) {
-    for (const auto& chunk : saved.chunks)
-      chunks_.emplace_back(const_cast<state::Chunk*>(chunk.get()));
-  }
-  uint32_t size() const override { return static_cast<uint32_t>(chunks_.size()); }
-  RefPtr<state::Chunk> Get(uint32_t index) override { return chunks_[index]; }
-
- private:
-  std::vector<RefPtr<state::Chunk>> chunks_;
-};
-
 class StateTest : public testing::Test {
  protected:
   StateTest() {
-    vfs::gen::RegisterTypes(registry_);
-    memfs::gen::RegisterTypes(registry_);
-    gen::RegisterTypes(registry_);
     kernel_.Init();
     kernel_.tree().MakeFile("a");
     kernel_.tree().MakeFile("b");
@@ -87,20 +62,12 @@ class StateTest : public testing::Test {
   }
 
   state::SavedGraph Save() {
-    state::GraphWriter writer(registry_, quiet_);
-    writer.AddRoot("vfs", kernel_.tree().vfs().get());
-    writer.AddRoot("fuse", kernel_.server().state().get());
-    auto saved = writer.Finish();
+    auto saved = saver_.Save(*kernel_.tree().vfs(), *kernel_.server().state());
     EXPECT_TRUE(saved.ok()) << saved.status();
     return *std::move(saved);
   }
 
-  auto TryLoad(const state::SavedGraph& saved) {
-    GivenChunks chunks(saved);
-    state::LoadOptions options;
-    options.Provide<const Clock>(&clock_).Provide<Clock>(&clock_);
-    return state::LoadGraph(registry_, saved, chunks, options);
-  }
+  auto TryLoad(const state::SavedGraph& saved) { return saver_.Load(saved); }
 
   // The state as it is now.
   void ExpectRefused(const char* field) {
@@ -120,9 +87,7 @@ class StateTest : public testing::Test {
     state_ = *state;
   }
 
-  state::Registry registry_;
-  AlwaysQuiet quiet_;
-  RealClock clock_;
+  TreeSaver saver_;
   FakeKernel kernel_;
   uint64_t node_ = 0;
   uint64_t handle_ = 0;

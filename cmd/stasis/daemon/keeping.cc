@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cmd/stasis/daemon/keeping.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "cmd/stasis/daemon/box.h"
+#include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/keeper.h"
+#include "cmd/stasis/daemon/tasks.h"
+#include "fsimpl/gofer/filesystem.h"
+#include "fsimpl/overlay/filesystem.h"
+
+namespace stasis::cli {
+namespace {
+
+// For replies that are on their way: no program holds them up.
+constexpr absl::Duration kReplyTime = absl::Seconds(10);
+constexpr absl::Duration kAnswerTime = absl::Seconds(30);
+constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
+constexpr absl::Duration kRetryTime = absl::Seconds(1);
+
+absl::Status HostIsChanged(const gofer::GoferFilesystem& host) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("--keeper cannot be: programs change the host's ", host.directory(),
+                   ", and what they do there cannot be done again; mount it with :ro"));
+}
+
+std::string OwnBinary() {
+  std::array<char, 4096> path;
+  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
+  return size <= 0 ? "" : std::string(path.data(), static_cast<size_t>(size));
+}
+
+}  // namespace
+
+absl::Status CanBeKept(const Box& box) {
+  const sandbox::Sandbox& sandbox = *box.sandbox();
+  const sandbox::Tree& tree = sandbox.tree();
+  for (const auto& place : tree.vfs->MountPlaces(*tree.ns)) {
+    vfs::Filesystem* fs = &place.mount->filesystem();
+    if (place.mount->read_only()) continue;
+    if (const auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(fs);
+        overlay != nullptr && overlay->upper().ok())
+      fs = &overlay->upper().mount().filesystem();
+    if (const auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs); host != nullptr)
+      return HostIsChanged(*host);
+  }
+  for (const auto& [name, state] : box.sandbox()->served().States())
+    if (state->initialized() && !state->negotiated().Has(fuse::kHasResend))
+      return absl::FailedPreconditionError(
+          "--keeper takes Linux 6.9 or later: this kernel does not send FUSE requests again");
+  return absl::OkStatus();
+}
+
+// What the keeper's checkpoint consists of: no byte of it may change.
+struct Keeping::Kept {
+  std::vector<RefPtr<const state::Chunk>> chunks;
+  std::unique_ptr<restore::PackedState> packed;
+};
+
+Keeping::Keeping(TakeoverChannel channel, pid_t keeper, std::unique_ptr<fuse::Journal> journal)
+    : keeper_(keeper), journal_(std::move(journal)), channel_(std::move(channel)) {}
+
+absl::StatusOr<std::unique_ptr<Keeping>> Keeping::Start(const sandbox::RuntimeDir& dir) {
+  absl::StatusOr<std::unique_ptr<fuse::Journal>> journal = fuse::Journal::Create();
+  if (!journal.ok()) return journal.status();
+  absl::StatusOr<std::pair<TakeoverChannel, TakeoverChannel>> ends = TakeoverChannel::MakePair();
+  if (!ends.ok()) return ends.status();
+  const pid_t daemon = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) return absl::ErrnoToStatus(errno, "cannot start a keeper");
+  if (pid == 0) _exit(RunKeeper(std::move(ends->second), dir, daemon));
+  return std::unique_ptr<Keeping>(new Keeping(std::move(ends->first), pid, *std::move(journal)));
+}
+
+absl::StatusOr<std::unique_ptr<Keeping>> Keeping::Take(restore::Parcel& parcel) {
+  if (!parcel.json.contains("keeper")) return nullptr;
+  const nlohmann::json& json = parcel.json["keeper"];
+  absl::StatusOr<UniqueFd> channel = parcel.Take(json.at("channel").get<int>());
+  if (!channel.ok()) return channel.status();
+  absl::StatusOr<UniqueFd> file = parcel.Take(json.at("journal").get<int>());
+  if (!file.ok()) return file.status();
+  const auto from = json.at("from").get<uint64_t>();
+  absl::StatusOr<std::unique_ptr<fuse::Journal>> journal =
+      fuse::Journal::Open(*std::move(file), from);
+  if (!journal.ok()) return journal.status();
+  std::unique_ptr<Keeping> keeping(new Keeping(TakeoverChannel(*std::move(channel)),
+                                               json.at("pid").get<pid_t>(), *std::move(journal)));
+  keeping->from_ = from;
+  return keeping;
+}
+
+Keeping::~Keeping() {
+  StopThread();
+  const absl::MutexLock lock(&mu_);
+  for (const auto& chunk : held_) chunk->Unpin();
+}
+
+void Keeping::StopThread() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void Keeping::Hold(std::vector<RefPtr<const state::Chunk>> chunks) {
+  const absl::MutexLock lock(&mu_);
+  for (const auto& chunk : chunks) chunk->Pin();
+  held_ = std::move(chunks);
+}
+
+absl::Status Keeping::Begin(Box& box) {
+  const absl::MutexLock lock(&mu_);
+  box_ = &box;
+  if (absl::Status kept = KeepLocked(); !kept.ok()) return kept;
+  if (!thread_.joinable()) thread_ = std::thread([this] { Watch(); });
+  return absl::OkStatus();
+}
+
+void Keeping::Arm() {
+  const absl::MutexLock lock(&mu_);
+  (void)channel_.Say("arm");
+}
+
+void Keeping::End() {
+  StopThread();
+  const absl::MutexLock lock(&mu_);
+  box_ = nullptr;
+  given_up_ = true;
+  journal_->Close();
+  if (!channel_.Say("end").ok()) return;
+  // It lets go of everything before it closes this.
+  (void)channel_.HearAny(absl::Now() + kAnswerTime);
+}
+
+absl::Status Keeping::Describe(For whom,
+                               restore::Parcel& parcel) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const absl::StatusOr<int> channel = parcel.AddCopy(whom == For::kDaemon ? channel_.fd() : -1);
+  if (!channel.ok()) return channel.status();
+  const absl::StatusOr<int> journal = parcel.AddCopy(journal_->fd());
+  if (!journal.ok()) return journal.status();
+  parcel.json["keeper"] = {{"channel", *channel}, {"journal", *journal}, {"from", journal_->end()},
+                           {"pid", keeper_},      {"daemon", getpid()},  {"binary", OwnBinary()}};
+  return absl::OkStatus();
+}
+
+void Keeping::Forget() { (void)channel_.Say("forget"); }
+
+absl::Status Keeping::KeepNow() {
+  const absl::MutexLock lock(&mu_);
+  return KeepLocked();
+}
+
+absl::Status Keeping::Give(const restore::Parcel& parcel) {
+  if (absl::Status said = channel_.Say("keep"); !said.ok()) return said;
+  if (absl::Status sent = channel_.SendParcel(parcel); !sent.ok()) return sent;
+  return channel_.Hear("kept", absl::Now() + kAnswerTime).status();
+}
+
+absl::Status Keeping::KeepLocked() {
+  if (given_up_ || box_ == nullptr) return absl::OkStatus();
+  if (absl::Status possible = CanBeKept(*box_); !possible.ok()) return possible;
+  const restore::CheckpointRequest request = RequestFor(*box_);
+  auto moment = restore::HeldMoment::Take(*request.vfs, *request.registry, request.roots);
+  if (!moment.ok()) return moment.status();
+  const absl::StatusOr<uint64_t> from = journal_->Mark(kReplyTime);
+  if (!from.ok()) return from.status();
+  box_->sandbox()->served().KeepReplies();
+  restore::Parcel parcel;
+  if (absl::Status described = DescribeBox(*box_, parcel); !described.ok()) return described;
+  if (absl::Status described = Describe(For::kKeeper, parcel); !described.ok()) return described;
+  parcel.json["keeper"]["from"] = *from;
+  const state::SavedGraph graph = (*moment)->TakeGraph();
+  moment->reset();
+  auto kept = std::make_unique<Kept>();
+  kept->chunks = graph.chunks;
+  absl::StatusOr<std::unique_ptr<restore::PackedState>> packed =
+      box_->Pack(graph, restore::CleanChunks::kWhereStored, parcel);
+  if (!packed.ok()) return packed.status();
+  kept->packed = *std::move(packed);
+  parcel.json["state"]["spans"] = 0;
+  if (absl::Status given = Give(parcel); !given.ok()) return given;
+  journal_->Release(*from);
+  kept_ = std::move(kept);
+  for (const auto& chunk : held_) chunk->Unpin();
+  held_.clear();
+  return absl::OkStatus();
+}
+
+// Programs come first: they go on without a keeper.
+void Keeping::GiveUp(const absl::Status& why) {
+  if (std::exchange(given_up_, true)) return;
+  box_->log().warn("nobody would go on if this daemon died: {}", std::string(why.message()));
+  journal_->Close();
+  Forget();
+  kept_.reset();
+}
+
+void Keeping::Watch() {
+  while (!stop_) {
+    const bool full = journal_->AwaitHalfFull(kLookInterval);
+    const absl::MutexLock lock(&mu_);
+    if (given_up_ || stop_) return;
+    pollfd entry{channel_.fd(), POLLIN, 0};
+    if (poll(&entry, 1, 0) > 0) return GiveUp(absl::UnavailableError("its keeper has ended"));
+    if (!full) continue;
+    const absl::Time deadline = absl::Now() + kRetryTime;
+    absl::Status kept = KeepLocked();
+    while (!kept.ok() && !absl::IsFailedPrecondition(kept) && !absl::IsAborted(kept) &&
+           absl::Now() < deadline) {
+      absl::SleepFor(kLookInterval);
+      kept = KeepLocked();
+    }
+    if (!kept.ok()) return GiveUp(kept);
+  }
+}
+
+TreeChange::TreeChange(Keeping* keeping, const char* what) : keeping_(keeping) {
+  if (keeping_ == nullptr) return;
+  keeping_->mu_.Lock();
+  keeping_->journal_->AppendBarrier(what);
+}
+
+TreeChange::~TreeChange() {
+  if (keeping_ == nullptr) return;
+  const absl::Status kept = keeping_->KeepLocked();
+  if (!kept.ok()) keeping_->GiveUp(kept);
+  keeping_->mu_.Unlock();
+}
+
+}  // namespace stasis::cli
