@@ -144,8 +144,8 @@ Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
 void ChunkMemory::Free(std::byte* slot) {
   const uint64_t offset = OffsetOf(slot);
   if (offset >= uint64_t{end_} * kSpan) return;  // of the process that this one was forked from
-  if (adopting_.load(std::memory_order_relaxed)) [[unlikely]]
-    return;  // it is the other process's still
+  if (adopting_.load(std::memory_order_relaxed) && offset < uint64_t{adopted_} * kSpan) [[unlikely]]
+    return Disown(slot);  // it is the other process's still
   const auto index = static_cast<uint32_t>(offset / kSpan);
   Span& span = spans_[index];
   const size_t size_class = span.size_class.load(std::memory_order_relaxed) - 1u;
@@ -164,6 +164,15 @@ void ChunkMemory::Free(std::byte* slot) {
     span.size_class.store(0, std::memory_order_relaxed);
   }
   ReturnSpan(index);
+}
+
+void ChunkMemory::Disown(const std::byte* slot) {
+  const uint64_t offset = OffsetOf(slot);
+  Span& span = spans_[offset / kSpan];
+  const size_t size_class = span.size_class.load(std::memory_order_relaxed) - 1u;
+  if (!Owned(size_class)) return;
+  absl::MutexLock lock(&classes_[size_class].mu);
+  span.owners[offset % kSpan / SizeOf(size_class)] = nullptr;
 }
 
 void ChunkMemory::AddSpan(size_t size_class, uint32_t index) {

@@ -131,6 +131,8 @@ class ChunkMemory {
   std::byte* SpanAt(uint32_t index) const { return base_ + size_t{index} * kSpan; }
   void AddSpan(size_t size_class, uint32_t index);
   void InitSpan(size_t size_class, uint32_t index);
+  // The slot has no owner any more, but is not free.
+  void Disown(const std::byte* slot);
   static Result<void> Publish(Result<std::unique_ptr<ChunkMemory>> made);
   // Nothing is allocated or freed, and no span comes or goes, until Unlock. By the same thread.
   void Lock() ABSL_NO_THREAD_SAFETY_ANALYSIS;

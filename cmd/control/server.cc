@@ -319,11 +319,18 @@ class ControlImpl final : public rpc::Control::Server {
 
 }  // namespace
 
+// 0 if there is none.
+static ino_t InodeOf(const std::string& path) {
+  struct stat stat {};
+  return lstat(path.c_str(), &stat) == 0 ? stat.st_ino : 0;
+}
+
 class Server::Loop {
  public:
   Loop(std::string path, UniqueFd socket, Handler& handler, bool published)
       : path_(std::move(path)),
         published_(published),
+        inode_(InodeOf(published ? path_ : NewPath(path_))),
         socket_(std::move(socket)),
         handler_(handler) {
     thread_ = std::thread([this] { Run(); });
@@ -337,7 +344,9 @@ class Server::Loop {
       if (stop_.get() != nullptr) stop_->fulfill();
     }
     thread_.join();
-    unlink((published_ ? path_ : NewPath(path_)).c_str());
+    // Another process may have put its own there.
+    const std::string path = published_ ? path_ : NewPath(path_);
+    if (InodeOf(path) == inode_) unlink(path.c_str());
   }
 
   absl::Status Publish() {
@@ -396,6 +405,7 @@ class Server::Loop {
 
   const std::string path_;
   bool published_;
+  const ino_t inode_;  // of the socket's file
   UniqueFd socket_;
   Handler& handler_;
   std::thread thread_;

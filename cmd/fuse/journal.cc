@@ -174,7 +174,7 @@ uint64_t Journal::Needs(uint64_t size) const {
 }
 
 bool Journal::HasRoom(size_t message) const {
-  if (closed_) return true;
+  if (closed_ || barred_) return true;
   const uint64_t size = AlignUp(sizeof(RecordHeader) + message);
   return end_ - start_ + Needs(size) + kReserve <= capacity_;
 }
@@ -206,6 +206,10 @@ void Journal::Put(const JournalRecord& record, uint64_t size) {
 
 uint64_t Journal::Append(const JournalRecord& record) {
   if (closed_) return end_;
+  if (barred_) {
+    if (IsCounted(record)) unsent_.fetch_add(1, std::memory_order_relaxed);
+    return kDropped;
+  }
   const uint64_t size = AlignUp(sizeof(RecordHeader) + record.message.size());
   if (record.message.size() > kMaxMessage || end_ - start_ + Needs(size) > capacity_) {
     CloseLocked();
@@ -223,6 +227,10 @@ uint64_t Journal::Append(const JournalRecord& record) {
 }
 
 void Journal::MarkSent(uint64_t position) {
+  if (position == kDropped) {
+    unsent_.fetch_sub(1, std::memory_order_release);
+    return;
+  }
   RecordHeader& header = HeaderAt(position);
   // None if it was dropped.
   if (header.commit.load(std::memory_order_acquire) != position + 1) return;
@@ -233,7 +241,13 @@ void Journal::MarkSent(uint64_t position) {
 
 void Journal::AppendBarrier(std::string_view what) {
   absl::MutexLock lock(&order_);
+  AppendBarrierInOrder(what);
+}
+
+void Journal::AppendBarrierInOrder(std::string_view what) {
   Append({.kind = JournalRecord::Kind::kBarrier, .message = std::as_bytes(std::span(what))});
+  barred_ = true;
+  Wake();
 }
 
 absl::StatusOr<uint64_t> Journal::Mark(absl::Duration timeout) {
@@ -244,6 +258,8 @@ absl::StatusOr<uint64_t> Journal::Mark(absl::Duration timeout) {
   }
   absl::MutexLock lock(&order_);
   if (closed_) return absl::FailedPreconditionError("journal: it is closed");
+  barred_ = false;
+  Wake();
   return end_;
 }
 
@@ -257,10 +273,10 @@ void Journal::Release(uint64_t position) {
 
 void Journal::Wake() const {
   absl::MutexLock lock(&wake_mu_);
-  wanted_ = closed_ || (end_ - start_) * 2 >= capacity_;
+  wanted_ = closed_ || barred_ || (end_ - start_) * 2 >= capacity_;
 }
 
-bool Journal::AwaitHalfFull(absl::Duration timeout) const {
+bool Journal::AwaitCheckpoint(absl::Duration timeout) const {
   absl::MutexLock lock(&wake_mu_);
   return wake_mu_.AwaitWithTimeout(absl::Condition(&wanted_), timeout);
 }

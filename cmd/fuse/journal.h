@@ -104,22 +104,27 @@ class Journal {
   // Whether a message of that size can be appended, and then small ones that belong to it. Always
   // if the journal is closed.
   bool HasRoom(size_t message) const ABSL_SHARED_LOCKS_REQUIRED(order_);
+  // Of a record that was not kept, as nobody could use it; for MarkSent.
+  static constexpr uint64_t kDropped = UINT64_MAX;
   // Returns its position, for MarkSent. `position`, `next` and `sent` of the record are of no
   // effect: it is not sent, unless its `unique` is 0. Closes the journal if there is no room.
   uint64_t Append(const JournalRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_);
   // The kernel has the reply.
   void MarkSent(uint64_t position);
 
-  // Something else than a request is about to change a tree: what is recorded before can be run
-  // again only up to here. To be followed by a checkpoint.
+  // Something else than a request is about to change a tree, or a request gave what it may not give
+  // again: no replay leads past this. Until the next Mark() records are dropped, and always have
+  // room. To be followed by a checkpoint.
   void AppendBarrier(std::string_view what) ABSL_LOCKS_EXCLUDED(order_);
+  void AppendBarrierInOrder(std::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_);
   // The position at which a checkpoint begins. Waits until no request that ran is without its
   // reply. Requires: the gate is closed. Errors: DeadlineExceeded, FailedPrecondition if closed.
   absl::StatusOr<uint64_t> Mark(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(order_);
   // Nobody needs what is before `position`, which Mark() gave.
   void Release(uint64_t position) ABSL_LOCKS_EXCLUDED(order_);
-  // Waits until half of it is used, or it is closed. False if that did not happen.
-  bool AwaitHalfFull(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(order_, wake_mu_);
+  // Waits until a checkpoint is wanted: half of it is used, a barrier is in it, or it is closed.
+  // False if that did not happen.
+  bool AwaitCheckpoint(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(order_, wake_mu_);
   // Nobody will read it: records are dropped from now on.
   void Close() ABSL_LOCKS_EXCLUDED(order_);
   bool closed() const ABSL_LOCKS_EXCLUDED(order_);
@@ -145,7 +150,7 @@ class Journal {
   // What a record of that size takes at the end, with what may be left of the ring's end.
   uint64_t Needs(uint64_t size) const ABSL_SHARED_LOCKS_REQUIRED(order_);
   void Put(const JournalRecord& record, uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_);
-  // Tells AwaitHalfFull how it is now.
+  // Tells AwaitCheckpoint how it is now.
   void Wake() const ABSL_SHARED_LOCKS_REQUIRED(order_) ABSL_LOCKS_EXCLUDED(wake_mu_);
 
   const UniqueFd fd_;
@@ -158,10 +163,11 @@ class Journal {
   uint64_t start_ ABSL_GUARDED_BY(order_) = 0;  // what is before is not needed
   uint64_t end_ ABSL_GUARDED_BY(order_) = 0;
   bool closed_ ABSL_GUARDED_BY(order_) = false;
+  bool barred_ ABSL_GUARDED_BY(order_) = false;  // since a barrier
 
   // Of its own, or every request would look whether somebody waits. Comes after order_.
   mutable absl::Mutex wake_mu_;
-  mutable bool wanted_ ABSL_GUARDED_BY(wake_mu_) = false;  // half full, or closed
+  mutable bool wanted_ ABSL_GUARDED_BY(wake_mu_) = false;  // a checkpoint
 };
 
 }  // namespace stasis::fuse

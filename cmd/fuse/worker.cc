@@ -187,6 +187,9 @@ std::optional<uint64_t> Worker::Record(const Request& request, std::span<const s
       if (record.outcome.node == 0) return std::nullopt;
       return parts_.journal->Append(record);
     case Journaling::kAlways:
+      // Stored data that cannot be read, or no memory: another time it may do.
+      if (error == EIO || error == ENOMEM)
+        parts_.journal->AppendBarrierInOrder("a request that failed for a reason outside the tree");
       return parts_.journal->Append(record);
     case Journaling::kFirstLook:
     case Journaling::kListing:

@@ -18,6 +18,8 @@
 namespace stasis::cli {
 namespace {
 
+constexpr absl::Duration kConnectInterval = absl::Milliseconds(20);
+
 struct EventsOptions {
   std::string name;
   std::string time = "1s";
@@ -68,7 +70,19 @@ int Events(const EventsOptions& options) {
     const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
     return written && !*interrupted && absl::Now() < end;
   };
-  const absl::Status followed = (*client)->FollowEvents(options.reads, print);
+  absl::Status followed = (*client)->FollowEvents(options.reads, print);
+  while (absl::IsNotFound(followed) && dir->Exists() && dir->Alive() && !*interrupted) {
+    // Another daemon goes on, or the sandbox ends.
+    client = ConnectTo(*dir);
+    if (client.ok()) {
+      Warn("another daemon goes on; what happened in between is not shown");
+      followed = (*client)->FollowEvents(options.reads, print);
+    } else if (absl::IsUnavailable(client.status())) {
+      absl::SleepFor(kConnectInterval);
+    } else {
+      followed = client.status();
+    }
+  }
   // The end of the sandbox is the end of its events; a daemon that was killed is not.
   if (absl::IsNotFound(followed)) {
     if (dir->Exists() && !dir->Alive()) return Fail(DeadSandbox(*dir), options.json);
@@ -88,6 +102,7 @@ void AddEvents(CLI::App& app, Invocation& invocation) {
                     "Go on until interrupted or the sandbox ends; otherwise for the time of --for");
   command->add_option("--for", options->time, "For how long, from now on")
       ->type_name("DURATION")
+      ->excludes("--follow")
       ->capture_default_str();
   command->add_flag("--reads", options->reads, "Print reads, too");
   command->add_flag("--json", options->json, "Print a JSON object per line");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <memory>
 
 #include "cmd/sandbox/paths.h"
@@ -126,7 +127,7 @@ void AddServe(CLI::App& app, Invocation& invocation) {
                    "is one of the protocol, as /dev/fuse gives and takes them")
       ->required()
       ->type_name("NUMBER")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, INT_MAX));
   command
       ->add_option("--import", options->tree.imports,
                    "Copy a host directory to DST (default /) of a new tree; repeatable")

@@ -27,6 +27,14 @@ absl::Status AskOnce(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   return absl::IsDeadlineExceeded(asked) ? dir.SignalDaemon(SIGKILL) : asked;
 }
 
+constexpr absl::Duration kRecoveryTime = absl::Seconds(2);
+constexpr absl::Duration kConnectInterval = absl::Milliseconds(10);
+
+bool IsKept(const sandbox::RuntimeDir& dir) {
+  const absl::StatusOr<sandbox::Record> record = dir.ReadRecord();
+  return record.ok() && record->keeper_pid != 0;
+}
+
 }  // namespace
 
 absl::StatusOr<sandbox::RuntimeDir> FindSandbox(const std::string& name) {
@@ -43,6 +51,13 @@ absl::StatusOr<std::unique_ptr<control::Client>> ConnectTo(const sandbox::Runtim
   if (!dir.Alive()) return DeadSandbox(dir);
   absl::StatusOr<std::unique_ptr<control::Client>> client =
       control::Client::Connect(dir.socket_path());
+  // With a keeper another daemon is there in a moment, if this one has died.
+  const absl::Time deadline = absl::Now() + kRecoveryTime;
+  while (!client.ok() && !absl::IsPermissionDenied(client.status()) && absl::Now() < deadline &&
+         IsKept(dir) && dir.Alive()) {
+    absl::SleepFor(kConnectInterval);
+    client = control::Client::Connect(dir.socket_path());
+  }
   if (client.ok() || absl::IsPermissionDenied(client.status())) return client;
   return absl::UnavailableError(
       absl::StrCat("sandbox '", dir.name(), "' is starting or ending; try again"));
@@ -74,8 +89,7 @@ absl::Status AwaitEnd(const sandbox::RuntimeDir& dir, absl::Duration grace) {
   bool dead = dir.WaitUntilDead(kAskIntervalMs);
   for (; !dead && absl::Now() < deadline; dead = dir.WaitUntilDead(kAskIntervalMs)) {
     // The one that was asked may have died just then, and another gone on.
-    if (const auto record = dir.ReadRecord(); record.ok() && record->keeper_pid != 0)
-      (void)AskOnce(dir, grace);
+    if (IsKept(dir)) (void)AskOnce(dir, grace);
   }
   if (!dead) {
     if (absl::Status killed = dir.SignalDaemon(SIGKILL); !killed.ok() && !absl::IsNotFound(killed))

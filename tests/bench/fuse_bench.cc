@@ -62,7 +62,7 @@ UniqueFd Open(const std::string& path, int flags) {
 // As if a checkpoint took no time.
 void ReleaseOnAndOn(Journal& journal, vfs::OperationGate& gate) {
   for (;;) {
-    if (!journal.AwaitHalfFull(absl::Seconds(1))) continue;
+    if (!journal.AwaitCheckpoint(absl::Seconds(1))) continue;
     gate.Close();
     const auto mark = journal.Mark(absl::Seconds(10));
     gate.Open();

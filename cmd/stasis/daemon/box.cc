@@ -55,6 +55,9 @@ void Box::ReplaceTree(sandbox::Sandbox::ServedTree tree) {
     sandbox_->Swap(tree);
   }
   sandbox_->End(std::move(tree));
+  // Those of its layers go with it.
+  const absl::MutexLock lock(&mu_);
+  layer_locks_.clear();
 }
 
 void Box::SetOrigin(Content content) {

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "cmd/stasis/companion.h"
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/open_files.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/daemon/timed_cancel.h"
@@ -158,6 +159,8 @@ absl::StatusOr<control::Report> CheckpointBox(Box& box, const control::Checkpoin
       SaveBox(box, params, on_progress, cancel);
   if (!report.ok()) return report.status();
   if (params.stop) box.EndAt(absl::Now() + kAnswerTime, absl::ZeroDuration());
+  // So that the next daemon, too, knows what is stored where, and memory can be let go of.
+  if (Keeping* keeping = box.keeping(); keeping != nullptr && !params.stop) keeping->KeepNow();
   return control::Report{report->ToJson(), report->ToText()};
 }
 

@@ -48,8 +48,6 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
   for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
     if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
       host->set_digest_scope(gofer::DigestScope::kNone);
-  // What the fork reads, the next daemon must leave alone.
-  const TreeChange lending(box.keeping(), "a fork");
   restore::CheckpointRequest request = RequestFor(box);
   request.cancel = cancel;
   absl::StatusOr<std::unique_ptr<restore::ForkOffer>> offer = restore::OfferFork(request);
@@ -61,6 +59,8 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
   std::string text = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   box.log().info("fork {}", text);
   box.KeepOffer(*std::move(offer));
+  // What the fork reads, the next daemon must leave alone: before anybody knows where it is.
+  if (Keeping* keeping = box.keeping(); keeping != nullptr) keeping->KeepNow();
   return control::Report{std::move(text), ""};
 }
 

@@ -28,6 +28,7 @@ namespace {
 
 // One that dies again and again is not helped.
 constexpr int kMostPerMinute = 30;
+constexpr absl::Duration kRetryTime = absl::Milliseconds(100);
 constexpr absl::Duration kStartTime = absl::Seconds(60);
 // To load the checkpoint and to run the journal.
 constexpr absl::Duration kLoadTime = absl::Minutes(10);
@@ -136,11 +137,13 @@ absl::Status Keeper::Recover(const std::string& reason) {
       log_->info("recovered in {} ms", absl::ToInt64Milliseconds(absl::Now() - now));
       return absl::OkStatus();
     }
-    // One that was killed as well says nothing about the next.
-    if (!absl::IsInternal(started))
+    // What is damaged, or of another version, stays so. One that was killed as well, or found no
+    // memory, says nothing about the next.
+    if (absl::IsDataLoss(started) || absl::IsUnimplemented(started))
       return absl::Status(started.code(),
                           absl::StrCat(reason, "; no other can go on: ", started.message()));
     log_->error("{}", std::string(started.message()));
+    absl::SleepFor(kRetryTime);
   }
 }
 

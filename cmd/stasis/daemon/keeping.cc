@@ -29,9 +29,10 @@ constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
 constexpr absl::Duration kRetryTime = absl::Seconds(1);
 
 absl::Status HostIsChanged(const gofer::GoferFilesystem& host) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("--keeper cannot be: programs change the host's ", host.directory(),
-                   ", and what they do there cannot be done again; mount it with :ro"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--keeper cannot be: programs change the host's ", host.directory(),
+      ", and what they do there cannot be done again; mount it with :ro, or an upper layer "
+      "with --upper memory"));
 }
 
 std::string OwnBinary() {
@@ -47,6 +48,10 @@ absl::Status CanBeKept(const Box& box) {
   const sandbox::Tree& tree = sandbox.tree();
   for (const auto& place : tree.vfs->MountPlaces(*tree.ns)) {
     vfs::Filesystem* fs = &place.mount->filesystem();
+    if (!fs->exclusive())
+      return absl::FailedPreconditionError(
+          absl::StrCat("--keeper cannot be: others change files below ", place.path,
+                       " (interop=shared), and a request would not give again what it gave"));
     if (place.mount->read_only()) continue;
     if (const auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(fs);
         overlay != nullptr && overlay->upper().ok())
@@ -153,9 +158,19 @@ absl::Status Keeping::Describe(For whom,
 
 void Keeping::Forget() { (void)channel_.Say("forget"); }
 
-absl::Status Keeping::KeepNow() {
+void Keeping::HandOver() {
+  given_up_ = true;
+  box_ = nullptr;
+}
+
+void Keeping::Abandon(const absl::Status& why) {
   const absl::MutexLock lock(&mu_);
-  return KeepLocked();
+  GiveUp(why);
+}
+
+void Keeping::KeepNow() {
+  const absl::MutexLock lock(&mu_);
+  if (const absl::Status kept = KeepLocked(); !kept.ok()) GiveUp(kept);
 }
 
 absl::Status Keeping::Give(const restore::Parcel& parcel) {
@@ -196,18 +211,23 @@ absl::Status Keeping::KeepLocked() {
 
 // Programs come first: they go on without a keeper.
 void Keeping::GiveUp(const absl::Status& why) {
-  if (std::exchange(given_up_, true)) return;
-  box_->log().warn("nobody would go on if this daemon died: {}", std::string(why.message()));
+  if (given_up_.exchange(true)) return;
+  if (box_ != nullptr)
+    box_->log().warn("nobody would go on if this daemon died: {}", std::string(why.message()));
   journal_->Close();
-  Forget();
+  // Or it would take the daemon's end for a death, after an upgrade too.
+  (void)channel_.Say("end");
   kept_.reset();
+  for (const auto& chunk : held_) chunk->Unpin();
+  held_.clear();
 }
 
 void Keeping::Watch() {
   while (!stop_) {
-    const bool full = journal_->AwaitHalfFull(kLookInterval);
+    (void)journal_->AwaitCheckpoint(kLookInterval);
     const absl::MutexLock lock(&mu_);
     if (given_up_ || stop_) return;
+    const bool full = journal_->AwaitCheckpoint(absl::ZeroDuration());
     pollfd entry{channel_.fd(), POLLIN, 0};
     if (poll(&entry, 1, 0) > 0) return GiveUp(absl::UnavailableError("its keeper has ended"));
     if (!full) continue;

@@ -51,7 +51,8 @@ class Keeping {
   fuse::Journal& journal() const { return *journal_; }
   // Where the last checkpoint's journal begins. Requires: taken from a parcel.
   uint64_t from() const { return from_; }
-  pid_t keeper() const { return keeper_; }
+  // 0: there is none any more.
+  pid_t keeper() const { return given_up_ ? 0 : keeper_; }
 
   // What the checkpoint of the daemon before this one is made of. It is kept until the keeper has
   // another. Requires: before Begin().
@@ -59,6 +60,8 @@ class Keeping {
   // Gives the keeper a checkpoint of `box`, which is borrowed, and others as need be.
   // Errors: of CanBeKept; those of the checkpoint. Then it can be called again.
   absl::Status Begin(Box& box) ABSL_LOCKS_EXCLUDED(mu_);
+  // Goes on without: nobody goes on if this daemon dies, and `why` is in the log.
+  void Abandon(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
   // From now on another daemon goes on if this one dies. Before, whoever starts it is to be told.
   void Arm() ABSL_LOCKS_EXCLUDED(mu_);
   // The sandbox ends: so does the keeper.
@@ -71,10 +74,12 @@ class Keeping {
   // Has the keeper forget its checkpoint: another daemon takes over, which gives it the next.
   // Requires: the caller holds quiet().
   void Forget() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // Another daemon has it now: this one leaves keeper and journal alone. Requires: as Forget.
+  void HandOver() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   // Held while the tree is another daemon's to take: no checkpoint is taken meanwhile.
   absl::Mutex& quiet() const ABSL_LOCK_RETURNED(mu_) { return mu_; }
-  // After that.
-  absl::Status KeepNow() ABSL_LOCKS_EXCLUDED(mu_);
+  // Gives the keeper a checkpoint; if that cannot be, goes on without.
+  void KeepNow() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   friend class TreeChange;
@@ -96,7 +101,7 @@ class Keeping {
   Box* box_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::unique_ptr<Kept> kept_ ABSL_GUARDED_BY(mu_);
   std::vector<RefPtr<const state::Chunk>> held_ ABSL_GUARDED_BY(mu_);
-  bool given_up_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<bool> given_up_{false};  // changed with mu_ held
 
   std::atomic<bool> stop_{false};
   std::thread thread_;

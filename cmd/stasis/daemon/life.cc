@@ -81,9 +81,10 @@ void Life::Wait() {
 
 void Life::End() {
   // Cancels what goes on, and waits for it: after that it is known whose the sandbox is.
-  if (box_.successor() == 0) control_.reset();
+  const bool asked = box_.successor() == 0;
+  if (asked) control_.reset();
   if (const pid_t successor = box_.successor(); successor != 0) {
-    if (terminated_) kill(successor, SIGTERM);
+    if (asked || terminated_) kill(successor, SIGTERM);
     box_.log().flush();
     _exit(0);  // what this process still has is another one's, too
   }

@@ -28,8 +28,17 @@ absl::StatusOr<control::Report> ChangeMounts(
 
 absl::StatusOr<control::Report> AddMountToBox(Box& box, const control::MountParams& params) {
   return ChangeMounts(box, [&](nlohmann::ordered_json& config) {
-    return AddHostMount(params.mount, params.directory, box.options().content.host, *box.sandbox(),
-                        config);
+    if (absl::Status added = AddHostMount(params.mount, params.directory,
+                                          box.options().content.host, *box.sandbox(), config);
+        !added.ok())
+      return added;
+    const Keeping* keeping = box.keeping();
+    if (keeping == nullptr || keeping->keeper() == 0) return absl::OkStatus();
+    absl::Status possible = CanBeKept(box);
+    if (!possible.ok())
+      if (const auto mount = ParseHostMount(params.mount); mount.ok())
+        (void)RemoveHostMount(mount->target, /*detach=*/true, *box.sandbox(), config);
+    return possible;
   });
 }
 

@@ -82,7 +82,9 @@ absl::StatusOr<std::unique_ptr<Successor>> Successor::Start(const std::string& b
   pid_t pid = 0;
   const int error =
       posix_spawn(&pid, binary.c_str(), &settings.actions(), &settings.attributes(), argv, environ);
-  if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", binary));
+  if (error != 0)
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot start ", binary, ": ", strerror(error)));
   return std::unique_ptr<Successor>(new Successor(binary, pid, std::move(ends->first)));
 }
 

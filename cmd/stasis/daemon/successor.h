@@ -25,7 +25,7 @@ namespace stasis::cli {
 class Successor {
  public:
   // Runs `binary`, with no more descriptors than the standard ones and its end of the channel.
-  // Errors: those of posix_spawn(3).
+  // Errors: kFailedPrecondition, with the reason.
   static absl::StatusOr<std::unique_ptr<Successor>> Start(const std::string& binary);
   // Ends the process, unless it serves.
   ~Successor();

@@ -163,8 +163,7 @@ absl::Status Takeover::Load() {
 void Takeover::Keep() {
   Keeping* keeping = box_.keeping();
   if (keeping == nullptr) return;
-  if (absl::Status kept = keeping->Begin(box_); !kept.ok())
-    box_.log().warn("nobody would go on if this daemon died: {}", std::string(kept.message()));
+  if (absl::Status kept = keeping->Begin(box_); !kept.ok()) keeping->Abandon(kept);
 }
 
 // The other one has given up the sandbox; nothing is left that may fail.

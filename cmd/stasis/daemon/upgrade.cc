@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "cmd/stasis/daemon/description.h"
@@ -34,10 +35,12 @@ class Upgrade {
   Upgrade(const Upgrade&) = delete;
   Upgrade& operator=(const Upgrade&) = delete;
 
+  // Starts the other process. Programs notice nothing.
+  absl::Status StartSuccessor();
+  // Requires: that was done.
   absl::StatusOr<control::Report> Run();
 
  private:
-  absl::Status StartSuccessor();
   absl::Status Pause();
   absl::Status Pack();
   absl::Status Offer();
@@ -112,7 +115,7 @@ absl::Status Upgrade::Pack() {
   if (!packed.ok()) return packed.status();
   packed_ = *std::move(packed);
   if (absl::Status described = DescribeBox(box_, parcel_); !described.ok()) return described;
-  if (Keeping* keeping = box_.keeping(); keeping != nullptr)
+  if (Keeping* keeping = box_.keeping(); keeping != nullptr && keeping->keeper() != 0)
     if (absl::Status described = keeping->Describe(Keeping::For::kDaemon, parcel_); !described.ok())
       return described;
   hold_ = std::make_unique<state::ChunkHold>();
@@ -132,9 +135,11 @@ absl::Status Upgrade::Offer() {
 }
 
 absl::Status Upgrade::Commit() {
-  if (Keeping* keeping = box_.keeping(); keeping != nullptr) keeping->Forget();
+  Keeping* const keeping = box_.keeping();
+  if (keeping != nullptr) keeping->Forget();
   const absl::Status committed = successor_->Commit(Deadline());
   if (!successor_->serves()) return committed;
+  if (keeping != nullptr) keeping->HandOver();
   times_["commit_ns"] = Lap();
   times_["stall_ns"] = absl::ToInt64Nanoseconds(absl::Now() - stalled_);
   // For ever: everything that they hold still is the other process's now.
@@ -172,8 +177,7 @@ control::Report Upgrade::Report() const {
 }
 
 absl::StatusOr<control::Report> Upgrade::Run() {
-  absl::Status done = StartSuccessor();
-  if (done.ok()) done = Pause();
+  absl::Status done = Pause();
   if (done.ok()) done = Pack();
   if (done.ok()) done = Offer();
   if (done.ok()) done = Commit();
@@ -190,15 +194,18 @@ absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParam
                                            const std::atomic<bool>* cancel)
     ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Keeping* keeping = box.keeping();
-  if (keeping == nullptr) return Upgrade(box, params, cancel).Run();
+  std::optional<Upgrade> upgrade;
+  upgrade.emplace(box, params, cancel);
+  if (absl::Status started = upgrade->StartSuccessor(); !started.ok()) return started;
+  if (keeping == nullptr) return upgrade->Run();
   absl::StatusOr<control::Report> report;
   {
     const absl::MutexLock quiet(&keeping->quiet());
-    report = Upgrade(box, params, cancel).Run();
+    report = upgrade->Run();
+    upgrade.reset();  // programs go on, if they are ours still
     if (box.successor() != 0) return report;
   }
-  if (absl::Status kept = keeping->KeepNow(); !kept.ok())
-    box.log().warn("keeper: {}", std::string(kept.message()));
+  keeping->KeepNow();
   return report;
 }
 

@@ -124,14 +124,34 @@ TEST_F(JournalTest, AnotherGoesOnWithIt) {
 TEST_F(JournalTest, AFullOneHasNoRoomUntilWhatIsOldIsReleased) {
   const std::string text(1 << 20, 'x');
   while (HasRoom(text.size())) Append(text, 0);
-  EXPECT_TRUE(journal_->AwaitHalfFull(absl::ZeroDuration()));
+  EXPECT_TRUE(journal_->AwaitCheckpoint(absl::ZeroDuration()));
   const auto mark = journal_->Mark(absl::ZeroDuration());
   ASSERT_TRUE(mark.ok()) << mark.status();
   EXPECT_FALSE(HasRoom(text.size()));
   journal_->Release(*mark);
   EXPECT_TRUE(HasRoom(text.size()));
-  EXPECT_FALSE(journal_->AwaitHalfFull(absl::ZeroDuration()));
+  EXPECT_FALSE(journal_->AwaitCheckpoint(absl::ZeroDuration()));
   EXPECT_FALSE(Reopen(0).ok()) << "what is there now is something else";
+}
+
+TEST_F(JournalTest, BehindABarrierEverythingHasRoomAndNothingIsKept) {
+  Append("before", 0);
+  journal_->AppendBarrier("a mount");
+  EXPECT_TRUE(journal_->AwaitCheckpoint(absl::ZeroDuration()));
+  const std::string text(1 << 20, 'x');
+  std::vector<uint64_t> sent;
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(HasRoom(text.size()));
+    sent.push_back(Append(text, static_cast<uint64_t>(i) + 1));
+  }
+  EXPECT_EQ(ReadAll(*journal_, 0)->size(), 2u);
+  EXPECT_FALSE(journal_->Mark(absl::ZeroDuration()).ok()) << "replies are on their way";
+  for (const uint64_t position : sent) journal_->MarkSent(position);
+  const auto mark = journal_->Mark(absl::ZeroDuration());
+  ASSERT_TRUE(mark.ok()) << mark.status();
+  Append("after", 0);
+  EXPECT_EQ(ReadAll(*journal_, *mark)->size(), 1u);
+  EXPECT_FALSE(journal_->AwaitCheckpoint(absl::ZeroDuration()));
 }
 
 TEST_F(JournalTest, ACheckpointWaitsForReplies) {
@@ -159,7 +179,7 @@ TEST_F(JournalTest, AClosedOneTakesEverythingAndKeepsNothing) {
   const std::string text(1 << 20, 'x');
   for (int i = 0; i < 10; ++i) Append(text);
   EXPECT_EQ(ReadAll(*journal_, 0)->size(), 1u);
-  EXPECT_TRUE(journal_->AwaitHalfFull(absl::ZeroDuration()));
+  EXPECT_TRUE(journal_->AwaitCheckpoint(absl::ZeroDuration()));
   EXPECT_EQ(journal_->Mark(absl::ZeroDuration()).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Reopen().status().code(), absl::StatusCode::kFailedPrecondition);

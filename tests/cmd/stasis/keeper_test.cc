@@ -186,7 +186,27 @@ TEST_F(KeeperTest, AKilledKeeperLeavesTheDaemon) {
   EXPECT_TRUE(
       Eventually([&] { return Log("box").find("its keeper has ended") != std::string::npos; }));
   EXPECT_THAT(In("box", "echo still > /a"), Succeeded());
+  EXPECT_THAT(Stasis({"upgrade", "box"}), Succeeded());
+  EXPECT_EQ(Cat("box", "/a"), "still\n");
   EXPECT_THAT(Stasis({"stop", "box"}), Succeeded());
+}
+
+TEST_F(KeeperTest, SuchADirectoryIsNotAddedEither) {
+  ASSERT_THAT(Shell("mkdir -p " + Path("host")), Succeeded());
+  StartBox("box", {"--keeper"});
+  ASSERT_THAT(In("box", "mkdir /data; echo here > /a"), Succeeded());
+  EXPECT_THAT(Stasis({"mount-add", "box", "--root", "data=" + Path("host"), "data:/data"}),
+              FailsWith(1, "cannot be done again"));
+  EXPECT_EQ(In("box", "grep -c /data /proc/self/mountinfo").out, "0\n");
+  KillDaemon("box");
+  EXPECT_EQ(Cat("box", "/a"), "here\n");
+}
+
+TEST_F(KeeperTest, AHostDirectoryThatOthersChangeIsRefused) {
+  ASSERT_THAT(Shell("mkdir -p " + Path("host")), Succeeded());
+  EXPECT_THAT(Stasis({"run", "--keeper", "--root", "data=" + Path("host"), "--mount",
+                      "data:/data:ro:interop=shared", "--", "true"}),
+              FailsWith(1, "others change files below /data"));
 }
 
 TEST_F(KeeperTest, WhatDiesTooOftenEndsLoudly) {
