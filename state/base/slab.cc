@@ -14,12 +14,6 @@
 #include "state/base/prefault.h"
 
 namespace stasis {
-namespace {
-
-// Blocks are taken from the system whole.
-constinit std::atomic<bool> prefault{false};
-
-}  // namespace
 
 #ifdef STASIS_ASAN
 
@@ -32,6 +26,9 @@ void Slab::Free(void* object) { ::operator delete(object); }
 #else
 
 namespace {
+// Blocks are taken from the system whole.
+constinit std::atomic<bool> prefault{false};
+
 // A huge page, so that a full block can become one (which makes a fork cheap).
 constexpr size_t kBlockBytes = size_t{2} << 20;
 
