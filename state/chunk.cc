@@ -22,7 +22,8 @@ namespace {
 
 // Loading and marking lock one of these, chosen by address: a mutex in every chunk would cost
 // 8 bytes of each for something done once in its life.
-constexpr size_t kShards = 64;
+// A ChunkHold takes all of them, and ThreadSanitizer knows no more than 64 locks of a thread.
+constexpr size_t kShards = 32;
 struct alignas(64) Shard {
   absl::Mutex mu;
 };
