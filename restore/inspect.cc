@@ -16,9 +16,8 @@
 #include "vfs/operation_gate.h"
 
 namespace stasis::restore {
-namespace {
 
-const char* TypeName(uint32_t mode) {
+const char* FileTypeName(uint32_t mode) {
   switch (mode & S_IFMT) {
     case S_IFREG:
       return "regular";
@@ -36,6 +35,8 @@ const char* TypeName(uint32_t mode) {
       return "block_device";
   }
 }
+
+namespace {
 
 absl::StatusOr<std::unique_ptr<image::ImageReader>> OpenImage(const RestoreRequest& request) {
   auto layout = image::Layout::Open(request.directory, request.file_ops);
@@ -109,7 +110,7 @@ class TreeCounter {
   // False if another of its names was counted already.
   bool CountInode(const vfs::Inode& inode) {
     if (inode.nlink() > 1 && !inode.is_dir() && !several_names_.insert(&inode).second) return false;
-    ++summary_.files_by_type[TypeName(inode.mode())];
+    ++summary_.files_by_type[FileTypeName(inode.mode())];
     if (inode.is_regular()) summary_.file_bytes += inode.size();
     return true;
   }

@@ -58,6 +58,9 @@ struct MountSummary {
   bool read_only = false;
 };
 
+// "regular", "symlink", "character_device", ...: the type in a mode, as in JSON.
+const char* FileTypeName(uint32_t mode);
+
 struct ImageSummary {
   std::string reference;
   std::string digest;

@@ -6,7 +6,6 @@
 #include <absl/strings/str_join.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 
 #include "restore/internal/format.h"
 
@@ -60,25 +59,6 @@ std::vector<std::string> EventNames(uint32_t mask) {
   std::vector<std::string> names;
   AddNames(mask, kEvents, names);
   return names;
-}
-
-std::string FileTypeName(uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG:
-      return "regular";
-    case S_IFDIR:
-      return "directory";
-    case S_IFLNK:
-      return "symlink";
-    case S_IFIFO:
-      return "fifo";
-    case S_IFSOCK:
-      return "socket";
-    case S_IFCHR:
-      return "character_device";
-    default:
-      return "block_device";
-  }
 }
 
 std::string JoinWords(const std::vector<std::string>& words, std::string_view separator) {

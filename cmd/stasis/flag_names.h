@@ -17,8 +17,6 @@ namespace stasis::cli {
 std::vector<std::string> OpenFlagNames(uint32_t flags);
 // Events of inotify(7): "create", "moved_to". IN_ISDIR and flags of a watch have none.
 std::vector<std::string> EventNames(uint32_t mask);
-// "regular", "directory", ... of S_IFMT bits.
-std::string FileTypeName(uint32_t mode);
 
 // The words with `separator` between.
 std::string JoinWords(const std::vector<std::string>& words, std::string_view separator);

@@ -11,6 +11,7 @@
 #include "cmd/stasis/flag_names.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/seen_paths.h"
+#include "restore/inspect.h"
 #include "restore/internal/format.h"
 
 namespace stasis::cli {
@@ -119,7 +120,7 @@ void Report::PutFile(Json& json, const vfs::VirtualDentry* at) {
   json["type"] = nullptr;
   json["links"] = nullptr;
   if (at == nullptr) return;
-  json["type"] = FileTypeName(at->inode().mode());
+  json["type"] = restore::FileTypeName(at->inode().mode());
   json["links"] = at->inode().nlink();
 }
 
@@ -257,7 +258,8 @@ void Report::AddKept(const sandbox::KeptFile& file) {
   kept_.push_back(std::move(json));
   text_ += fmt::format("{:>7} {:<15} {:>7} {:>12} {:<22} {}{}\n", "kept", "-", file.id,
                        inode.is_regular() ? FormatBytes(inode.size()) : "-",
-                       FileTypeName(inode.mode()), restore::PrintablePath(path), kDeletedSuffix);
+                       restore::FileTypeName(inode.mode()), restore::PrintablePath(path),
+                       kDeletedSuffix);
 }
 
 control::Report Report::Write() {

@@ -4,7 +4,8 @@
 //
 // The keeper has what another daemon needs to go on: a checkpoint in memory, the descriptors of all
 // that is served, and the journal of requests since. It gets a new checkpoint at the start, when
-// the journal is half full, and when the tree was changed by something else than requests.
+// the journal is half full, after a checkpoint or a fork, and when the tree was changed by
+// something else than requests.
 
 #ifndef STASIS_CMD_STASIS_DAEMON_KEEPING_H_
 #define STASIS_CMD_STASIS_DAEMON_KEEPING_H_

@@ -230,7 +230,6 @@ int RunTakeover(TakeoverChannel channel) {
   if (!channel.Say("hello", Hello()).ok()) return kFailed;
   const absl::StatusOr<nlohmann::json> prepare = channel.Hear("prepare", absl::InfiniteFuture());
   if (!prepare.ok()) return kFailed;
-  // About half of what the other one has is malloc's; the rest is in slabs.
   auto memory =
       std::make_unique<Prefault>(std::min(prepare->value("bytes", uint64_t{0}) / 2, kMostPrefault));
   if (!channel.Say("prepared").ok()) return kFailed;
