@@ -61,7 +61,7 @@ HostInode::HostInode(GoferFilesystem& fs, const vfs::NewFile& file, uint32_t nli
     : Inode(fs, fs.NextIno(), file, nlink, now), detached_(true), ours_(true) {}
 
 HostInode::~HostInode() {
-  if (!ours_) return;
+  if (!ours_ || !has_filesystem()) return;
   fs().Forget(*this);
   fs().fds_->Drop(control_);
 }
@@ -87,7 +87,8 @@ void HostInode::OnConnected(vfs::Dentry& dentry) {
 }
 
 void HostInode::OnDisconnected(vfs::Dentry& dentry) {
-  if (!ours_) return;
+  // A load that failed takes objects apart in any order.
+  if (!ours_ || !has_filesystem()) return;
   absl::MutexLock lock(&fs().inodes_mu_);
   auto [first, last] = fs().more_places_.equal_range(this);
   if (place_ == &dentry) {

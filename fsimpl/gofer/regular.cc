@@ -325,7 +325,7 @@ void HostRegular::ReleaseUnlinked() {
 }
 
 HostFileDescription::~HostFileDescription() {
-  if (!counted_) return;
+  if (!counted_ || !at().complete()) return;  // or what a failed load has made is taken down
   file().Close(reads(), writable());
 }
 
