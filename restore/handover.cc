@@ -8,12 +8,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "restore/internal/build_rows.h"
 #include "restore/internal/data_reader.h"
 #include "restore/internal/data_writer.h"
-#include "restore/internal/format.h"
 #include "restore/internal/graph_transfer.h"
-#include "restore/internal/stopwatch.h"
 #include "state/chunk_memory_view.h"
 
 namespace stasis::restore {
@@ -31,8 +28,8 @@ absl::Status TakeMemories(Parcel& parcel, const nlohmann::json& state,
     absl::StatusOr<UniqueFd> fd = parcel.Take(memory.at("memory").get<int>());
     if (!fd.ok()) return fd.status();
     if (sources.empty()) {
-      const auto made = state::ChunkMemory::ConfigureAdopted(
-          *std::move(fd), state.at("spans").get<uint32_t>(), options);
+      const auto [first, end] = state.at("reserved").get<std::pair<uint32_t, uint32_t>>();
+      const auto made = state::ChunkMemory::ConfigureAdopted(*std::move(fd), {first, end}, options);
       if (!made)
         return absl::ErrnoToStatus(made.error().value(),
                                    "cannot take the memory for file data over");
@@ -68,36 +65,6 @@ absl::StatusOr<UniqueFd> Parcel::Take(int number) {
       !fds[static_cast<size_t>(number)].valid())
     return NotWhole(fmt::format("there is no descriptor {}", number));
   return std::move(fds[static_cast<size_t>(number)]);
-}
-
-absl::StatusOr<std::unique_ptr<HeldMoment>> HeldMoment::Take(vfs::VirtualFilesystem& vfs,
-                                                             const state::Registry& registry,
-                                                             const std::vector<ExtraRoot>& roots) {
-  class Closed final : public state::Quiescence {
-   public:
-    explicit Closed(const vfs::OperationGate& gate) : gate_(gate) {}
-    bool Quiesced() const override { return gate_.closed(); }
-
-   private:
-    const vfs::OperationGate& gate_;
-  };
-  Stopwatch watch;
-  vfs.gate().Close();
-  std::unique_ptr<HeldMoment> moment(new HeldMoment(vfs));
-  moment->times_.drain_ns = watch.Lap();
-  if (absl::Status s = vfs.PrepareSave(); !s.ok())
-    return Annotate(s, "cannot prepare the filesystems");
-  moment->times_.prepare_ns = watch.Lap();
-  absl::StatusOr<state::SavedGraph> graph = BuildRows(vfs, registry, roots, Closed(vfs.gate()));
-  if (!graph.ok()) return graph.status();
-  moment->graph_ = *std::move(graph);
-  moment->times_.rows_ns = watch.Lap();
-  return moment;
-}
-
-HeldMoment::~HeldMoment() {
-  vfs_.BeforeResume();
-  vfs_.gate().Open();
 }
 
 PackedState::~PackedState() {
@@ -136,7 +103,7 @@ absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& 
   }
   state["rows"] = parcel.Add(*std::move(rows));
   state["data"] = parcel.Add(*std::move(data));
-  state["spans"] = state::ChunkMemory::Get().span_count();
+  state["reserved"] = {0, 0};
   std::unique_ptr<PackedState> packed(new PackedState());
   packed->pinned_ = writer.TakePinned();
   packed->sources_ = writer.TakeSources();

@@ -3,9 +3,9 @@
 // handover.h: a live filesystem, given to another process of this host that goes on in the place of
 // the one that has it.
 //
-//   auto moment = HeldMoment::Take(vfs, registry, roots);     // nothing changes from here on
+//   auto rows = SaveRows(vfs, registry, roots);               // or StatePoint, while it is in use
 //   Parcel parcel;
-//   auto packed = PackState((*moment)->graph(), CleanChunks::kInMemory, offers, parcel);
+//   auto packed = PackState(rows->graph, CleanChunks::kInMemory, offers, parcel);
 //   ... parcel goes to the other process ...
 //   auto state = UnpackState(parcel, memory, packs, name);    // there
 //   auto restored = RestoreFork(std::move(state->forked), request);
@@ -26,12 +26,9 @@
 #include <vector>
 
 #include "restore/fork.h"
-#include "restore/rows.h"
 #include "state/base/unique_fd.h"
 #include "state/chunk_memory.h"
-#include "state/registry.h"
 #include "state/saved_graph.h"
-#include "vfs/virtual_filesystem.h"
 
 namespace stasis::restore {
 
@@ -46,31 +43,6 @@ struct Parcel {
   absl::StatusOr<int> AddCopy(int fd);
   // Takes one out. Errors: kDataLoss if there is none of that number.
   absl::StatusOr<UniqueFd> Take(int number);
-};
-
-// The state of a moment that lasts: the gate stays closed until this goes. For one thread.
-class HeldMoment {
- public:
-  // Requires: as SaveRows. Errors: of PrepareSave and GraphWriter.
-  static absl::StatusOr<std::unique_ptr<HeldMoment>> Take(vfs::VirtualFilesystem& vfs,
-                                                          const state::Registry& registry,
-                                                          const std::vector<ExtraRoot>& roots);
-  // Opens the gate.
-  ~HeldMoment();
-  HeldMoment(const HeldMoment&) = delete;
-  HeldMoment& operator=(const HeldMoment&) = delete;
-
-  const state::SavedGraph& graph() const { return graph_; }
-  // For who goes on with it when the gate is open. Chunks stay as they are while it refers to them.
-  state::SavedGraph TakeGraph() { return std::move(graph_); }
-  const RowsTimes& times() const { return times_; }
-
- private:
-  explicit HeldMoment(vfs::VirtualFilesystem& vfs) : vfs_(vfs) {}
-
-  vfs::VirtualFilesystem& vfs_;
-  RowsTimes times_;
-  state::SavedGraph graph_;
 };
 
 // Where the other process is to have data from that is stored in images, too.
@@ -96,8 +68,9 @@ class PackedState {
 //   rows, data   the graph (internal/graph_transfer.h), and where its chunks are (fork.capnp)
 //   memories     [{memory, token}]: this process's ChunkMemory, and those that it reads
 //   lent         descriptors that hang up when forks that read the former have ended
-//   spans        ChunkMemory::Adopt. Of this moment: whoever packs while memory is taken sets it
-//                again when none is (ChunkHold), or to 0: find out
+//   reserved     [first, end): see ChunkMemory::Adopt. None: this process has ended by then.
+//   Whoever
+//                lives on sets it
 // Errors: those of the system.
 absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& graph,
                                                        CleanChunks clean,

@@ -62,12 +62,14 @@ void StatePoint::Unmap::operator()(Progress* progress) const {
   ::munmap(progress, sizeof(Progress));
 }
 
-absl::StatusOr<std::unique_ptr<StatePoint>> StatePoint::Take(vfs::VirtualFilesystem& vfs,
-                                                             const state::Registry& registry,
-                                                             const std::vector<ExtraRoot>& roots) {
+absl::StatusOr<std::unique_ptr<StatePoint>> StatePoint::Take(
+    vfs::VirtualFilesystem& vfs, const state::Registry& registry,
+    const std::vector<ExtraRoot>& roots, const std::function<absl::Status()>& at_point) {
   std::unique_ptr<StatePoint> point(new StatePoint());
   if (absl::Status s = point->MakeChannels(); !s.ok()) return s;
   const auto take = [&](const state::Quiescence& gate) {
+    if (at_point != nullptr)
+      if (absl::Status done = at_point(); !done.ok()) return done;
     if (absl::Status split = point->Split(vfs, registry, roots, gate); !split.ok()) {
       point->warning_ =
           fmt::format("the state was written down in the pause: {}", std::string(split.message()));

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,10 +33,13 @@ namespace stasis::restore {
 class StatePoint {
  public:
   // Requires: as SaveRows. If no process can be made, the rows are built at once, in the pause.
-  // Errors: of PrepareSave; of GraphWriter in the latter case. The gate is open again in any case.
-  static absl::StatusOr<std::unique_ptr<StatePoint>> Take(vfs::VirtualFilesystem& vfs,
-                                                          const state::Registry& registry,
-                                                          const std::vector<ExtraRoot>& roots = {});
+  // `at_point`, if any, is called at the moment itself, with the gate closed.
+  // Errors: of PrepareSave; of `at_point`; of GraphWriter if the rows are built at once. The gate
+  // is open again in any case.
+  static absl::StatusOr<std::unique_ptr<StatePoint>> Take(
+      vfs::VirtualFilesystem& vfs, const state::Registry& registry,
+      const std::vector<ExtraRoot>& roots = {},
+      const std::function<absl::Status()>& at_point = nullptr);
   // Ends the child.
   ~StatePoint();
   StatePoint(const StatePoint&) = delete;

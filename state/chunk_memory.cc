@@ -68,11 +68,11 @@ Result<void> ChunkMemory::Configure(const ChunkMemoryOptions& options) {
   return Publish(Create(options));
 }
 
-Result<void> ChunkMemory::ConfigureAdopted(UniqueFd memory, uint32_t spans,
+Result<void> ChunkMemory::ConfigureAdopted(UniqueFd memory, SpanRange reserved,
                                            const ChunkMemoryOptions& options) {
   absl::MutexLock lock(&GlobalMutex());
   if (global.load(std::memory_order_relaxed) != nullptr) return Err(EBUSY);
-  return Publish(Adopt(std::move(memory), spans, options));
+  return Publish(Adopt(std::move(memory), reserved, options));
 }
 
 // Requires: the global mutex.
@@ -92,17 +92,19 @@ Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Create(const ChunkMemoryOption
   return memory;
 }
 
-Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Adopt(UniqueFd adopted, uint32_t spans,
+Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Adopt(UniqueFd adopted, SpanRange reserved,
                                                         const ChunkMemoryOptions& options) {
   STASIS_ASSIGN_OR_RETURN(auto file, MemoryFile::Adopt(std::move(adopted)));
   std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(file), options));
-  if (spans == 0) spans = static_cast<uint32_t>((memory->file_->End() + kSpan - 1) / kSpan);
-  if (spans > memory->end_) return Err(EINVAL);
+  if (reserved.empty())
+    reserved = {static_cast<uint32_t>((memory->file_->End() + kSpan - 1) / kSpan), memory->end_};
+  if (reserved.end > memory->end_) return Err(EINVAL);
   STASIS_RETURN_IF_ERROR(memory->zeros_.Map(memory->end_ * sizeof(Span)));
   memory->spans_ = static_cast<Span*>(memory->zeros_.data());
   memory->adopting_.store(true);
-  memory->adopted_ = spans;
-  memory->top_.store(spans);
+  memory->reserved_ = reserved;
+  const absl::MutexLock lock(&memory->mu_);
+  memory->next_reserved_ = reserved.first;
   return memory;
 }
 
@@ -144,9 +146,9 @@ Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
 void ChunkMemory::Free(std::byte* slot) {
   const uint64_t offset = OffsetOf(slot);
   if (offset >= uint64_t{end_} * kSpan) return;  // of the process that this one was forked from
-  if (adopting_.load(std::memory_order_relaxed) && offset < uint64_t{adopted_} * kSpan) [[unlikely]]
-    return Disown(slot);  // it is the other process's still
   const auto index = static_cast<uint32_t>(offset / kSpan);
+  if (adopting_.load(std::memory_order_relaxed) && !reserved_.Contains(index)) [[unlikely]]
+    return Disown(slot);  // it is the other process's still
   Span& span = spans_[index];
   const size_t size_class = span.size_class.load(std::memory_order_relaxed) - 1u;
   const size_t size = SizeOf(size_class);
@@ -199,8 +201,8 @@ void ChunkMemory::InitSpan(size_t size_class, uint32_t index) {
 
 Result<std::byte*> ChunkMemory::Claim(uint64_t offset, size_t size, const Chunk* owner) {
   const bool fits = std::has_single_bit(size) && size >= kSmallestSlot && size <= kLargestSlot &&
-                    offset % size == 0 && offset < uint64_t{adopted_} * kSpan;
-  if (!fits) return Err(EINVAL);
+                    offset % size == 0 && offset < uint64_t{end_} * kSpan;
+  if (!fits || reserved_.Contains(static_cast<uint32_t>(offset / kSpan))) return Err(EINVAL);
   const auto index = static_cast<uint32_t>(offset / kSpan);
   const size_t size_class = ClassOf(size);
   const size_t number = offset % kSpan / size;
@@ -225,9 +227,16 @@ Result<std::byte*> ChunkMemory::Claim(uint64_t offset, size_t size, const Chunk*
   return place;
 }
 
-void ChunkMemory::EndAdoption() {
+void ChunkMemory::EndAdoption(uint32_t spans) {
+  uint32_t own;  // the first of the reserved ones that was not taken
+  {
+    absl::MutexLock lock(&mu_);
+    own = next_reserved_;
+  }
+  const uint32_t top = std::max(std::min(spans, end_), own);
   std::vector<uint32_t> unclaimed;
-  for (uint32_t index = adopted_; index-- > 0;) {
+  for (uint32_t index = top; index-- > 0;) {
+    if (index >= reserved_.first && index < own) continue;
     const Span& span = spans_[index];
     const uint8_t size_class = span.size_class.load(std::memory_order_relaxed);
     if (size_class == 0) {
@@ -238,8 +247,9 @@ void ChunkMemory::EndAdoption() {
     absl::MutexLock lock(&slots.mu);
     if (span.used < SlotsOf(size_class - 1u)) Link(slots, index);
   }
-  adopting_.store(false);
   absl::MutexLock lock(&mu_);
+  top_.store(top);
+  adopting_.store(false);
   unclaimed_ = std::move(unclaimed);
 }
 
@@ -281,6 +291,22 @@ void ChunkMemory::Unlink(SizeClass& in, uint32_t index) {
   (span.previous != kNone ? spans_[span.previous].next : in.first) = span.next;
 }
 
+Result<uint32_t> ChunkMemory::NextSpan() {
+  if (!dropped_.empty()) {
+    const uint32_t index = dropped_.back();
+    dropped_.pop_back();
+    return index;
+  }
+  if (adopting_.load(std::memory_order_relaxed)) {
+    if (next_reserved_ == reserved_.end) return Err(ENOSPC);
+    return next_reserved_++;
+  }
+  const uint32_t top = top_.load(std::memory_order_relaxed);
+  if (top == end_) return Err(ENOSPC);
+  top_.store(top + 1, std::memory_order_relaxed);
+  return top;
+}
+
 Result<uint32_t> ChunkMemory::TakeSpan() {
   uint32_t index;
   {
@@ -290,16 +316,7 @@ Result<uint32_t> ChunkMemory::TakeSpan() {
       free_.pop_back();
       return index;
     }
-    const uint32_t top = top_.load(std::memory_order_relaxed);
-    if (!dropped_.empty()) {
-      index = dropped_.back();
-      dropped_.pop_back();
-    } else if (top < end_) {
-      index = top;
-      top_.store(top + 1, std::memory_order_relaxed);
-    } else {
-      return Err(ENOSPC);
-    }
+    STASIS_ASSIGN_OR_RETURN(index, NextSpan());
     ++system_calls_;
   }
   const auto taken = file_->Take(uint64_t{index} * kSpan, kSpan);
@@ -311,6 +328,42 @@ Result<uint32_t> ChunkMemory::TakeSpan() {
   if (!taken) return Err(taken.error());
   real_.fetch_add(kSpan, std::memory_order_relaxed);
   return index;
+}
+
+// Those that were given back before, if there are enough side by side: or the addresses would be
+// used up by the reservations of many processes after each other.
+SpanRange ChunkMemory::Reserve(uint32_t most) {
+  absl::MutexLock lock(&mu_);
+  std::sort(dropped_.begin(), dropped_.end(), std::greater<>());
+  size_t run = 0;
+  for (size_t i = 0; i < dropped_.size(); ++i) {
+    if (i > 0 && dropped_[i] + 1 != dropped_[i - 1]) run = i;
+    if (const size_t length = i + 1 - run; length > most / 2 && length <= most) {
+      const bool goes_on = i + 1 < dropped_.size() && dropped_[i + 1] + 1 == dropped_[i];
+      if (goes_on && length < most) continue;
+      const SpanRange reserved{dropped_[i], dropped_[run] + 1};
+      dropped_.erase(dropped_.begin() + static_cast<std::ptrdiff_t>(run),
+                     dropped_.begin() + static_cast<std::ptrdiff_t>(i + 1));
+      return reserved;
+    }
+  }
+  const uint32_t top = top_.load(std::memory_order_relaxed);
+  const SpanRange reserved{top, top + std::min(most, end_ - top)};
+  top_.store(reserved.end, std::memory_order_relaxed);
+  return reserved;
+}
+
+void ChunkMemory::Unreserve(SpanRange reserved) {
+  if (reserved.empty()) return;
+  std::vector<uint32_t> spans;
+  spans.reserve(reserved.end - reserved.first);
+  for (uint32_t index = reserved.end; index-- > reserved.first;) spans.push_back(index);
+  {
+    absl::MutexLock lock(&mu_);
+    ++system_calls_;
+  }
+  real_.fetch_add(spans.size() * kSpan, std::memory_order_relaxed);  // until it is given back
+  GiveBack(std::move(spans));
 }
 
 void ChunkMemory::ReturnSpan(uint32_t index) {

@@ -46,6 +46,15 @@ struct ChunkMemoryOptions {
   uint64_t kept = 32 * 1024 * 1024;
 };
 
+// [first, end), by number.
+struct SpanRange {
+  uint32_t first = 0;
+  uint32_t end = 0;
+
+  bool empty() const { return first >= end; }
+  bool Contains(uint32_t index) const { return index >= first && index < end; }
+};
+
 struct ChunkMemoryStats {
   uint64_t in_use = 0;  // bytes of slots
   uint64_t real = 0;    // bytes of spans that the system has given and not got back
@@ -68,19 +77,26 @@ class ChunkMemory {
   // Errors: as MemoryFile::Create.
   static Result<std::unique_ptr<ChunkMemory>> Create(const ChunkMemoryOptions& options);
 
-  // The memory of another process, which this one takes the place of: `memory` was its fd(), and
-  // `spans` its span_count(); 0: find out. For each slot that is in use there, Claim(); then
-  // EndAdoption(). Until that nothing of those spans is changed or given out here, so that the
-  // other can go on if nothing comes of it; after it the other one must not touch them (ChunkHold).
-  static Result<std::unique_ptr<ChunkMemory>> Adopt(UniqueFd memory, uint32_t spans,
+  // Spans that are set apart for a process that adopts this memory while this one still uses it:
+  // at most that many, none if there is no address left. Nobody else is given them.
+  SpanRange Reserve(uint32_t most);
+  // Nothing came of it.
+  void Unreserve(SpanRange reserved);
+
+  // The memory of another process, which this one takes the place of: `memory` was its fd(). For
+  // each slot that is in use there, Claim(); then EndAdoption(). Until that nothing is given out
+  // here but what is in `reserved`, and nothing else changed or freed, so that the other one can
+  // go on if nothing comes of it; after it the other one must not touch the memory (ChunkHold).
+  // An empty `reserved` means that the other one has ended: any span after its last may be taken.
+  static Result<std::unique_ptr<ChunkMemory>> Adopt(UniqueFd memory, SpanRange reserved,
                                                     const ChunkMemoryOptions& options);
   // The same for the one that chunks use. Errors: as Configure.
-  static Result<void> ConfigureAdopted(UniqueFd memory, uint32_t spans,
+  static Result<void> ConfigureAdopted(UniqueFd memory, SpanRange reserved,
                                        const ChunkMemoryOptions& options);
   // Errors: EINVAL if that cannot be a slot beside the other ones.
   Result<std::byte*> Claim(uint64_t offset, size_t size, const Chunk* owner);
-  // What was not claimed is free.
-  void EndAdoption();
+  // What was not claimed is free. `spans` is the other one's span_count() now; 0 if it has ended.
+  void EndAdoption(uint32_t spans);
   // Gives spans that the adoption has left without a slot back to the system, which takes a while.
   void DropUnclaimed();
 
@@ -141,6 +157,7 @@ class ChunkMemory {
   void Unlink(SizeClass& in, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(in.mu);
   Result<uint32_t> TakeSpan() ABSL_LOCKS_EXCLUDED(mu_);
   void ReturnSpan(uint32_t index) ABSL_LOCKS_EXCLUDED(mu_);
+  Result<uint32_t> NextSpan() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveBack(std::vector<uint32_t> spans) ABSL_LOCKS_EXCLUDED(mu_);
 
   const std::unique_ptr<MemoryFile> file_;
@@ -156,14 +173,15 @@ class ChunkMemory {
   std::atomic<uint64_t> real_{0};
   std::atomic<uint32_t> hand_{0};  // of Visit
   std::atomic<bool> adopting_{false};
-  uint32_t adopted_ = 0;  // spans of the other process
+  SpanRange reserved_;  // while adopting; set before anybody else has this
 
   absl::Mutex mu_;                                        // may be taken with a class's
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);       // and real
   std::vector<uint32_t> dropped_ ABSL_GUARDED_BY(mu_);    // free, and given back
   std::vector<uint32_t> unclaimed_ ABSL_GUARDED_BY(mu_);  // free; the system may have them or not
-  int system_calls_ ABSL_GUARDED_BY(mu_) =
-      0;                          // that take spans or give them back, and are not done
+  // That take spans or give them back, and are not done.
+  int system_calls_ ABSL_GUARDED_BY(mu_) = 0;
+  uint32_t next_reserved_ ABSL_GUARDED_BY(mu_) = 0;  // while adopting
   std::atomic<uint32_t> top_{0};  // spans from here on were never used; grows with mu_ held
 };
 

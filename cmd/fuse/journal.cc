@@ -73,6 +73,8 @@ struct Journal::FileHeader {
   uint64_t capacity;
   std::atomic<uint64_t> start;
   std::atomic<uint64_t> closed;  // 1: what came later is not here
+  std::atomic<uint64_t> end;     // no record is there from here on
+  std::atomic<uint64_t> read;    // 0: nobody reads
 };
 
 struct Journal::RecordHeader {
@@ -144,24 +146,23 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(UniqueFd fd, uint64_t fro
   const FileHeader& header = journal.file_header();
   if (header.magic != kMagic || header.capacity != journal.capacity_)
     return absl::InvalidArgumentError("journal: the file is none, or another version's");
-  if (header.closed.load(std::memory_order_acquire) != 0)
-    return absl::FailedPreconditionError("journal: it was closed, and is not complete");
   if (const uint64_t start = header.start.load(std::memory_order_acquire);
       from < start || from % kAlign != 0)
     return absl::InvalidArgumentError(absl::StrCat("journal: what was at ", from,
                                                    " is not there any more, it begins at ", start));
-  uint64_t end = from;
-  for (;;) {
-    const auto record = journal.Read(end);
-    if (!record.ok()) return record.status();
-    if (!record->has_value()) break;
-    end = (*record)->next;
-    if (end - from > journal.capacity_) return Damaged(end, "is beyond the end of the ring");
-  }
   absl::MutexLock lock(&journal.order_);
-  journal.start_ = from;
-  journal.end_ = journal.own_from_ = end;
+  journal.start_ = journal.end_ = from;
   return opened;
+}
+
+absl::Status Journal::GoOn(uint64_t end) {
+  absl::MutexLock lock(&order_);
+  if (file_header().closed.load(std::memory_order_acquire) != 0)
+    return absl::FailedPreconditionError("journal: it was closed, and is not complete");
+  end_ = end;
+  own_from_.store(end);
+  file_header().read.store(0, std::memory_order_relaxed);
+  return absl::OkStatus();
 }
 
 Journal::~Journal() { munmap(data_, kFileHeaderSize + capacity_); }
@@ -200,6 +201,7 @@ void Journal::Put(const JournalRecord& record, uint64_t size) {
       std::memcpy(header.message(), record.message.data(), record.message.size());
     header.checksum = header.Sum();
   }
+  file_header().end.store(end_ + size, std::memory_order_relaxed);
   header.commit.store(end_ + 1, std::memory_order_release);
   end_ += size;
 }
@@ -258,6 +260,7 @@ absl::StatusOr<uint64_t> Journal::Mark(absl::Duration timeout) {
   }
   absl::MutexLock lock(&order_);
   if (closed_) return absl::FailedPreconditionError("journal: it is closed");
+  file_header().read.store(0, std::memory_order_relaxed);
   barred_ = false;
   Wake();
   return end_;
@@ -295,6 +298,18 @@ void Journal::CloseLocked() {
 bool Journal::closed() const {
   absl::MutexLock lock(&order_);
   return closed_;
+}
+
+uint64_t Journal::written() const { return file_header().end.load(std::memory_order_relaxed); }
+
+void Journal::NoteRead(uint64_t position) const {
+  file_header().read.store(position, std::memory_order_relaxed);
+}
+
+uint64_t Journal::unread() const {
+  const uint64_t read = file_header().read.load(std::memory_order_relaxed);
+  const uint64_t end = written();
+  return read == 0 || read > end ? 0 : end - read;
 }
 
 uint64_t Journal::end() const {

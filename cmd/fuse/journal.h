@@ -88,10 +88,12 @@ class Journal {
 
   // An empty one of that many bytes, a multiple of a page. Errors: InvalidArgument, of the system.
   static absl::StatusOr<std::unique_ptr<Journal>> Create(uint64_t capacity = kDefaultCapacity);
-  // One that another process has written, to be read from `from` on and gone on with.
-  // Errors: InvalidArgument if it is no journal or has let go of what was there, DataLoss,
-  // FailedPrecondition if it was closed.
+  // One that another process writes, or has written, to be read from `from` on.
+  // Errors: InvalidArgument if it is no journal or has let go of what was there.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(UniqueFd fd, uint64_t from);
+  // The other process writes no more, and this one may, from `end` on: what Read() has led to.
+  // Errors: FailedPrecondition if it was closed.
+  absl::Status GoOn(uint64_t end) ABSL_LOCKS_EXCLUDED(order_);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -132,6 +134,13 @@ class Journal {
   // The record at a position, which is that of one or of the end; nothing at the end. Its message
   // leads into the journal. Errors: DataLoss, with the position.
   absl::StatusOr<std::optional<JournalRecord>> Read(uint64_t position) const;
+  // Where the records ended a moment ago, whoever writes them.
+  uint64_t written() const;
+  // For whoever writes: everything before was read by another process, and run again.
+  void NoteRead(uint64_t position) const;
+  // Bytes that another process, which has begun to, is to read still.
+  uint64_t unread() const;
+
   // After the last record.
   uint64_t end() const ABSL_LOCKS_EXCLUDED(order_);
   uint64_t start() const ABSL_LOCKS_EXCLUDED(order_);
@@ -155,8 +164,8 @@ class Journal {
 
   const UniqueFd fd_;
   std::byte* const data_;
-  const uint64_t capacity_;  // of the ring
-  uint64_t own_from_ = 0;    // immutable: what is before, another process has written
+  const uint64_t capacity_;            // of the ring
+  std::atomic<uint64_t> own_from_{0};  // what is before, another process has written
   std::atomic<int64_t> unsent_{0};
 
   mutable absl::Mutex order_;

@@ -55,9 +55,10 @@ absl::Status Compare(const JournalRecord& record, const Outcome& now) {
 
 }  // namespace
 
-Replayer::Replayer(Session& session, KnownReplies& known)
+Replayer::Replayer(Session& session, KnownReplies& known, bool died)
     : session_(session),
       known_(known),
+      died_(died),
       memory_(new std::byte[kBufferSize]),
       reply_({memory_.get(), kBufferSize}) {}
 
@@ -101,7 +102,7 @@ absl::Status Replayer::RunRequest(const JournalRecord& record) {
   absl::StatusOr<Outcome> outcome = RunMessage(record, record.message);
   if (!outcome.ok()) return outcome.status();
   if (absl::Status same = Compare(record, *outcome); !same.ok()) return same;
-  if (record.sent || record.unique == 0) return absl::OkStatus();
+  if (!died_ || record.sent || record.unique == 0) return absl::OkStatus();
   KnownReply reply;
   reply.position = record.position;
   reply.error = ReplyError(Errno(outcome->error)).value();
@@ -127,19 +128,19 @@ absl::Status Replayer::RunListing(const JournalRecord& record) {
       return Differs(record, absl::StrCat("'", std::string(*name), "' node"), outcome->node, *node);
     reply.lookups.push_back(*node);
   }
-  if (!record.sent) known_.Add(record.unique, std::move(reply));
+  if (died_ && !record.sent) known_.Add(record.unique, std::move(reply));
   return absl::OkStatus();
 }
 
 absl::StatusOr<ReplayReport> Replay(const Journal& journal, uint64_t from,
                                     absl::FunctionRef<Server*(uint32_t)> server_of) {
   ReplayReport report;
-  for (uint64_t position = from;;) {
-    const auto record = journal.Read(position);
+  report.end = from;
+  for (const uint64_t end = journal.written(); report.end < end; journal.NoteRead(report.end)) {
+    const auto record = journal.Read(report.end);
     if (!record.ok()) return record.status();
     if (!record->has_value()) return report;
-    position = (*record)->next;
-    report.bytes = position - from;
+    report.end = (*record)->next;
     if ((*record)->kind == JournalRecord::Kind::kPad) continue;
     if ((*record)->kind == JournalRecord::Kind::kBarrier) return Stopped(**record);
     Server* server = server_of((*record)->server);
@@ -150,6 +151,7 @@ absl::StatusOr<ReplayReport> Replay(const Journal& journal, uint64_t from,
     ++report.records;
     if (!(*record)->sent) ++report.unsent;
   }
+  return report;
 }
 
 }  // namespace stasis::fuse

@@ -25,11 +25,12 @@ class Server;
 
 struct ReplayReport {
   uint64_t records = 0;
-  uint64_t bytes = 0;
+  uint64_t end = 0;     // position of what follows
   uint64_t unsent = 0;  // whose replies the kernel may not have
 };
 
-// Runs what follows `from`, the position of a checkpoint, on the tree of that checkpoint.
+// Runs what follows `from`, the position of a checkpoint, on the tree of that checkpoint; or where
+// the last call has come to. What is appended meanwhile it leaves.
 // `server_of` finds a server that does not serve yet by its journal_id, or null.
 // Errors: kDataLoss if a record is damaged or gives something else than it did: the message names
 // the record and what differs. kFailedPrecondition if the tree was changed by something else.
@@ -39,8 +40,9 @@ absl::StatusOr<ReplayReport> Replay(const Journal& journal, uint64_t from,
 // Runs the records of one server. Not thread-safe.
 class Replayer {
  public:
-  // Both are borrowed.
-  Replayer(Session& session, KnownReplies& known);
+  // Both are borrowed. `died`: who wrote the records lives no more, and may not have sent all
+  // replies. One that lives does.
+  Replayer(Session& session, KnownReplies& known, bool died);
 
   absl::Status Run(const JournalRecord& record);
 
@@ -53,6 +55,7 @@ class Replayer {
 
   Session& session_;
   KnownReplies& known_;
+  const bool died_;
   std::unique_ptr<std::byte[]> memory_;
   Reply reply_;
 };

@@ -81,22 +81,22 @@ Server::Server(RefPtr<vfs::VirtualFilesystem> vfs, RefPtr<FuseState> state,
           vfs, state_, options_.cache_seconds,
           WishesFor(*vfs, state_->root().mount().filesystem(), options_), options_.one_filesystem)),
       parked_(std::make_unique<ParkedRequests>()),
-      known_(std::make_unique<KnownReplies>()) {}
+      known_(std::make_unique<KnownReplies>()),
+      journal_(options.journal) {}
 
 Server::~Server() { Stop(); }
 
 WorkerParts Server::Parts() const {
-  return {*session_, *parked_, *known_, options_.journal, options_.journal_id};
+  return {*session_, *parked_, *known_, journal_, options_.journal_id, options_.journal != nullptr};
 }
 
 absl::Status Server::RunAgain(const JournalRecord& record) {
-  if (replayer_ == nullptr) replayer_ = std::make_unique<Replayer>(*session_, *known_);
+  if (replayer_ == nullptr)
+    replayer_ = std::make_unique<Replayer>(*session_, *known_, options_.resend);
   return replayer_->Run(record);
 }
 
-void Server::KeepReplies() {
-  if (options_.journal != nullptr) known_->Keep(*options_.journal, options_.journal_id);
-}
+void Server::KeepReplies(Journal& journal) const { known_->Keep(journal, options_.journal_id); }
 
 // Before any thread reads: what it had taken would be sent again, too.
 absl::Status Server::HaveSentAgain() {

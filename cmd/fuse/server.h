@@ -80,7 +80,7 @@ struct ServerOptions {
   // one at a time then, and the threads share one open device: what was taken from one that is
   // closed fails, while one that somebody else keeps open outlives the process.
   Journal* journal = nullptr;
-  // Which server this is, in the journal.
+  // Which server this is, in a journal.
   uint32_t journal_id = 0;
   // The descriptor is one that another server died with: the kernel is to send again what has no
   // reply. Takes HAS_RESEND (Linux 6.9).
@@ -115,9 +115,13 @@ class Server {
   // Runs a request again that another server has recorded (replay.h). Requires: not started.
   // Errors: DataLoss if it gives something else than it did.
   absl::Status RunAgain(const JournalRecord& record) ABSL_LOCKS_EXCLUDED(mu_);
-  // For a checkpoint that begins here, the gate closed: appends to the journal what the kernel may
+  // For a checkpoint that begins here, the gate closed: appends to a journal what the kernel may
   // ask for again that a server before this one has done.
-  void KeepReplies() ABSL_LOCKS_EXCLUDED(mu_);
+  void KeepReplies(Journal& journal) const;
+  // Records requests from now on, or no more: for another process that loads a checkpoint which
+  // begins here, and then takes over. Borrowed. Requires: the gate is closed, to begin; it pauses,
+  // to end. Without ServerOptions::journal.
+  void Record(Journal* journal) { journal_.store(journal, std::memory_order_release); }
 
   // Starts to serve `fd`: a mounted /dev/fuse, or a SOCK_SEQPACKET socket whose other end speaks
   // the protocol. Returns at once. Call it once. Goes on with fewer threads than wanted if there
@@ -194,6 +198,7 @@ class Server {
   const std::unique_ptr<KnownReplies> known_;
 
   std::unique_ptr<Replayer> replayer_;  // before Serve()
+  std::atomic<Journal*> journal_;       // null: none is kept
 
   // Set by Serve() before it starts threads.
   UniqueFd stop_event_;             // an eventfd, readable once Stop() was called

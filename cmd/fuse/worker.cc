@@ -42,7 +42,7 @@ TryOperation::~TryOperation() {
 
 Worker::Worker(const WorkerParts& parts)
     : parts_(parts),
-      shared_memory_(parts.journal != nullptr ? SharedBuffers() : nullptr),
+      shared_memory_(parts.outlived ? SharedBuffers() : nullptr),
       memory_(shared_memory_ != nullptr ? nullptr : new std::byte[2 * kBufferSize]),
       receive_buffer_(shared_memory_ != nullptr ? static_cast<std::byte*>(shared_memory_->data())
                                                 : memory_.get(),
@@ -95,7 +95,7 @@ bool Worker::AnswerKnown(Channel& channel, const Request& request) {
   for (uint64_t node : known->changed) NotifyAttributesChanged(channel, node);
   // If it cannot be sent, nobody waits for it.
   (void)channel.SendReply(unique, known->error, known->payload);
-  parts_.known.Remove(unique, parts_.journal);
+  parts_.known.Remove(unique, parts_.journal.load(std::memory_order_acquire));
   return true;
 }
 
@@ -103,13 +103,14 @@ std::optional<Worker::Ran> Worker::TryRun(const Request& request,
                                           std::span<const std::byte> message) {
   TryOperation operation(parts_.session.vfs().gate());
   if (!operation.entered()) return std::nullopt;
+  Journal* const journal = parts_.journal.load(std::memory_order_acquire);
   const Journaling how =
-      parts_.journal == nullptr ? Journaling::kNever : JournalingOf(request.header.opcode);
-  if (how == Journaling::kNever) return Ran{Run(request), std::nullopt};
+      journal == nullptr ? Journaling::kNever : JournalingOf(request.header.opcode);
+  if (how == Journaling::kNever) return Ran{.error = Run(request)};
   const size_t room = how == Journaling::kListing ? Journal::kMaxMessage : message.size();
-  absl::MutexLock order(&parts_.journal->order());
-  if (!parts_.journal->HasRoom(room)) return std::nullopt;
-  return RunInOrder(request, message);
+  absl::MutexLock order(&journal->order());
+  if (!journal->HasRoom(room)) return std::nullopt;
+  return RunInOrder(request, message, *journal);
 }
 
 bool Worker::RunParkedRequest() {
@@ -125,14 +126,15 @@ bool Worker::RunParkedRequest() {
       if (parked.has_value()) (void)ParseRequest(parked->message, request);
       return parked.has_value();
     };
-    if (parts_.journal == nullptr) {
+    Journal* const journal = parts_.journal.load(std::memory_order_acquire);
+    if (journal == nullptr) {
       if (!take()) return true;
       ran.error = Run(request);
     } else {
-      absl::MutexLock order(&parts_.journal->order());
-      if (!parts_.journal->HasRoom(Journal::kMaxMessage)) return false;
+      absl::MutexLock order(&journal->order());
+      if (!journal->HasRoom(Journal::kMaxMessage)) return false;
       if (!take()) return true;
-      ran = RunInOrder(request, parked->message);
+      ran = RunInOrder(request, parked->message, *journal);
     }
   }
   Answer(*parked->channel, request, ran);
@@ -156,23 +158,24 @@ int Worker::Run(const Request& request) {
   return result.error().value();
 }
 
-Worker::Ran Worker::RunInOrder(const Request& request, std::span<const std::byte> message) {
+Worker::Ran Worker::RunInOrder(const Request& request, std::span<const std::byte> message,
+                               Journal& journal) {
   const TimeNs now = parts_.session.vfs().clock().Now();
   const FixedTime fixed(now);
   const uint64_t unique = request.header.unique;
   if ((unique & kUniqueResend) != 0) {
     // A listing that nobody got is made again.
     if (const auto known = parts_.known.Find(unique); known.has_value() && known->run_again) {
-      RunOwn(MakeForget(known->lookups), now);
-      parts_.known.Remove(unique, parts_.journal);
+      RunOwn(MakeForget(known->lookups), now, journal);
+      parts_.known.Remove(unique, &journal);
     }
   }
   const int error = Run(request);
-  return {error, Record(request, message, error, now)};
+  return {error, &journal, Record(request, message, error, now, journal)};
 }
 
 std::optional<uint64_t> Worker::Record(const Request& request, std::span<const std::byte> message,
-                                       int error, TimeNs now) {
+                                       int error, TimeNs now, Journal& journal) {
   const uint32_t opcode = request.header.opcode;
   JournalRecord record;
   record.server = parts_.journal_id;
@@ -185,12 +188,12 @@ std::optional<uint64_t> Worker::Record(const Request& request, std::span<const s
       return std::nullopt;
     case Journaling::kIfFound:
       if (record.outcome.node == 0) return std::nullopt;
-      return parts_.journal->Append(record);
+      return journal.Append(record);
     case Journaling::kAlways:
       // Stored data that cannot be read, or no memory: another time it may do.
       if (error == EIO || error == ENOMEM)
-        parts_.journal->AppendBarrierInOrder("a request that failed for a reason outside the tree");
-      return parts_.journal->Append(record);
+        journal.AppendBarrierInOrder("a request that failed for a reason outside the tree");
+      return journal.Append(record);
     case Journaling::kFirstLook:
     case Journaling::kListing:
       break;
@@ -200,43 +203,44 @@ std::optional<uint64_t> Worker::Record(const Request& request, std::span<const s
   first.unique = 0;
   first.outcome = {.error = error};
   first.message = look;
-  parts_.journal->Append(first);
+  journal.Append(first);
   const std::vector<std::byte> listing = error == 0 && opcode == FUSE_READDIRPLUS
                                              ? ListingOf(request, reply_)
                                              : std::vector<std::byte>();
   if (listing.empty()) return std::nullopt;
   record.kind = JournalRecord::Kind::kListing;
   record.message = listing;
-  return parts_.journal->Append(record);
+  return journal.Append(record);
 }
 
-void Worker::RunOwn(const std::vector<std::byte>& message, TimeNs now) {
+void Worker::RunOwn(const std::vector<std::byte>& message, TimeNs now, Journal& journal) {
   Request request;
   if (!ParseRequest(message, request)) return;
   std::array<std::byte, sizeof(fuse_out_header)> buffer;
   Reply reply(buffer);
   const Result<void> done = parts_.session.Run(request, reply);
-  parts_.journal->Append({.server = parts_.journal_id,
-                          .time = now,
-                          .outcome = {.error = done ? 0 : done.error().value()},
-                          .message = message});
+  journal.Append({.server = parts_.journal_id,
+                  .time = now,
+                  .outcome = {.error = done ? 0 : done.error().value()},
+                  .message = message});
 }
 
 void Worker::TakeBack() {
-  if (parts_.journal == nullptr) {
+  Journal* const journal = parts_.journal.load(std::memory_order_acquire);
+  if (journal == nullptr) {
     parts_.session.TakeBack(reply_);
     return;
   }
-  absl::MutexLock order(&parts_.journal->order());
+  absl::MutexLock order(&journal->order());
   const TimeNs now = parts_.session.vfs().clock().Now();
-  if (!reply_.looked_up().empty()) RunOwn(MakeForget(reply_.looked_up()), now);
-  if (reply_.opened() != 0) RunOwn(MakeRelease(reply_.opened()), now);
+  if (!reply_.looked_up().empty()) RunOwn(MakeForget(reply_.looked_up()), now, *journal);
+  if (reply_.opened() != 0) RunOwn(MakeRelease(reply_.opened()), now, *journal);
 }
 
 void Worker::Answer(Channel& channel, const Request& request, const Ran& ran) {
   for (uint64_t node : reply_.changed()) NotifyAttributesChanged(channel, node);
   Send(channel, request, ran.error);
-  if (ran.record.has_value()) parts_.journal->MarkSent(*ran.record);
+  if (ran.record.has_value()) ran.journal->MarkSent(*ran.record);
 }
 
 void Worker::Send(Channel& channel, const Request& request, int error) {

@@ -46,8 +46,9 @@ struct WorkerParts {
   Session& session;
   ParkedRequests& parked;
   KnownReplies& known;
-  Journal* journal = nullptr;  // null: none is kept
+  const std::atomic<Journal*>& journal;  // null: none is kept; changes while the gate is closed
   uint32_t journal_id = 0;
+  bool outlived = false;  // somebody goes on if this process is killed
 };
 
 // Not thread-safe, but for AddTo.
@@ -75,7 +76,8 @@ class Worker {
   // A request that has run.
   struct Ran {
     int error = 0;                   // 0: none
-    std::optional<uint64_t> record;  // in the journal, whose reply is not sent
+    Journal* journal = nullptr;      // null: it is in none
+    std::optional<uint64_t> record;  // there, whose reply is not sent
   };
 
   static std::unique_ptr<SparseZeros> SharedBuffers();
@@ -86,15 +88,15 @@ class Worker {
   std::optional<Ran> TryRun(const Request& request, std::span<const std::byte> message);
   // Requires: inside the gate. The error of a request, or 0.
   int Run(const Request& request);
-  // The same, with the lock of the journal's order, and room in it.
-  Ran RunInOrder(const Request& request, std::span<const std::byte> message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parts_.journal->order());
+  // The same, with room in the journal.
+  Ran RunInOrder(const Request& request, std::span<const std::byte> message, Journal& journal)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(journal.order());
   std::optional<uint64_t> Record(const Request& request, std::span<const std::byte> message,
-                                 int error, TimeNs now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parts_.journal->order());
+                                 int error, TimeNs now, Journal& journal)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(journal.order());
   // A request of this side's own.
-  void RunOwn(const std::vector<std::byte>& message, TimeNs now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parts_.journal->order());
+  void RunOwn(const std::vector<std::byte>& message, TimeNs now, Journal& journal)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(journal.order());
   // Requires: inside the gate. What the reply gave, the kernel did not get.
   void TakeBack();
 
@@ -105,7 +107,7 @@ class Worker {
   void Interrupt(Channel& channel, const Request& request);
 
   const WorkerParts parts_;
-  // With a journal the process may be killed while the kernel reads or writes them: they are in
+  // If it is outlived, the process may be killed while the kernel reads or writes them: they are in
   // memory and stay so, or the request would fail. Hence they are shared, as what is not is copied
   // after a fork.
   std::unique_ptr<SparseZeros> shared_memory_;

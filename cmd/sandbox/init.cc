@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <string>
@@ -116,6 +117,16 @@ absl::StatusOr<InitLine> Init::Lend() {
   if (!line.process.valid() || !line.channel.valid())
     return absl::ErrnoToStatus(errno, "cannot copy the descriptors of the sandbox's init");
   return line;
+}
+
+int64_t Init::next_id() {
+  const absl::MutexLock lock(&mu_);
+  return next_id_;
+}
+
+void Init::SkipTo(int64_t id) {
+  const absl::MutexLock lock(&mu_);
+  next_id_ = std::max(next_id_, id);
 }
 
 void Init::Release() {

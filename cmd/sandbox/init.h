@@ -58,6 +58,9 @@ class Init {
 
   // Copies of what Adopt takes, for a process that is to go on in this one's place.
   absl::StatusOr<InitLine> Lend() ABSL_LOCKS_EXCLUDED(mu_);
+  // The next number of a request. What another process has used since Lend(), this one does not.
+  int64_t next_id() ABSL_LOCKS_EXCLUDED(mu_);
+  void SkipTo(int64_t id) ABSL_LOCKS_EXCLUDED(mu_);
   // Another process has adopted it: it is not this one's to talk to, or to end, any more.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
 

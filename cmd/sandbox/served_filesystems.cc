@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "cmd/fuse/replay.h"
-
 namespace stasis::sandbox {
 namespace {
 
@@ -70,7 +68,7 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
       RefPtr<vfs::VirtualFilesystem>(&vfs),
       vfs::VirtualDentry(own, RefPtr<vfs::Dentry>(&own->root())), OptionsFor(*filesystem));
   if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) return serving;
-  served_.push_back({number, std::move(filesystem), std::move(server)});
+  served_.push_back({number, std::move(filesystem), std::move(server), UniqueFd(), {}});
   return number;
 }
 
@@ -200,24 +198,38 @@ absl::StatusOr<std::vector<ServedFilesystems::Lent>> ServedFilesystems::Lend() c
 
 absl::Status ServedFilesystems::Adopt(std::vector<Lent> lent,
                                       const std::map<std::string, RefPtr<fuse::FuseState>>& states,
-                                      std::optional<uint64_t> replay_from) {
+                                      bool died) {
   const absl::MutexLock lock(&mu_);
-  for (const Lent& one : lent) {
+  for (Lent& one : lent) {
     const auto found = states.find(one.state);
     if (found == states.end())
       return absl::DataLossError(absl::StrCat("the state ", one.state, " of a mount is missing"));
     RefPtr<vfs::Filesystem> filesystem(&found->second->root().mount().filesystem());
     fuse::ServerOptions options = OptionsFor(*filesystem);
-    options.resend = replay_from.has_value();
+    options.resend = died;
     auto server = std::make_shared<fuse::Server>(RefPtr<vfs::VirtualFilesystem>(&filesystem->vfs()),
                                                  found->second, options);
-    served_.push_back({one.number, std::move(filesystem), std::move(server)});
+    served_.push_back({one.number, std::move(filesystem), std::move(server), std::move(one.device),
+                       std::move(one.connection)});
   }
-  if (replay_from.has_value() && journal_ != nullptr)
-    if (absl::Status done = RunAgain(*replay_from); !done.ok()) return done;
-  for (size_t i = 0; i < lent.size(); ++i)
-    if (absl::Status serving =
-            served_[i].server->Adopt(std::move(lent[i].device), lent[i].connection);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<fuse::ReplayReport> ServedFilesystems::RunAgain(const fuse::Journal& journal,
+                                                               uint64_t from) const {
+  const absl::MutexLock lock(&mu_);
+  return fuse::Replay(journal, from, [this](uint32_t dev) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto it = std::find_if(served_.begin(), served_.end(), [dev](const Served& served) {
+      return served.filesystem->dev() == dev;
+    });
+    return it == served_.end() ? nullptr : it->server.get();
+  });
+}
+
+absl::Status ServedFilesystems::Connect() {
+  const absl::MutexLock lock(&mu_);
+  for (Served& served : served_)
+    if (absl::Status serving = served.server->Adopt(std::move(served.device), served.connection);
         !serving.ok())
       return serving;
   return absl::OkStatus();
@@ -233,25 +245,17 @@ fuse::ServerOptions ServedFilesystems::OptionsFor(const vfs::Filesystem& filesys
   return options;
 }
 
-absl::Status ServedFilesystems::RunAgain(uint64_t from) const {
-  return fuse::Replay(*journal_, from,
-                      [this](uint32_t dev) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                        const auto it = std::find_if(served_.begin(), served_.end(),
-                                                     [dev](const Served& served) {
-                                                       return served.filesystem->dev() == dev;
-                                                     });
-                        return it == served_.end() ? nullptr : it->server.get();
-                      })
-      .status();
-}
-
 void ServedFilesystems::SetJournal(fuse::Journal* journal) {
   const absl::MutexLock lock(&mu_);
   journal_ = journal;
 }
 
-void ServedFilesystems::KeepReplies() const {
-  for (const auto& server : Servers()) server->KeepReplies();
+void ServedFilesystems::KeepReplies(fuse::Journal& journal) const {
+  for (const auto& server : Servers()) server->KeepReplies(journal);
+}
+
+void ServedFilesystems::Record(fuse::Journal* journal) {
+  for (const auto& server : Servers()) server->Record(journal);
 }
 
 uint64_t ServedFilesystems::page_writes() const {

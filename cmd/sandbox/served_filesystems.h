@@ -19,7 +19,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +26,7 @@
 
 #include "cmd/fuse/fuse_state.h"
 #include "cmd/fuse/journal.h"
+#include "cmd/fuse/replay.h"
 #include "cmd/fuse/server.h"
 #include "cmd/sandbox/init.h"
 #include "cmd/sandbox/kept_files.h"
@@ -55,8 +55,9 @@ class ServedFilesystems {
   void set_kept(RefPtr<KeptFiles> kept) { kept_ = std::move(kept); }
   // Where the servers record requests (fuse/journal.h); borrowed. Before there are any.
   void SetJournal(fuse::Journal* journal) ABSL_LOCKS_EXCLUDED(mu_);
-  // fuse::Server::KeepReplies of all.
-  void KeepReplies() const;
+  // fuse::Server::KeepReplies and Record of all.
+  void KeepReplies(fuse::Journal& journal) const ABSL_LOCKS_EXCLUDED(mu_);
+  void Record(fuse::Journal* journal) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Serves every filesystem that is mounted in `ns`. Returns its mounts, in their order.
   absl::StatusOr<std::vector<ServedMount>> ServeAll(vfs::VirtualFilesystem& vfs,
@@ -95,12 +96,16 @@ class ServedFilesystems {
   // Requires: they pause. Errors: kFailedPrecondition while a deleted host file is open with a
   // backing.
   absl::StatusOr<std::vector<Lent>> Lend() const ABSL_LOCKS_EXCLUDED(mu_);
-  // The servers of `lent` in this process; they pause. `states` as States() gives them.
-  // `replay_from`: they died, and what the journal has from there on is run again first.
-  // Errors: kDataLoss if a state is missing; those of fuse::Replay.
+  // The servers of `lent` in this process. `states` as States() gives them. `died`: who had them
+  // lives no more. Errors: kDataLoss if a state is missing.
   absl::Status Adopt(std::vector<Lent> lent,
-                     const std::map<std::string, RefPtr<fuse::FuseState>>& states,
-                     std::optional<uint64_t> replay_from = std::nullopt) ABSL_LOCKS_EXCLUDED(mu_);
+                     const std::map<std::string, RefPtr<fuse::FuseState>>& states, bool died)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Runs again what the journal has from `from` on. Requires: adopted, and not connected yet.
+  absl::StatusOr<fuse::ReplayReport> RunAgain(const fuse::Journal& journal, uint64_t from) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // They have their connections from here on, and pause. Errors: of fuse::Server::Adopt.
+  absl::Status Connect() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Of all servers together; see fuse::Server.
   uint64_t page_writes() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -113,12 +118,13 @@ class ServedFilesystems {
     int number = 0;
     RefPtr<vfs::Filesystem> filesystem;
     std::shared_ptr<fuse::Server> server;
+    UniqueFd device;  // both of one that is not connected yet
+    fuse::Connection connection;
   };
 
   const Served* Find(const vfs::Filesystem& filesystem) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::StatusOr<int> Serve(const vfs::Mount& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<fuse::Server>> Servers() const ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status RunAgain(uint64_t from) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   fuse::ServerOptions OptionsFor(const vfs::Filesystem& filesystem) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
 

@@ -49,14 +49,17 @@ int PrintReport(const control::Report& report, bool json) {
   };
   return Print(fmt::format(
       "{}  version {}, process {}\n"
-      "stall  {} (pause {}, rows {}, pack {}, take {}, commit {})\n"
-      "take   load {}, reopen {}, complete {}\n"
+      "stall  {} (pause {}, finish {}, commit {}){}\n"
+      "load   {} (state {}, pack {}, take {}), {} requests done again\n"
       "wall   {}\n"
       "files  {} ({} names)\n",
       parsed.value("name", ""), parsed.value("version", ""), parsed.value("daemon_pid", 0),
-      time("stall_ns"), time("pause_ns"), time("rows_ns"), time("pack_ns"), time("take_ns"),
-      time("commit_ns"), time("load_ns"), time("reopen_ns"), time("complete_ns"), time("wall_ns"),
-      parsed.value("files", uint64_t{0}), parsed.value("dentries", uint64_t{0})));
+      time("stall_ns"), time("pause_ns"), time("finish_ns"), time("commit_ns"),
+      parsed.value("loaded_in_pause", false) ? ", with the load" : "",
+      FormatDuration(parsed.value("state_ns", int64_t{0}) + parsed.value("pack_ns", int64_t{0}) +
+                     parsed.value("take_ns", int64_t{0})),
+      time("state_ns"), time("pack_ns"), time("take_ns"), parsed.value("replayed", uint64_t{0}),
+      time("wall_ns"), parsed.value("files", uint64_t{0}), parsed.value("dentries", uint64_t{0})));
 }
 
 int Upgrade(const UpgradeOptions& options) {

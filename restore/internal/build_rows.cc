@@ -5,24 +5,10 @@
 #include "fsimpl/overlay/filesystem.h"
 #include "restore/internal/format.h"
 #include "restore/internal/stopwatch.h"
-#include "vfs/operation_gate.h"
+#include "vfs/closed_gate.h"
 
 namespace stasis::restore {
 namespace {
-
-// The gate, closed for as long as this lives.
-class ClosedGate final : public state::Quiescence {
- public:
-  explicit ClosedGate(vfs::OperationGate& gate) : gate_(gate) { gate_.Close(); }
-  ~ClosedGate() override { gate_.Open(); }
-  ClosedGate(const ClosedGate&) = delete;
-  ClosedGate& operator=(const ClosedGate&) = delete;
-
-  bool Quiesced() const override { return gate_.closed(); }
-
- private:
-  vfs::OperationGate& gate_;
-};
 
 // BeforeResume for every way out, also if PrepareSave failed half-way.
 class Prepared {
@@ -46,7 +32,7 @@ class Prepared {
 absl::Status BehindGate(vfs::VirtualFilesystem& vfs, RowsTimes& times,
                         absl::FunctionRef<absl::Status(const state::Quiescence& gate)> work) {
   Stopwatch watch;
-  ClosedGate gate(vfs.gate());
+  const vfs::ClosedGate gate(vfs.gate());
   times.drain_ns = watch.Lap();
   Prepared prepared(vfs, times.resume_ns);
   if (absl::Status s = vfs.PrepareSave(); !s.ok())

@@ -107,6 +107,24 @@ absl::Status DescribeBox(Box& box, restore::Parcel& parcel) {
   return DescribeSandbox(*box.sandbox(), parcel);
 }
 
+absl::Status DescribeJournal(const fuse::Journal& journal, uint64_t from, restore::Parcel& parcel) {
+  const absl::StatusOr<int> file = parcel.AddCopy(journal.fd());
+  if (!file.ok()) return file.status();
+  parcel.json["journal"] = {{"file", *file}, {"from", from}};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TakenJournal> TakeJournal(restore::Parcel& parcel) {
+  const nlohmann::json json = parcel.json.at("journal");
+  absl::StatusOr<UniqueFd> file = parcel.Take(json.at("file"));
+  if (!file.ok()) return file.status();
+  const auto from = json.at("from").get<uint64_t>();
+  absl::StatusOr<std::unique_ptr<fuse::Journal>> journal =
+      fuse::Journal::Open(*std::move(file), from);
+  if (!journal.ok()) return journal.status();
+  return TakenJournal{*std::move(journal), from};
+}
+
 absl::StatusOr<sandbox::InitLine> TakeInit(restore::Parcel& parcel) {
   const nlohmann::json json = parcel.json.at("init");
   sandbox::InitLine line;

@@ -5,7 +5,8 @@
 //
 //   version, created_ns, rollbacks, upgrades, recoveries {count, last}
 //   recovery {reason}                 of a keeper: the daemon that gave it all has died
-//   keeper {channel, journal, from, pid, daemon, binary}   if there is one (keeping.h)
+//   keeper {channel, pid, daemon, binary}   if there is one (keeping.h)
+//   journal {file, from}              of the requests since the moment of the state
 //   options                           see options_json.h
 //   config                            as it is now
 //   origin {source, base_image, base_settings}, ancestor {digest, directory} or null
@@ -24,9 +25,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cmd/fuse/journal.h"
 #include "cmd/sandbox/init.h"
 #include "cmd/sandbox/served_filesystems.h"
 #include "cmd/stasis/content.h"
@@ -35,11 +39,18 @@
 
 namespace stasis::cli {
 
-// Requires: its servers pause. Errors: no descriptor is left.
+// All but the journal and the keeper. Requires: the state was taken; the servers pause since, or
+// use no passthrough; nobody changes the mounts. Errors: no descriptor is left.
 absl::Status DescribeBox(Box& box, restore::Parcel& parcel);
+absl::Status DescribeJournal(const fuse::Journal& journal, uint64_t from, restore::Parcel& parcel);
 
+struct TakenJournal {
+  std::unique_ptr<fuse::Journal> journal;
+  uint64_t from = 0;
+};
 // The other way round; each takes its descriptors out of the parcel.
 // They throw nlohmann::json::exception for what is missing. Errors: kDataLoss.
+absl::StatusOr<TakenJournal> TakeJournal(restore::Parcel& parcel);
 absl::StatusOr<sandbox::InitLine> TakeInit(restore::Parcel& parcel);
 absl::StatusOr<std::vector<sandbox::ServedFilesystems::Lent>> TakeServed(restore::Parcel& parcel);
 // Locks, history and the rest of what a box knows; but its sandbox and its origin.

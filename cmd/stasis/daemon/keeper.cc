@@ -163,9 +163,12 @@ absl::Status Keeper::StartDaemon(const std::string& reason) {
   json["keeper"]["channel"] = *channel;
   json["keeper"]["pid"] = getpid();
   json["recovery"] = {{"reason", reason}};
-  const auto loaded = (*successor)->Offer(*kept_, absl::Now() + kLoadTime);
+  auto loaded = (*successor)->Offer(*kept_, absl::Now() + kLoadTime, absl::OkStatus);
   kept_->fds.pop_back();
   if (!loaded.ok()) return loaded.status();
+  const auto ready = (*successor)->Finish(nlohmann::json::object(), absl::Now() + kLoadTime);
+  if (!ready.ok()) return ready.status();
+  loaded->update(*ready);
   {
     // Only the new daemon has the other end from now on.
     const TakeoverChannel other = std::move(ends->second);

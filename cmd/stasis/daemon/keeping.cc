@@ -14,23 +14,21 @@
 
 #include "cmd/stasis/daemon/box.h"
 #include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/journaled_state.h"
 #include "cmd/stasis/daemon/keeper.h"
-#include "cmd/stasis/daemon/tasks.h"
 #include "fsimpl/gofer/filesystem.h"
 #include "fsimpl/overlay/filesystem.h"
 
 namespace stasis::cli {
 namespace {
 
-// For replies that are on their way: no program holds them up.
-constexpr absl::Duration kReplyTime = absl::Seconds(10);
 constexpr absl::Duration kAnswerTime = absl::Seconds(30);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
 constexpr absl::Duration kRetryTime = absl::Seconds(1);
 
 absl::Status HostIsChanged(const gofer::GoferFilesystem& host) {
   return absl::FailedPreconditionError(absl::StrCat(
-      "--keeper cannot be: programs change the host's ", host.directory(),
+      "programs change the host's ", host.directory(),
       ", and what they do there cannot be done again; mount it with :ro, or an upper layer "
       "with --upper memory"));
 }
@@ -43,22 +41,27 @@ std::string OwnBinary() {
 
 }  // namespace
 
-absl::Status CanBeKept(const Box& box) {
-  const sandbox::Sandbox& sandbox = *box.sandbox();
-  const sandbox::Tree& tree = sandbox.tree();
+absl::Status CanBeDoneAgain(const Box& box) {
+  const sandbox::Tree& tree = box.sandbox()->tree();
   for (const auto& place : tree.vfs->MountPlaces(*tree.ns)) {
     vfs::Filesystem* fs = &place.mount->filesystem();
     if (!fs->exclusive())
       return absl::FailedPreconditionError(
-          absl::StrCat("--keeper cannot be: others change files below ", place.path,
+          absl::StrCat("others change files below ", place.path,
                        " (interop=shared), and a request would not give again what it gave"));
     if (place.mount->read_only()) continue;
     if (const auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(fs);
         overlay != nullptr && overlay->upper().ok())
       fs = &overlay->upper().mount().filesystem();
-    if (const auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs); host != nullptr)
+    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs); host != nullptr)
       return HostIsChanged(*host);
   }
+  return absl::OkStatus();
+}
+
+absl::Status CanBeKept(const Box& box) {
+  if (absl::Status possible = CanBeDoneAgain(box); !possible.ok())
+    return absl::Status(possible.code(), absl::StrCat("--keeper cannot be: ", possible.message()));
   for (const auto& [name, state] : box.sandbox()->served().States())
     if (state->initialized() && !state->negotiated().Has(fuse::kHasResend))
       return absl::FailedPreconditionError(
@@ -87,21 +90,13 @@ absl::StatusOr<std::unique_ptr<Keeping>> Keeping::Start(const sandbox::RuntimeDi
   return std::unique_ptr<Keeping>(new Keeping(std::move(ends->first), pid, *std::move(journal)));
 }
 
-absl::StatusOr<std::unique_ptr<Keeping>> Keeping::Take(restore::Parcel& parcel) {
-  if (!parcel.json.contains("keeper")) return nullptr;
+absl::StatusOr<std::unique_ptr<Keeping>> Keeping::Take(restore::Parcel& parcel,
+                                                       std::unique_ptr<fuse::Journal> journal) {
   const nlohmann::json& json = parcel.json["keeper"];
   absl::StatusOr<UniqueFd> channel = parcel.Take(json.at("channel").get<int>());
   if (!channel.ok()) return channel.status();
-  absl::StatusOr<UniqueFd> file = parcel.Take(json.at("journal").get<int>());
-  if (!file.ok()) return file.status();
-  const auto from = json.at("from").get<uint64_t>();
-  absl::StatusOr<std::unique_ptr<fuse::Journal>> journal =
-      fuse::Journal::Open(*std::move(file), from);
-  if (!journal.ok()) return journal.status();
-  std::unique_ptr<Keeping> keeping(new Keeping(TakeoverChannel(*std::move(channel)),
-                                               json.at("pid").get<pid_t>(), *std::move(journal)));
-  keeping->from_ = from;
-  return keeping;
+  return std::unique_ptr<Keeping>(new Keeping(TakeoverChannel(*std::move(channel)),
+                                              json.at("pid").get<pid_t>(), std::move(journal)));
 }
 
 Keeping::~Keeping() {
@@ -149,10 +144,8 @@ absl::Status Keeping::Describe(For whom,
                                restore::Parcel& parcel) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const absl::StatusOr<int> channel = parcel.AddCopy(whom == For::kDaemon ? channel_.fd() : -1);
   if (!channel.ok()) return channel.status();
-  const absl::StatusOr<int> journal = parcel.AddCopy(journal_->fd());
-  if (!journal.ok()) return journal.status();
-  parcel.json["keeper"] = {{"channel", *channel}, {"journal", *journal}, {"from", journal_->end()},
-                           {"pid", keeper_},      {"daemon", getpid()},  {"binary", OwnBinary()}};
+  parcel.json["keeper"] = {
+      {"channel", *channel}, {"pid", keeper_}, {"daemon", getpid()}, {"binary", OwnBinary()}};
   return absl::OkStatus();
 }
 
@@ -179,30 +172,26 @@ absl::Status Keeping::Give(const restore::Parcel& parcel) {
   return channel_.Hear("kept", absl::Now() + kAnswerTime).status();
 }
 
+// The description is of a moment after that of the state: what it says changes only with the
+// mounts.
 absl::Status Keeping::KeepLocked() {
   if (given_up_ || box_ == nullptr) return absl::OkStatus();
   if (absl::Status possible = CanBeKept(*box_); !possible.ok()) return possible;
-  const restore::CheckpointRequest request = RequestFor(*box_);
-  auto moment = restore::HeldMoment::Take(*request.vfs, *request.registry, request.roots);
-  if (!moment.ok()) return moment.status();
-  const absl::StatusOr<uint64_t> from = journal_->Mark(kReplyTime);
-  if (!from.ok()) return from.status();
-  box_->sandbox()->served().KeepReplies();
+  absl::StatusOr<JournaledState> state = TakeJournaledState(*box_, *journal_, false);
+  if (!state.ok()) return state.status();
   restore::Parcel parcel;
-  if (absl::Status described = DescribeBox(*box_, parcel); !described.ok()) return described;
-  if (absl::Status described = Describe(For::kKeeper, parcel); !described.ok()) return described;
-  parcel.json["keeper"]["from"] = *from;
-  const state::SavedGraph graph = (*moment)->TakeGraph();
-  moment->reset();
+  absl::Status described = DescribeBox(*box_, parcel);
+  if (described.ok()) described = Describe(For::kKeeper, parcel);
+  if (described.ok()) described = DescribeJournal(*journal_, state->from, parcel);
+  if (!described.ok()) return described;
   auto kept = std::make_unique<Kept>();
-  kept->chunks = graph.chunks;
+  kept->chunks = state->graph.chunks;
   absl::StatusOr<std::unique_ptr<restore::PackedState>> packed =
-      box_->Pack(graph, restore::CleanChunks::kWhereStored, parcel);
+      box_->Pack(state->graph, restore::CleanChunks::kWhereStored, parcel);
   if (!packed.ok()) return packed.status();
   kept->packed = *std::move(packed);
-  parcel.json["state"]["spans"] = 0;
   if (absl::Status given = Give(parcel); !given.ok()) return given;
-  journal_->Release(*from);
+  journal_->Release(state->from);
   kept_ = std::move(kept);
   for (const auto& chunk : held_) chunk->Unpin();
   held_.clear();

@@ -33,8 +33,9 @@ namespace stasis::cli {
 
 class Box;
 
-// Whether what its programs do can be run again.
-// Errors: kFailedPrecondition, with the reason.
+// Whether what its programs do can be done again. Errors: kFailedPrecondition, with the reason.
+absl::Status CanBeDoneAgain(const Box& box);
+// Whether there can be a keeper. Errors: likewise.
 absl::Status CanBeKept(const Box& box);
 
 // Thread-safe, but for what says so.
@@ -42,16 +43,15 @@ class Keeping {
  public:
   // Starts a keeper. Requires: one thread.
   static absl::StatusOr<std::unique_ptr<Keeping>> Start(const sandbox::RuntimeDir& dir);
-  // Goes on with that of the daemon before this one, as Describe() has put it into a parcel; null
-  // if there is none there. Errors: of the journal; kDataLoss.
-  static absl::StatusOr<std::unique_ptr<Keeping>> Take(restore::Parcel& parcel);
+  // Goes on with that of the daemon before this one, as Describe() has put it into a parcel, and
+  // its journal. Requires: there is one. Errors: kDataLoss.
+  static absl::StatusOr<std::unique_ptr<Keeping>> Take(restore::Parcel& parcel,
+                                                       std::unique_ptr<fuse::Journal> journal);
   ~Keeping();
   Keeping(const Keeping&) = delete;
   Keeping& operator=(const Keeping&) = delete;
 
   fuse::Journal& journal() const { return *journal_; }
-  // Where the last checkpoint's journal begins. Requires: taken from a parcel.
-  uint64_t from() const { return from_; }
   // 0: there is none any more.
   pid_t keeper() const { return given_up_ ? 0 : keeper_; }
 
@@ -68,8 +68,8 @@ class Keeping {
   // The sandbox ends: so does the keeper.
   void End() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Of what another daemon needs: the keeper itself. The keeper is not given the daemon's end of
-  // their channel: it is to see that nobody has it any more.
+  // Of what another daemon needs: the keeper itself, without the journal. The keeper is not given
+  // the daemon's end of their channel: it is to see that nobody has it any more.
   enum class For { kDaemon, kKeeper };
   absl::Status Describe(For whom, restore::Parcel& parcel) const;
   // Has the keeper forget its checkpoint: another daemon takes over, which gives it the next.
@@ -95,7 +95,6 @@ class Keeping {
 
   const pid_t keeper_;
   const std::unique_ptr<fuse::Journal> journal_;
-  uint64_t from_ = 0;
 
   mutable absl::Mutex mu_;  // comes before every lock of the box
   TakeoverChannel channel_ ABSL_GUARDED_BY(mu_);

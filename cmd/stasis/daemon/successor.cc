@@ -23,6 +23,8 @@ namespace {
 constexpr int kChannel = 3;  // its number in the new process
 // For a process that has closed its channel to end by itself, so that it can be told how.
 constexpr absl::Duration kEndTime = absl::Milliseconds(200);
+constexpr absl::Duration kLookInterval = absl::Milliseconds(2);
+constexpr char kTakingOver[] = "cannot take over";
 
 class SpawnSettings {
  public:
@@ -146,18 +148,33 @@ absl::Status Successor::Greet(const state::Registry& registry, absl::Time deadli
 }
 
 absl::Status Successor::Prepare(absl::Time deadline) {
-  constexpr char kWhen[] = "cannot take over";
   absl::Status prepared = channel_.Say("prepare", {{"bytes", PrivateBytes()}});
   if (prepared.ok()) prepared = channel_.Hear("prepared", deadline).status();
-  return prepared.ok() ? prepared : Fail(prepared, kWhen);
+  return prepared.ok() ? prepared : Fail(prepared, kTakingOver);
 }
 
-absl::StatusOr<nlohmann::json> Successor::Offer(const restore::Parcel& parcel,
-                                                absl::Time deadline) {
-  constexpr char kWhen[] = "cannot take over";
-  if (absl::Status sent = channel_.SendParcel(parcel); !sent.ok()) return Fail(sent, kWhen);
+absl::StatusOr<nlohmann::json> Successor::Offer(const restore::Parcel& parcel, absl::Time deadline,
+                                                absl::FunctionRef<absl::Status()> meanwhile) {
+  if (absl::Status sent = channel_.SendParcel(parcel); !sent.ok()) return Fail(sent, kTakingOver);
+  for (;;) {
+    absl::StatusOr<nlohmann::json> loaded =
+        channel_.Hear("loaded", std::min(deadline, absl::Now() + kLookInterval));
+    if (loaded.ok()) return loaded;
+    if (!absl::IsDeadlineExceeded(loaded.status()) || absl::Now() >= deadline)
+      return Fail(loaded.status(), kTakingOver);
+    if (absl::Status done = meanwhile(); !done.ok()) {
+      killed_ = true;
+      End();
+      return done;
+    }
+  }
+}
+
+absl::StatusOr<nlohmann::json> Successor::Finish(nlohmann::json end, absl::Time deadline) {
+  if (absl::Status said = channel_.Say("finish", std::move(end)); !said.ok())
+    return Fail(said, kTakingOver);
   absl::StatusOr<nlohmann::json> ready = channel_.Hear("ready", deadline);
-  if (!ready.ok()) return Fail(ready.status(), kWhen);
+  if (!ready.ok()) return Fail(ready.status(), kTakingOver);
   return ready;
 }
 

@@ -5,6 +5,7 @@
 #ifndef STASIS_CMD_STASIS_DAEMON_SUCCESSOR_H_
 #define STASIS_CMD_STASIS_DAEMON_SUCCESSOR_H_
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -40,9 +41,13 @@ class Successor {
   absl::Status Greet(const state::Registry& registry, absl::Time deadline);
   // Has it get ready for as much memory as the offering process has. Errors: as Offer.
   absl::Status Prepare(absl::Time deadline);
-  // Hands over, and waits until it has loaded all. What it says of that.
-  // Errors: what it says; kInternal if it ends; kDeadlineExceeded.
-  absl::StatusOr<nlohmann::json> Offer(const restore::Parcel& parcel, absl::Time deadline);
+  // Hands over, and waits until it has loaded all. What it says of that. Calls `meanwhile` again
+  // and again, whose error is one of this. Errors: what it says; kInternal if it ends;
+  // kDeadlineExceeded.
+  absl::StatusOr<nlohmann::json> Offer(const restore::Parcel& parcel, absl::Time deadline,
+                                       absl::FunctionRef<absl::Status()> meanwhile);
+  // Tells it what the end is. Errors: as Offer.
+  absl::StatusOr<nlohmann::json> Finish(nlohmann::json end, absl::Time deadline);
   // Lets it serve. From then on it is nobody's but its own. Errors: as Offer; with serves(), it had
   // begun, and nobody can go on in its place.
   absl::Status Commit(absl::Time deadline);

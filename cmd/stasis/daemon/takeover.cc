@@ -2,6 +2,7 @@
 
 #include "cmd/stasis/daemon/takeover.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -31,21 +32,30 @@ namespace {
 
 constexpr int kFailed = 1;  // exit code
 constexpr int64_t kSkippedIds = 1'000'000;
+// Bytes of a journal that can be done again in the pause.
+constexpr uint64_t kLittle = uint64_t{64} << 10;
 // Half of what the other has is malloc's, about; the rest is in slabs.
 constexpr uint64_t kMostPrefault = uint64_t{1} << 30;
 
 // One takeover, by the process that takes. Until Serve() nothing outside of it is changed.
 class Takeover {
  public:
-  Takeover(TakeoverChannel& channel, restore::Parcel parcel, Life& life)
+  // The box's keeping has the journal if there is one.
+  Takeover(TakeoverChannel& channel, restore::Parcel parcel, Life& life, TakenJournal journal)
       : channel_(channel),
         parcel_(std::move(parcel)),
         life_(life),
         box_(life.box()),
+        own_journal_(std::move(journal.journal)),
+        journal_(own_journal_ != nullptr ? *own_journal_ : box_.keeping()->journal()),
+        replayed_(journal.from),
         recovery_(parcel_.json.contains("recovery")) {}
 
+  // Loads the state, and does again what was done since.
   absl::Status Load();
-  // What Load took.
+  // Does the rest, and what is to be done when nothing changes any more.
+  absl::Status Finish(const nlohmann::json& end);
+  // What the last of them took.
   const nlohmann::json& times() const { return times_; }
   void Serve();
 
@@ -54,6 +64,7 @@ class Takeover {
   void HoldChunks(restore::ForkedState& state);
   absl::StatusOr<restore::RestoredImage> Restore(const image::LazyImage& lazy);
   absl::Status MakeSandbox(restore::RestoredImage restored, sandbox::Tree tree);
+  absl::Status CatchUp();
 
   TakeoverChannel& channel_;
   restore::Parcel parcel_;
@@ -61,6 +72,12 @@ class Takeover {
   Box& box_;
   std::vector<sandbox::Cgroup> cgroups_;
   nlohmann::json times_;
+  std::unique_ptr<fuse::Journal> own_journal_;
+  const fuse::Journal& journal_;
+  uint64_t replayed_;  // where what was not done again begins
+  // They are the other one's still: whoever changes one copies it.
+  std::vector<RefPtr<const state::Chunk>> held_;
+  uint32_t spans_ = 0;   // of the memory
   const bool recovery_;  // the other one has died
 };
 
@@ -85,17 +102,15 @@ absl::StatusOr<restore::RestoredImage> Takeover::Restore(const image::LazyImage&
       parcel_, MemoryOptionsOf(options.memory), request.packs, request.lease_name);
   if (!state.ok()) return state.status();
   for (auto& offer : state->offers) box_.KeepOffer(std::move(offer));
-  if (recovery_) HoldChunks(*state->forked);
+  HoldChunks(*state->forked);
   return restore::RestoreFork(std::move(state->forked), request);
 }
 
-// If this process dies, too, the next one begins with them.
+// If this process dies after a recovery, too, the next one begins with them.
 void Takeover::HoldChunks(restore::ForkedState& state) {
-  if (box_.keeping() == nullptr) return;
-  std::vector<RefPtr<const state::Chunk>> chunks;
-  chunks.reserve(state.size());
-  for (uint32_t i = 0; i < state.size(); ++i) chunks.emplace_back(state.Get(i));
-  box_.keeping()->Hold(std::move(chunks));
+  held_.reserve(state.size());
+  for (uint32_t i = 0; i < state.size(); ++i) held_.emplace_back(state.Get(i));
+  if (recovery_ && box_.keeping() != nullptr) box_.keeping()->Hold(std::move(held_));
 }
 
 absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tree tree) {
@@ -116,13 +131,9 @@ absl::Status Takeover::MakeSandbox(restore::RestoredImage restored, sandbox::Tre
       *init, options.name, options.staging, parcel_.json.at("next_filesystem").get<int>());
   filesystems->set_kept(tree.kept);
   filesystems->SetJournal(options.journal);
-  std::optional<uint64_t> replay_from;
-  if (recovery_ && box_.keeping() != nullptr) replay_from = box_.keeping()->from();
-  const absl::Time replay = absl::Now();
-  if (absl::Status adopted = filesystems->Adopt(*std::move(served), states, replay_from);
+  if (absl::Status adopted = filesystems->Adopt(*std::move(served), states, recovery_);
       !adopted.ok())
     return adopted;
-  if (recovery_) times_["replay_ns"] = absl::ToInt64Nanoseconds(absl::Now() - replay);
   std::optional<sandbox::Cgroup> cgroup;
   if (const nlohmann::json& group = parcel_.json.at("cgroup"); !group.is_null())
     cgroup = sandbox::Cgroup::Adopt(group.at("path"), group.at("version"));
@@ -156,7 +167,39 @@ absl::Status Takeover::Load() {
   box_.SetOrigin(std::move(content));
   if (absl::Status made = MakeSandbox(*std::move(restored), std::move(tree)); !made.ok())
     return made;
-  return life_.PrepareControl();
+  if (absl::Status prepared = life_.PrepareControl(); !prepared.ok()) return prepared;
+  times_["replayed"] = 0;
+  times_["replay_ns"] = 0;
+  // Where programs are about as fast as this is, the pause makes an end of it.
+  for (uint64_t left = UINT64_MAX;;) {
+    const uint64_t before = replayed_;
+    if (absl::Status done = CatchUp(); !done.ok()) return done;
+    const uint64_t had = std::exchange(left, replayed_ - before);
+    if (left < kLittle || left > had / 4 * 3) return absl::OkStatus();
+  }
+}
+
+absl::Status Takeover::CatchUp() {
+  const absl::Time begin = absl::Now();
+  const auto report = box_.sandbox()->served().RunAgain(journal_, replayed_);
+  if (!report.ok()) return report.status();
+  replayed_ = report->end;
+  times_["replayed"] = times_["replayed"].get<uint64_t>() + report->records;
+  times_["replay_ns"] =
+      times_["replay_ns"].get<int64_t>() + absl::ToInt64Nanoseconds(absl::Now() - begin);
+  return absl::OkStatus();
+}
+
+absl::Status Takeover::Finish(const nlohmann::json& end) {
+  if (absl::Status done = CatchUp(); !done.ok()) return done;
+  if (const uint64_t wanted = end.value("journal_end", replayed_); replayed_ != wanted)
+    return absl::DataLossError(
+        absl::StrCat("the journal ends at ", replayed_, ", and was written up to ", wanted));
+  fuse::Journal& journal = own_journal_ != nullptr ? *own_journal_ : box_.keeping()->journal();
+  if (absl::Status goes_on = journal.GoOn(replayed_); !goes_on.ok()) return goes_on;
+  spans_ = end.value("spans", uint32_t{0});
+  box_.sandbox()->init().SkipTo(end.value("next_id", int64_t{0}));
+  return box_.sandbox()->served().Connect();
 }
 
 // What the keeper has is no checkpoint of this process's memory; after a recovery it is.
@@ -168,7 +211,7 @@ void Takeover::Keep() {
 
 // The other one has given up the sandbox; nothing is left that may fail.
 void Takeover::Serve() {
-  state::ChunkMemory::Get().EndAdoption();
+  state::ChunkMemory::Get().EndAdoption(spans_);
   (void)channel_.Say("serving");
   if (!recovery_) Keep();
   // It may have died while it held programs still.
@@ -182,6 +225,8 @@ void Takeover::Serve() {
   (void)channel_.Say("settled");
   box_.lazy()->Start();
   state::ChunkMemory::Get().DropUnclaimed();
+  held_.clear();
+  own_journal_.reset();
   state::ChunkReclaim::SetLimit(life_.options().memory.limit);
   box_.log().info("took sandbox {} over as process {}, version {}", box_.name(), getpid(),
                   Version());
@@ -211,16 +256,36 @@ absl::StatusOr<std::unique_ptr<Takeover>> LoadAll(TakeoverChannel& channel, rest
                                                   std::unique_ptr<Life>& life) {
   try {
     DaemonOptions options = OptionsFromJson(parcel.json.at("options"));
-    absl::StatusOr<std::unique_ptr<Keeping>> keeping = Keeping::Take(parcel);
-    if (!keeping.ok()) return keeping.status();
-    if (*keeping != nullptr) options.sandbox.journal = &(*keeping)->journal();
-    life = std::make_unique<Life>(options, *std::move(keeping));
-    auto takeover = std::make_unique<Takeover>(channel, std::move(parcel), *life);
+    absl::StatusOr<TakenJournal> journal = TakeJournal(parcel);
+    if (!journal.ok()) return journal.status();
+    std::unique_ptr<Keeping> keeping;
+    if (parcel.json.contains("keeper")) {
+      auto taken = Keeping::Take(parcel, std::move(journal->journal));
+      if (!taken.ok()) return taken.status();
+      keeping = *std::move(taken);
+      options.sandbox.journal = &keeping->journal();
+    }
+    life = std::make_unique<Life>(options, std::move(keeping));
+    auto takeover =
+        std::make_unique<Takeover>(channel, std::move(parcel), *life, *std::move(journal));
     if (absl::Status loaded = takeover->Load(); !loaded.ok()) return loaded;
     return takeover;
   } catch (const std::exception& error) {
     return absl::DataLossError(error.what());
   }
+}
+
+absl::Status FinishAll(Takeover& takeover, const nlohmann::json& end) {
+  try {
+    return takeover.Finish(end);
+  } catch (const std::exception& error) {
+    return absl::DataLossError(error.what());
+  }
+}
+
+[[noreturn]] void GiveUp(TakeoverChannel& channel, const absl::Status& why) {
+  (void)channel.Say("failed", FailureOf(why));
+  _exit(kFailed);  // everything that this process has is the other one's
 }
 
 }  // namespace
@@ -237,13 +302,16 @@ int RunTakeover(TakeoverChannel channel) {
   if (!parcel.ok()) return kFailed;
   std::unique_ptr<Life> life;
   absl::StatusOr<std::unique_ptr<Takeover>> takeover = LoadAll(channel, *std::move(parcel), life);
-  if (!takeover.ok()) {
-    (void)channel.Say("failed", FailureOf(takeover.status()));
-    _exit(kFailed);  // everything that this process has is the other one's
-  }
-  if (!channel.Say("ready", (*takeover)->times()).ok() ||
-      !channel.Hear("commit", absl::InfiniteFuture()).ok())
-    _exit(kFailed);
+  if (!takeover.ok()) GiveUp(channel, takeover.status());
+  absl::Status said = channel.Say("loaded", (*takeover)->times());
+  const absl::StatusOr<nlohmann::json> end = channel.Hear("finish", absl::InfiniteFuture());
+  said.Update(end.status());
+  if (!said.ok()) GiveUp(channel, said);
+  if (absl::Status finished = FinishAll(**takeover, *end); !finished.ok())
+    GiveUp(channel, finished);
+  said = channel.Say("ready", (*takeover)->times());
+  said.Update(channel.Hear("commit", absl::InfiniteFuture()).status());
+  if (!said.ok()) GiveUp(channel, said);
   (*takeover)->Serve();
   takeover->reset();
   memory.reset();

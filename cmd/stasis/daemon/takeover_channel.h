@@ -7,13 +7,20 @@
 //
 //   N  {"hello": {"protocol", "version", "types": [names of savable types]}}
 //   O  {"prepare": {"bytes": of memory that it has itself}}
-//   N  {"prepared": {}}     from here on programs wait
+//   N  {"prepared": {}}
 //   O  {"take": {"fds": how many}}, then packets with that many descriptors, the first of which is
 //      a file with the description, in CBOR (daemon/description.h)
-//   N  {"ready": {what it took}}, or {"failed": {"code", "message"}}
+//   N  {"loaded": {what it took}}: the state, and what the journal had by then. Programs may have
+//      gone on so far
+//   O  {"finish": {"journal_end", "spans" (ChunkMemory::span_count), "next_id" (of init's
+//   requests)}}:
+//      nothing changes any more. All of them are missing if O has only what was kept
+//   N  {"ready": {what it took}}
 //   O  {"commit": {}}
 //   N  {"serving": {}}      before it takes the first request: O goes on if it does not get that
 //   N  {"settled": {}}      the control socket is its own
+//
+// Instead of what it is to say, N may say {"failed": {"code", "message"}}.
 
 #ifndef STASIS_CMD_STASIS_DAEMON_TAKEOVER_CHANNEL_H_
 #define STASIS_CMD_STASIS_DAEMON_TAKEOVER_CHANNEL_H_
@@ -33,7 +40,7 @@
 
 namespace stasis::cli {
 
-inline constexpr int kTakeoverProtocol = 1;
+inline constexpr int kTakeoverProtocol = 2;
 
 // One end. Not thread-safe.
 class TakeoverChannel {

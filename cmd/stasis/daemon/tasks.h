@@ -56,8 +56,9 @@ absl::StatusOr<control::Report> CommitBox(Box& box, const control::CommitParams&
 absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cancel);
 
 // upgrade.cc. After success the sandbox is another process's; this one ends in a moment. The report
-// is JSON: name, binary, version and daemon_pid of the new one, upgrades, files, chunks, and in
-// nanoseconds start_ns until it had started, stall_ns while programs had to wait, with its parts.
+// is JSON: name, binary, version and daemon_pid of the new one, upgrades, files, chunks,
+// loaded_in_pause, and in nanoseconds start_ns until it had started, point_ns and stall_ns while
+// programs had to wait, with the parts.
 // Errors: kUnimplemented if the new one cannot read the state; kDeadlineExceeded; others if it
 // cannot be started, or says so, or ends. Then this one goes on.
 absl::StatusOr<control::Report> UpgradeBox(Box& box, const control::UpgradeParams& params,

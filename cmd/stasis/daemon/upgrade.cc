@@ -9,12 +9,16 @@
 #include <optional>
 #include <utility>
 
+#include "cmd/fuse/journal.h"
 #include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/journaled_state.h"
 #include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/successor.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "restore/handover.h"
 #include "state/chunk.h"
+#include "state/chunk_memory.h"
+#include "vfs/closed_gate.h"
 
 namespace stasis::cli {
 namespace {
@@ -24,12 +28,24 @@ constexpr absl::Duration kAnswerTime = absl::Seconds(2);
 constexpr absl::Duration kSettleTime = absl::Seconds(2);
 // For requests that were taken to get their replies: some wait for the host's disk.
 constexpr absl::Duration kPauseTime = absl::Seconds(10);
+// Of which only what is written takes memory. When half of it is, programs wait for the rest.
+constexpr uint64_t kJournalSize = uint64_t{256} << 20;
+// For what is written to files meanwhile, in the other process: 1 GiB, of addresses.
+constexpr uint32_t kReservedSpans = 16 * 1024;
+
+constexpr uint64_t kMuchUnread = uint64_t{64} << 10;  // bytes of the journal
+constexpr absl::Duration kSlowDown = absl::Milliseconds(2);
+
+// When programs stop: with the other process loading what they had done so far, and then what they
+// have done meanwhile; or for all of that.
+enum class Stop { kAfterLoading, kBeforeLoading };
 
 // One upgrade. Requires: its work has begun.
 class Upgrade {
  public:
-  Upgrade(Box& box, const control::UpgradeParams& params, const std::atomic<bool>* cancel)
-      : box_(box), params_(params), cancel_(cancel) {}
+  Upgrade(Box& box, const control::UpgradeParams& params, Stop stop,
+          const std::atomic<bool>* cancel)
+      : box_(box), params_(params), stop_(stop), cancel_(cancel) {}
   // Whatever was paused goes on, unless it is another process's.
   ~Upgrade();
   Upgrade(const Upgrade&) = delete;
@@ -39,12 +55,22 @@ class Upgrade {
   absl::Status StartSuccessor();
   // Requires: that was done.
   absl::StatusOr<control::Report> Run();
+  // Run() failed as something came between that could not be done again: in a pause nothing does.
+  bool may_do_in_a_pause() const { return may_do_in_a_pause_; }
 
  private:
+  sandbox::ServedFilesystems& served() const { return box_.sandbox()->served(); }
+  // That of the keeper, or one of this upgrade's own.
+  fuse::Journal& journal() const;
+  bool kept() const { return box_.keeping() != nullptr && box_.keeping()->keeper() != 0; }
+
   absl::Status Pause();
-  absl::Status Pack();
+  absl::Status TakeState();
+  void SlowDown();
   absl::Status Offer();
+  absl::Status Finish();
   absl::Status Commit();
+  void StopRecording();
   control::Report Report() const;
   absl::Status CheckCancelled() const;
   absl::Time Deadline() const { return absl::Now() + params_.timeout; }
@@ -53,23 +79,33 @@ class Upgrade {
 
   Box& box_;
   const control::UpgradeParams& params_;
+  const Stop stop_;
   const std::atomic<bool>* const cancel_;
   const absl::Time began_ = absl::Now();
   absl::Time lap_ = began_;
   absl::Time stalled_;  // when programs began to wait
   std::unique_ptr<Successor> successor_;
   bool paused_ = false;
-  std::unique_ptr<restore::HeldMoment> moment_;
+  bool loaded_in_pause_ = false;
+  bool may_do_in_a_pause_ = false;
+  std::unique_ptr<fuse::Journal> own_journal_;
+  state::SpanRange reserved_;
+  std::unique_ptr<JournaledState> state_;
   restore::Parcel parcel_;
   std::unique_ptr<restore::PackedState> packed_;
-  std::unique_ptr<state::ChunkHold> hold_;  // released before what is below it is freed
-  nlohmann::json loaded_;                   // what the successor said
+  std::unique_ptr<vfs::ClosedGate> gate_;
+  std::unique_ptr<state::ChunkHold> hold_;
+  nlohmann::json loaded_;  // what the successor said
   nlohmann::ordered_json times_;
 };
 
 int64_t Upgrade::Lap() {
   const absl::Time now = absl::Now();
   return absl::ToInt64Nanoseconds(now - std::exchange(lap_, now));
+}
+
+fuse::Journal& Upgrade::journal() const {
+  return own_journal_ != nullptr ? *own_journal_ : box_.keeping()->journal();
 }
 
 absl::Status Upgrade::CheckCancelled() const {
@@ -89,47 +125,76 @@ absl::Status Upgrade::StartSuccessor() {
 }
 
 absl::Status Upgrade::Pause() {
-  sandbox::Sandbox& sandbox = *box_.sandbox();
-  sandbox.served().EndUnused(sandbox.vfs());
-  Lap();
   stalled_ = absl::Now();
-  paused_ = sandbox.served().PauseFor(std::min(params_.timeout, kPauseTime));
+  paused_ = served().PauseFor(std::min(params_.timeout, kPauseTime));
   if (!paused_)
     return absl::DeadlineExceededError(
         "the programs' requests are not done in time; try again, or with a longer --timeout");
-  times_["pause_ns"] = Lap();
+  times_["pause_ns"] = absl::ToInt64Nanoseconds(absl::Now() - stalled_);
   return absl::OkStatus();
 }
 
-absl::Status Upgrade::Pack() {
-  const restore::CheckpointRequest request = RequestFor(box_);
-  auto moment = restore::HeldMoment::Take(*request.vfs, *request.registry, request.roots);
-  if (!moment.ok()) return moment.status();
-  moment_ = *std::move(moment);
-  const restore::RowsTimes& rows = moment_->times();
-  times_["drain_ns"] = rows.drain_ns;
-  times_["prepare_ns"] = rows.prepare_ns;
-  times_["rows_ns"] = rows.rows_ns;
-  Lap();
-  auto packed = box_.Pack(moment_->graph(), restore::CleanChunks::kInMemory, parcel_);
+absl::Status Upgrade::TakeState() {
+  if (!kept()) {
+    auto journal = fuse::Journal::Create(kJournalSize);
+    if (!journal.ok()) return journal.status();
+    own_journal_ = *std::move(journal);
+  }
+  auto state = TakeJournaledState(box_, journal(), own_journal_ != nullptr, cancel_);
+  if (!state.ok()) return state.status();
+  state_ = std::make_unique<JournaledState>(*std::move(state));
+  const restore::RowsTimes& times = state_->times;
+  times_["point_ns"] = times.drain_ns + times.prepare_ns + times.rows_ns + times.resume_ns;
+  times_["state_ns"] = Lap();
+  absl::Status described = DescribeBox(box_, parcel_);
+  if (described.ok() && kept())
+    described = box_.keeping()->Describe(Keeping::For::kDaemon, parcel_);
+  if (described.ok()) described = DescribeJournal(journal(), state_->from, parcel_);
+  if (!described.ok()) return described;
+  auto packed = box_.Pack(state_->graph, restore::CleanChunks::kInMemory, parcel_);
   if (!packed.ok()) return packed.status();
   packed_ = *std::move(packed);
-  if (absl::Status described = DescribeBox(box_, parcel_); !described.ok()) return described;
-  if (Keeping* keeping = box_.keeping(); keeping != nullptr && keeping->keeper() != 0)
-    if (absl::Status described = keeping->Describe(Keeping::For::kDaemon, parcel_); !described.ok())
-      return described;
-  hold_ = std::make_unique<state::ChunkHold>();
-  parcel_.json["state"]["spans"] = state::ChunkMemory::Get().span_count();
+  reserved_ = state::ChunkMemory::Get().Reserve(kReservedSpans);
+  parcel_.json["state"]["reserved"] = {reserved_.first, reserved_.end};
   times_["pack_ns"] = Lap();
   return CheckCancelled();
 }
 
+// If programs change files as fast as that can be done again, the other process is never done: then
+// they wait for half of the time.
+void Upgrade::SlowDown() {
+  if (journal().unread() < kMuchUnread) return;
+  const absl::MutexLock order(&journal().order());
+  absl::SleepFor(kSlowDown);
+}
+
 absl::Status Upgrade::Offer() {
-  absl::StatusOr<nlohmann::json> ready = successor_->Offer(parcel_, Deadline());
-  if (!ready.ok()) return ready.status();
-  loaded_ = *std::move(ready);
+  const auto meanwhile = [this] {
+    absl::Status goes_on = CheckCancelled();
+    if (!goes_on.ok() || paused_) return goes_on;
+    if (journal().AwaitCheckpoint(absl::ZeroDuration())) return Pause();
+    SlowDown();
+    return goes_on;
+  };
+  absl::StatusOr<nlohmann::json> loaded = successor_->Offer(parcel_, Deadline(), meanwhile);
+  if (!loaded.ok()) return loaded.status();
+  loaded_ = *std::move(loaded);
   times_["take_ns"] = Lap();
-  for (const char* part : {"load_ns", "reopen_ns", "complete_ns"})
+  return CheckCancelled();
+}
+
+absl::Status Upgrade::Finish() {
+  Lap();
+  gate_ = std::make_unique<vfs::ClosedGate>(box_.sandbox()->vfs().gate());
+  hold_ = std::make_unique<state::ChunkHold>();
+  const auto ready = successor_->Finish({{"journal_end", journal().end()},
+                                         {"spans", state::ChunkMemory::Get().span_count()},
+                                         {"next_id", box_.sandbox()->init().next_id()}},
+                                        Deadline());
+  if (!ready.ok()) return ready.status();
+  loaded_.update(*ready);
+  times_["finish_ns"] = Lap();
+  for (const char* part : {"load_ns", "reopen_ns", "complete_ns", "replay_ns", "replayed"})
     times_[part] = loaded_.value(part, int64_t{0});
   return CheckCancelled();
 }
@@ -143,8 +208,9 @@ absl::Status Upgrade::Commit() {
   times_["commit_ns"] = Lap();
   times_["stall_ns"] = absl::ToInt64Nanoseconds(absl::Now() - stalled_);
   // For ever: everything that they hold still is the other process's now.
-  (void)moment_.release();
   (void)packed_.release();
+  (void)state_.release();
+  (void)gate_.release();
   (void)hold_.release();
   box_.HandOver(successor_->pid());
   box_.EndAt(absl::Now() + kAnswerTime, absl::ZeroDuration());
@@ -159,9 +225,21 @@ Upgrade::~Upgrade() {
   if (successor_ != nullptr && successor_->serves()) return;
   successor_.reset();  // first: it must not read what changes again
   hold_.reset();
+  gate_.reset();
   packed_.reset();
-  moment_.reset();
-  if (paused_) box_.sandbox()->served().Resume();
+  state_.reset();
+  state::ChunkMemory::Get().Unreserve(reserved_);
+  if (own_journal_ != nullptr) StopRecording();
+  if (paused_) served().Resume();
+}
+
+// A request that has run marks its record after the reply: in a pause there is none.
+void Upgrade::StopRecording() {
+  if (!paused_) paused_ = served().PauseFor(kPauseTime);
+  served().Record(nullptr);
+  if (paused_) return;
+  box_.log().warn("upgrade: the programs' requests are not done, the journal stays");
+  (void)own_journal_.release();
 }
 
 control::Report Upgrade::Report() const {
@@ -169,7 +247,8 @@ control::Report Upgrade::Report() const {
                                  {"binary", params_.binary},
                                  {"version", successor_->version()},
                                  {"daemon_pid", successor_->pid()},
-                                 {"upgrades", box_.upgrades() + 1}};
+                                 {"upgrades", box_.upgrades() + 1},
+                                 {"loaded_in_pause", loaded_in_pause_}};
   for (const char* count : {"objects", "files", "dentries", "chunks"})
     json[count] = loaded_.value(count, uint64_t{0});
   json.update(times_);
@@ -177,36 +256,61 @@ control::Report Upgrade::Report() const {
 }
 
 absl::StatusOr<control::Report> Upgrade::Run() {
-  absl::Status done = Pause();
-  if (done.ok()) done = Pack();
+  absl::Status done = stop_ == Stop::kBeforeLoading ? Pause() : absl::OkStatus();
+  Lap();
+  if (done.ok()) done = TakeState();
   if (done.ok()) done = Offer();
+  loaded_in_pause_ = paused_;
+  if (done.ok() && !paused_) done = Pause();
+  if (done.ok()) done = Finish();
   if (done.ok()) done = Commit();
-  if (!done.ok()) return done;
-  return Report();
+  if (done.ok()) return Report();
+  may_do_in_a_pause_ = stop_ == Stop::kAfterLoading && !successor_->serves() &&
+                       (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done) ||
+                        absl::IsResourceExhausted(done));
+  return done;
 }
 
-}  // namespace
+// Which files the kernel reads without asking, no journal says.
+bool CanLoadMeanwhile(const Box& box) {
+  for (const auto& [name, state] : box.sandbox()->served().States())
+    if (!state->initialized() || state->negotiated().passthrough()) return false;
+  return CanBeDoneAgain(box).ok();
+}
 
-namespace {
-
-// The keeper gets nothing meanwhile; after a failure, a checkpoint.
+// The keeper gets nothing meanwhile; after a failure, a checkpoint. `once_more`: Upgrade::
+// may_do_in_a_pause.
 absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParams& params,
-                                           const std::atomic<bool>* cancel)
-    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                                           Stop stop, const std::atomic<bool>* cancel,
+                                           bool& once_more) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Keeping* keeping = box.keeping();
   std::optional<Upgrade> upgrade;
-  upgrade.emplace(box, params, cancel);
+  upgrade.emplace(box, params, stop, cancel);
   if (absl::Status started = upgrade->StartSuccessor(); !started.ok()) return started;
-  if (keeping == nullptr) return upgrade->Run();
+  box.sandbox()->served().EndUnused(box.sandbox()->vfs());
+  // So that there is room for what programs do meanwhile.
+  if (keeping != nullptr) keeping->KeepNow();
   absl::StatusOr<control::Report> report;
   {
-    const absl::MutexLock quiet(&keeping->quiet());
+    std::optional<absl::MutexLock> quiet;
+    if (keeping != nullptr) quiet.emplace(&keeping->quiet());
     report = upgrade->Run();
+    once_more = upgrade->may_do_in_a_pause();
     upgrade.reset();  // programs go on, if they are ours still
-    if (box.successor() != 0) return report;
   }
-  keeping->KeepNow();
+  if (keeping != nullptr && box.successor() == 0) keeping->KeepNow();
   return report;
+}
+
+absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParams& params,
+                                           const std::atomic<bool>* cancel) {
+  bool once_more = false;
+  if (CanLoadMeanwhile(box)) {
+    auto report = RunUpgrade(box, params, Stop::kAfterLoading, cancel, once_more);
+    if (!once_more) return report;
+    box.log().info("upgrade: {}; once more, in a pause", std::string(report.status().message()));
+  }
+  return RunUpgrade(box, params, Stop::kBeforeLoading, cancel, once_more);
 }
 
 }  // namespace

@@ -153,6 +153,7 @@ class KilledServers {
     Server server(tree.vfs(), tree.root(), options);
     const auto report = Replay(**journal, 0, [&](uint32_t) { return &server; });
     if (!report.ok()) Die(report.status().ToString());
+    if (!(*journal)->GoOn(report->end).ok()) Die("the journal is closed");
     const absl::Status serving = server.Serve(UniqueFd(dup(device_.get())));
     if (!serving.ok()) Die(serving.ToString());
     (void)!write(ready, "r", 1);

@@ -50,7 +50,8 @@ class ResendTest : public ::testing::Test {
     options.resend = !is_first;
     kernel_ = std::make_unique<FakeKernel>(vfs_, state_, options, [this](Server& server) {
       const auto report = Replay(*journal_, 0, [&](uint32_t) { return &server; });
-      EXPECT_TRUE(report.ok()) << report.status();
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_TRUE(journal_->GoOn(report->end).ok());
     });
     if (is_first) {
       kernel_->Init();
@@ -138,7 +139,7 @@ TEST_F(ResendTest, AReplyThatACheckpointFindsUnsentIsKept) {
   LoseLastReply();
   Restart();
   const uint64_t from = *journal_->Mark(absl::Seconds(10));
-  kernel_->server().KeepReplies();
+  kernel_->server().KeepReplies(*journal_);
   EXPECT_TRUE(journal_->Read(from)->has_value());
   Server server(kernel_->tree().vfs(), kernel_->tree().root(), {});
   const auto report = Replay(*journal_, from, [&](uint32_t) { return &server; });

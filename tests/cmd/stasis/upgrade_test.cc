@@ -146,6 +146,40 @@ TEST_F(UpgradeTest, WhileManyWork) {
   EndProgram("box");
 }
 
+// Long enough for the other daemon to load that there is something to do again.
+TEST_F(UpgradeTest, WhatIsDoneWhileItLoadsIsDoneAgain) {
+  StartProgram("box", kWorks, "4");
+  ASSERT_THAT(In("box", "mkdir /m; cd /m; seq 20000 | xargs touch"), Succeeded());
+  AwaitRounds("box", "/t/ROUND3");
+  int replayed = 0;
+  for (int i = 0; i < 3; ++i) {
+    replayed += Upgrade("box").at("replayed").get<int>();
+    AwaitRounds("box", "/t/ROUND3");
+  }
+  EXPECT_GT(replayed, 0);
+  EndProgram("box");
+}
+
+// What is to be done again has its limits: then programs wait until it has loaded.
+TEST_F(UpgradeTest, WhileMoreIsWrittenThanCanBeDoneAgain) {
+  StartBox("box", {"--size-limit", "1G"},
+           {"python3", "-c",
+            "import os, signal\n"
+            "fd = os.open('/f', os.O_CREAT | os.O_RDWR)\n"
+            "n = 0\n"
+            "while not os.path.exists('/STOP'):\n"
+            "  n += 1\n"
+            "  os.pwrite(fd, b'%07d\\n' % n * 131072, n % 64 << 20)\n"
+            "for i in range(n - 63, n + 1):\n"
+            "  assert os.pread(fd, 1 << 20, i % 64 << 20) == b'%07d\\n' % i * 131072\n"
+            "os.close(os.open('/WELL', os.O_CREAT))\n"
+            "signal.pause()\n"});
+  ASSERT_THAT(In("box", "mkdir /m; cd /m; seq 40000 | xargs touch"), Succeeded());
+  for (int i = 0; i < 3; ++i) Upgrade("box");
+  ASSERT_THAT(In("box", "touch /STOP"), Succeeded());
+  EXPECT_TRUE(Eventually([&] { return In("box", "test -e /WELL").exit_code == 0; }));
+}
+
 TEST_F(UpgradeTest, ManyInARow) {
   StartBox("box", {"--env", "WHO=box", "--workdir", "/tmp"});
   ASSERT_THAT(In("box", "head -c 300000 /dev/urandom > /f"), Succeeded());
@@ -186,7 +220,7 @@ TEST_F(UpgradeTest, WhatIsNoDaemonLeavesTheOldOne) {
 TEST_F(UpgradeTest, AnotherVersionThatCannotReadIsRefusedBefore) {
   StartBox("box");
   const std::string older = SaysHello(
-      "older", R"({"hello": {"protocol": 1, "version": "0.0.1", "types": ["vfs.Dentry"]}})",
+      "older", R"({"hello": {"protocol": 2, "version": "0.0.1", "types": ["vfs.Dentry"]}})",
       "time.sleep(100)");
   EXPECT_THAT(Stasis({"upgrade", "box", "--binary", older}), FailsWith(6, "0.0.1"));
   const std::string stranger =
@@ -197,7 +231,7 @@ TEST_F(UpgradeTest, AnotherVersionThatCannotReadIsRefusedBefore) {
   EXPECT_THAT(In("box", "echo usable > /a"), Succeeded());
 }
 
-// After the hello the programs wait, and go on.
+// When it has loaded the programs wait, and go on.
 TEST_F(UpgradeTest, OneThatDiesOrHangsWhileItLoadsLeavesTheOldOne) {
   StartBox("box", {}, {"/bin/sh", "-c", "while :; do date +%s%N > /now; done"});
   ASSERT_NE(Hello(), "");
@@ -208,13 +242,19 @@ TEST_F(UpgradeTest, OneThatDiesOrHangsWhileItLoadsLeavesTheOldOne) {
             "s.recv(65536)\ns.send(b'{\"failed\": {\"code\": 12, \"message\": \"too new\"}}')\n"
             "time.sleep(100)");
   const std::string late =
-      Takes("late", "s.recv(65536)\ns.send(b'{\"ready\": {}}')\ntime.sleep(100)");
+      Takes("late",
+            "s.recv(65536)\ns.send(b'{\"loaded\": {}}')\ns.send(b'{\"ready\": {}}')\n"
+            "time.sleep(100)");
+  const std::string unready =
+      Takes("unready", "s.recv(65536)\ns.send(b'{\"loaded\": {}}')\ntime.sleep(100)");
   EXPECT_THAT(Stasis({"upgrade", "box", "--binary", dies}), FailsWith(1, "signal 11"));
   EXPECT_THAT(Stasis({"upgrade", "box", "--binary", hangs, "--timeout", "2s"}),
               FailsWith(1, "in time"));
   EXPECT_THAT(Stasis({"upgrade", "box", "--binary", fails}), FailsWith(6, "too new"));
   EXPECT_THAT(Stasis({"upgrade", "box", "--binary", late, "--timeout", "2s"}),
               FailsWith(1, "did not begin to serve"));
+  EXPECT_THAT(Stasis({"upgrade", "box", "--binary", unready, "--timeout", "2s"}),
+              FailsWith(1, "in time"));
   const std::string now = Cat("box", "/now");
   EXPECT_TRUE(Eventually([&] { return Cat("box", "/now") != now; }));
   EXPECT_EQ(Upgrade("box").value("upgrades", 0), 1);
@@ -323,7 +363,8 @@ TEST_F(UpgradeTest, OfHostDirectories) {
             "exec 5>> /data/held 6< /data/held; while :; do echo x >&5; sleep 0.01; done"});
   EXPECT_EQ(Cat("box", "/data/file"), "host");
   for (int i = 0; i < 2; ++i) {
-    Upgrade("box");
+    // What was done to them cannot be done again.
+    EXPECT_EQ(Upgrade("box").at("loaded_in_pause"), true);
     ASSERT_THAT(In("box", "echo box > /data/file; echo box > /shared/file"), Succeeded());
     EXPECT_EQ(ReadFile(Path("data/file")), "box\n");
     WriteFile("shared/file", "other");
