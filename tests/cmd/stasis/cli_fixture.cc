@@ -67,8 +67,10 @@ pid_t CliTest::Start(const Strings& arguments) {
     for (int signal : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
     setenv("STASIS_RUNTIME_DIR", runtime_dir().c_str(), 1);
     dup2(open("/dev/null", O_RDONLY), 0);
-    dup2(open(Path("out." + std::to_string(getpid())).c_str(), O_CREAT | O_RDWR, 0666), 1);
-    dup2(open(Path("err." + std::to_string(getpid())).c_str(), O_CREAT | O_RDWR, 0666), 2);
+    dup2(open(Path("out." + std::to_string(getpid())).c_str(), O_CREAT | O_TRUNC | O_RDWR, 0666),
+         1);
+    dup2(open(Path("err." + std::to_string(getpid())).c_str(), O_CREAT | O_TRUNC | O_RDWR, 0666),
+         2);
     execvp(line[0].c_str(), Pointers(line).data());
     _exit(126);
   }
