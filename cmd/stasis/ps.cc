@@ -32,7 +32,10 @@ Row RowOf(const sandbox::RuntimeDir& dir) {
   absl::StatusOr<std::unique_ptr<control::Client>> client =
       control::Client::Connect(dir.socket_path());
   if (!client.ok()) {
-    row.status = "starting";
+    const auto record = dir.ReadRecord();
+    const bool died = record.ok() && record->keeper_pid != 0 && record->daemon_start != 0 &&
+                      sandbox::StartTimeOf(record->daemon_pid) != record->daemon_start;
+    row.status = died ? "recovering" : "starting";
     return row;
   }
   absl::StatusOr<control::Info> info = (*client)->GetInfo(kAnswerTimeout);
@@ -55,31 +58,37 @@ nlohmann::ordered_json PrefetchOf(const control::Info& info) {
           {"total_bytes", info.prefetch_total}};
 }
 
+// What is not known, as the daemon did not answer, is null.
 nlohmann::ordered_json ToJson(const Row& row) {
   const control::Info& info = row.info;
-  return {{"name", info.name},
-          {"status", row.status},
-          {"version", info.version},
-          {"daemon_pid", info.daemon_pid},
-          {"init_pid", info.init_pid},
-          {"processes", info.processes},
-          {"created", info.created_ns == 0 ? "" : FormatTime(info.created_ns)},
-          {"source", info.source},
-          {"rootless", info.rootless},
-          {"freezer", info.cgroup.empty() ? "signal" : "cgroup"},
-          {"cgroup", info.cgroup},
-          {"workdir", info.workdir},
-          {"files", info.files},
-          {"bytes", info.bytes},
-          {"memory_bytes", info.memory_bytes},
-          {"memory_limit", info.memory_limit},
-          {"upgrades", info.upgrades},
-          {"keeper_pid", info.keeper_pid},
-          {"recoveries", info.recoveries},
-          {"last_recovery", info.last_recovery},
-          {"lost", row.lost},
-          {"degraded", DegradedOf(info)},
-          {"prefetch", PrefetchOf(info)}};
+  nlohmann::ordered_json json = {
+      {"name", info.name},
+      {"status", row.status},
+      {"version", info.version},
+      {"daemon_pid", info.daemon_pid},
+      {"init_pid", info.init_pid},
+      {"processes", info.processes},
+      {"created", info.created_ns == 0 ? "" : FormatTime(info.created_ns)},
+      {"source", info.source},
+      {"rootless", info.rootless},
+      {"freezer", info.cgroup.empty() ? "signal" : "cgroup"},
+      {"cgroup", info.cgroup},
+      {"workdir", info.workdir},
+      {"files", info.files},
+      {"bytes", info.bytes},
+      {"memory_bytes", info.memory_bytes},
+      {"memory_limit", info.memory_limit},
+      {"upgrades", info.upgrades},
+      {"keeper_pid", info.keeper_pid},
+      {"recoveries", info.recoveries},
+      {"last_recovery", info.last_recovery},
+      {"lost", row.lost},
+      {"degraded", DegradedOf(info)},
+      {"prefetch", PrefetchOf(info)}};
+  if (info.daemon_pid == 0)
+    for (auto& [key, value] : json.items())
+      if (key != "name" && key != "status" && key != "lost") value = nullptr;
+  return json;
 }
 
 int PrintTable(const std::vector<Row>& rows) {

@@ -43,6 +43,11 @@ void AddRestore(CLI::App& app, Invocation& invocation) {
       "  stasis restore snaps:v1 --name box2 -- bash\n"
       "  stasis restore snaps:v1 --root data=/mnt/copy --on-drift warn -- make");
   command->callback([options, command, &invocation] {
+    if (options->list_handles)
+      for (const CLI::Option* option : command->get_options({}))
+        if (option->count() != 0 && option->nonpositional() &&
+            option->get_name() != "--list-handles" && option->get_name() != "--json")
+          throw CLI::ExcludesError("--list-handles", option->get_name());
     invocation.action = [options, command, &invocation] {
       if (options->list_handles) return PrintHandlesOfImage(options->reference, options->json);
       if (!options->companion.empty())

@@ -154,6 +154,8 @@ TEST_F(HandlesTest, AnImageSaysWhatWasOpen) {
   EXPECT_EQ(report.at("reference"), "snaps:v1");
   ExpectHolder(report);
   EXPECT_EQ(Stasis({"restore", "snaps:v1", "--list-handles", "--json"}).out, outcome.out);
+  EXPECT_THAT(Stasis({"restore", "snaps:v1", "--list-handles", "--name", "other"}),
+              FailsWith(2, "--list-handles excludes --name"));
   EXPECT_THAT(Stasis({"ps", "--json"}).Json().at("sandboxes"), IsEmpty());
   EXPECT_THAT(Stasis({"verify", "snaps:v1"}), Succeeded());
 }

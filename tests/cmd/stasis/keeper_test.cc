@@ -52,7 +52,7 @@ class KeeperTest : public CliTest {
     ASSERT_EQ(kill(daemon, SIGKILL), 0);
     ASSERT_TRUE(Eventually([&] {
       const pid_t now = DaemonPid(box);
-      return now > 1 && now != daemon && Ps(box).value("daemon_pid", 0) == now;
+      return now > 1 && now != daemon && Ps(box)["daemon_pid"] == now;
     })) << Log(box);
   }
   void StartProgram(const std::string& box, const char* program, const std::string& count = "") {

@@ -38,7 +38,9 @@ TEST_F(PsTest, SaysHowToClearUpAfterADeadDaemon) {
   kill(daemon, SIGKILL);
   ASSERT_TRUE(Eventually([=] { return !IsRunning(daemon); }));
   EXPECT_THAT(Stasis({"ps"}).out, HasSubstr("dead          clear up with: stasis stop box"));
-  EXPECT_EQ(Stasis({"ps", "--json"}).Json().at("sandboxes")[0].at("status"), "dead");
+  const nlohmann::json box = Stasis({"ps", "--json"}).Json().at("sandboxes")[0];
+  EXPECT_EQ(box.at("status"), "dead");
+  EXPECT_EQ(box.at("daemon_pid"), nullptr) << "not known";
 }
 
 TEST_F(PsTest, DoesNotLookIntoADirectoryThatOthersMayWriteTo) {
