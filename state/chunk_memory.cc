@@ -138,8 +138,12 @@ Result<std::byte*> ChunkMemory::Allocate(size_t size, const Chunk* owner) {
         return place;
       }
     }
-    STASIS_ASSIGN_OR_RETURN(const uint32_t index, TakeSpan());
-    AddSpan(size_class, index);
+    const Result<uint32_t> index = TakeSpan();
+    if (!index) {
+      refusals_.fetch_add(1, std::memory_order_relaxed);
+      return Err(index.error());
+    }
+    AddSpan(size_class, *index);
   }
 }
 

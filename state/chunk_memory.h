@@ -118,6 +118,8 @@ class ChunkMemory {
 
   ChunkMemoryStats stats() const;
   uint64_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
+  // How often there was no room. Another time, or elsewhere, there may be.
+  uint64_t refusals() const { return refusals_.load(std::memory_order_relaxed); }
 
   // Calls `visit` for each slot that has an owner, in the next `spans` spans, going round and
   // round. True as the answer means that the slot has no owner any more. The lock of the slot's
@@ -171,6 +173,7 @@ class ChunkMemory {
 
   std::atomic<uint64_t> in_use_{0};
   std::atomic<uint64_t> real_{0};
+  std::atomic<uint64_t> refusals_{0};
   std::atomic<uint32_t> hand_{0};  // of Visit
   std::atomic<bool> adopting_{false};
   SpanRange reserved_;  // while adopting; set before anybody else has this

@@ -8,6 +8,7 @@
 #include "cmd/fuse/journaling.h"
 #include "state/base/fixed_time.h"
 #include "state/base/rcu.h"
+#include "state/chunk_memory.h"
 
 namespace stasis::fuse {
 namespace {
@@ -170,7 +171,12 @@ Worker::Ran Worker::RunInOrder(const Request& request, std::span<const std::byte
       parts_.known.Remove(unique, &journal);
     }
   }
+  const uint64_t refusals = state::ChunkMemory::Get().refusals();
   const int error = Run(request);
+  // Stored data that cannot be read, or no memory: another time it may do.
+  if (JournalingOf(request.header.opcode) == Journaling::kAlways &&
+      (error == EIO || error == ENOMEM || state::ChunkMemory::Get().refusals() != refusals))
+    journal.AppendBarrierInOrder("a request that failed for a reason outside the tree");
   return {error, &journal, Record(request, message, error, now, journal)};
 }
 
@@ -190,9 +196,6 @@ std::optional<uint64_t> Worker::Record(const Request& request, std::span<const s
       if (record.outcome.node == 0) return std::nullopt;
       return journal.Append(record);
     case Journaling::kAlways:
-      // Stored data that cannot be read, or no memory: another time it may do.
-      if (error == EIO || error == ENOMEM)
-        journal.AppendBarrierInOrder("a request that failed for a reason outside the tree");
       return journal.Append(record);
     case Journaling::kFirstLook:
     case Journaling::kListing:
