@@ -21,6 +21,9 @@ constexpr uint64_t kWantedFlags =
 // What images may say that older versions have written.
 constexpr uint64_t kKnownFlags = kWantedFlags | FUSE_EXPORT_SUPPORT;
 
+// 7.31 (Linux 5.4) is what gVisor's client speaks. What newer ones have brought is agreed on flag
+// by flag.
+constexpr uint32_t kOldestMinor = 31;
 constexpr uint32_t kOldestInitSize = offsetof(fuse_init_in, flags2);
 constexpr uint16_t kMaxBackground = 64;
 
@@ -50,7 +53,7 @@ Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& w
   result.minor_ = std::min(in.minor, kNewestMinorVersion);
   // A newer major is answered with ours alone; the kernel then asks again in our version.
   if (in.major > kMajorVersion) return result;
-  if (in.major < kMajorVersion || in.minor < kOldestMinorVersion) return Err(EPROTO);
+  if (in.major < kMajorVersion || in.minor < kOldestMinor) return Err(EPROTO);
 
   uint64_t offered = in.flags;
   if ((offered & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32;
@@ -69,9 +72,9 @@ Result<Negotiated> Negotiate(std::span<const std::byte> message, const Wishes& w
 }
 
 bool Negotiated::Valid() const {
-  return major_ == kMajorVersion && minor_ >= kOldestMinorVersion &&
-         minor_ <= kNewestMinorVersion && max_pages_ >= 1 && max_pages_ <= kMostPages &&
-         max_write_ >= 1 && max_write_ <= kMaxData && (flags_ & ~kKnownFlags) == 0;
+  return major_ == kMajorVersion && minor_ >= kOldestMinor && minor_ <= kNewestMinorVersion &&
+         max_pages_ >= 1 && max_pages_ <= kMostPages && max_write_ >= 1 && max_write_ <= kMaxData &&
+         (flags_ & ~kKnownFlags) == 0;
 }
 
 void Negotiated::FillReply(InitOut& out) const {

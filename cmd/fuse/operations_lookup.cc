@@ -5,8 +5,13 @@
 namespace stasis::fuse {
 namespace {
 
+// Linux 5.17's. An older one is what gVisor's client speaks, which takes a reply without a node for
+// a file: its sandbox ends with that.
+constexpr uint32_t kRemembersMissing = 36;
+
 // Tells the kernel that there is no such file, which it remembers.
 Result<void> ReplyMissing(Call& call, const Node& dir) {
+  if (call.state().negotiated().minor() < kRemembersMissing) return Err(ENOENT);
   fuse_entry_out entry{};
   entry.entry_valid = call.session().MissingSeconds(dir.at());
   return call.reply().AppendStruct(entry);

@@ -13,9 +13,7 @@
 
 namespace stasis::fuse {
 
-// Protocol 7.36 (Linux 5.17) brought 64 bits of INIT flags. Older kernels are refused.
 inline constexpr uint32_t kMajorVersion = 7;
-inline constexpr uint32_t kOldestMinorVersion = 36;
 inline constexpr uint32_t kNewestMinorVersion = 40;
 
 // 7.40 (Linux 6.9): the kernel reads and writes open files of the host's, called backings.

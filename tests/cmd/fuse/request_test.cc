@@ -175,8 +175,17 @@ TEST(NegotiateTest, NewerKernelGetsOurVersion) {
   EXPECT_EQ(next_major->max_pages(), 0u);
 }
 
+TEST(NegotiateTest, OlderClientsSayLess) {
+  const fuse_init_in in = InitOf(7, 31);
+  auto short_init = Negotiate(BytesOf(in).first(offsetof(fuse_init_in, flags2)), {});
+  ASSERT_TRUE(short_init);
+  EXPECT_EQ(short_init->minor(), 31u);
+  EXPECT_EQ(short_init->flags() >> 32, 0u);
+  EXPECT_TRUE(short_init->Valid());
+}
+
 TEST(NegotiateTest, RefusesOldKernelsAndShortMessages) {
-  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 12)), {}).error(), Errno(EPROTO));
+  EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 30)), {}).error(), Errno(EPROTO));
   EXPECT_EQ(Negotiate(BytesOf(InitOf(6, 40)), {}).error(), Errno(EPROTO));
   EXPECT_EQ(Negotiate(BytesOf(InitOf(7, 38)).first(8), {}).error(), Errno(EINVAL));
 }
