@@ -2,6 +2,7 @@
 
 #include "cmd/stasis/host_checks.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -205,7 +206,11 @@ HostCheck CheckCriu() {
   const int result = RunQuietly("criu check", said);
   check.ok = result == 0;
   check.detail = check.ok ? version : absl::StrCat(version, ": ", said);
-  if (!check.ok) check.remedy = "`criu check` says what it misses; it is optional";
+  if (check.ok) return check;
+  // Linux 6.13 has split the pages beside the vDSO.
+  const bool too_old = absl::StrContains(said, "vDSO area bounds");
+  check.remedy = too_old ? "a newer CRIU than 4.0, for Linux 6.13 and later; it is optional"
+                         : "`criu check` says what it misses; it is optional";
   return check;
 }
 
