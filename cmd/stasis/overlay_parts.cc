@@ -7,13 +7,11 @@
 #include <unistd.h>
 
 #include <utility>
-#include <vector>
 
 #include "fsimpl/gofer/filesystem.h"
 #include "fsimpl/memfs/filesystem.h"
 #include "restore/oci/reference.h"
 #include "restore/snapshot.h"
-#include "restore/transfer/union_tree.h"
 
 namespace stasis::cli {
 
@@ -30,10 +28,12 @@ absl::StatusOr<OverlayParts> OpenOverlay(const sandbox::Tree& tree, const std::s
   const RefPtr<vfs::Mount> whole = tree.vfs->MakePrivateMount(*overlay, {.no_atime = true});
   parts.merged = restore::OpenVfsTree(
       *tree.vfs, vfs::VirtualDentry(whole, RefPtr<vfs::Dentry>(&whole->root())));
-  std::vector<std::unique_ptr<restore::TreeSource>> lowers;
-  for (const vfs::VirtualDentry& lower : overlay->lowers())
-    lowers.push_back(restore::OpenVfsTree(*tree.vfs, lower));
-  parts.lower = restore::OpenUnionTree(std::move(lowers));
+  auto below = overlay::LowerView::Of(*overlay);
+  if (!below)
+    return absl::ErrnoToStatus(below.error().value(),
+                               absl::StrCat("cannot read what is below ", name));
+  parts.below = *std::move(below);
+  parts.lower = restore::OpenVfsTree(*tree.vfs, parts.below->root());
   return parts;
 }
 

@@ -14,6 +14,7 @@
 #include "cmd/sandbox/sandbox.h"
 #include "cmd/stasis/types.h"
 #include "fsimpl/overlay/filesystem.h"
+#include "fsimpl/overlay/lower_view.h"
 #include "restore/freezer.h"
 #include "restore/oci/commit.h"
 #include "restore/transfer/diff.h"
@@ -24,6 +25,7 @@ namespace stasis::cli {
 // Borrows the tree.
 struct OverlayParts {
   RefPtr<overlay::OverlayFilesystem> filesystem;
+  std::unique_ptr<overlay::LowerView> below;
   std::unique_ptr<restore::TreeSource> upper;   // the layer as it is
   std::unique_ptr<restore::TreeSource> merged;  // what is seen, without what is mounted in it
   std::unique_ptr<restore::TreeSource> lower;   // what would be seen without the upper layer

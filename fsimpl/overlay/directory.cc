@@ -105,9 +105,9 @@ void OverlayDirectory::Enter(vfs::Dentry& self, const layer::Entry& entry, int l
     found.lowers.push_back({entry.dentry, lowers_[static_cast<size_t>(layer)].layer});
   }
   // What may be merged with others or be a metacopy takes a look.
-  const bool known =
-      !entry.dentry->unchecked() && !S_ISDIR(entry.type) &&
-      (!S_ISREG(entry.type) || (last && layer != kUpper && !MayBeMetacopy(entry.dentry->inode())));
+  const bool known = !entry.dentry->unchecked() && !S_ISDIR(entry.type) &&
+                     (!S_ISREG(entry.type) ||
+                      (last && layer != kUpper && !MayBeMetacopy(entry.dentry->inode(), last)));
   self.directory().Insert(vfs::Dentry::Make(entry.name, fs().InodeFor(found, known)));
 }
 

@@ -75,23 +75,27 @@ Result<RefPtr<OverlayFilesystem>> OverlayFilesystem::Create(vfs::VirtualFilesyst
   const vfs::Operation operation(vfs.gate());
   STASIS_RETURN_IF_ERROR(CheckLayers(vfs, options));
   auto fs = RefPtr<OverlayFilesystem>::Adopt(new OverlayFilesystem(vfs, options));
+  STASIS_RETURN_IF_ERROR(fs->MakeRoot(options.work));
+  vfs.AddFilesystem(fs);
+  return fs;
+}
+
+Result<void> OverlayFilesystem::MakeRoot(const std::optional<VirtualDentry>& work) {
   Found root;
-  if (options.upper) {
-    STASIS_RETURN_IF_ERROR(
-        fs->PrepareWork(fs->layers().UpperAt(RefPtr<vfs::Dentry>(&options.work->dentry()))));
-    root.upper = RefPtr<vfs::Dentry>(&fs->upper_.dentry());
-    STASIS_ASSIGN_OR_RETURN(const Opacity opacity, fs->format_.OpacityOf(root.upper->inode()));
+  if (writable()) {
+    STASIS_RETURN_IF_ERROR(PrepareWork(layers().UpperAt(RefPtr<vfs::Dentry>(&work->dentry()))));
+    root.upper = RefPtr<vfs::Dentry>(&upper_.dentry());
+    STASIS_ASSIGN_OR_RETURN(const Opacity opacity, format_.OpacityOf(root.upper->inode()));
     root.xattr_whiteouts = opacity == Opacity::kXattrWhiteouts;
   }
-  for (uint32_t i = 0; i < fs->lowers_.size(); ++i) {
-    const VirtualDentry& lower = fs->lowers_[i];
-    STASIS_ASSIGN_OR_RETURN(const Opacity opacity, fs->format_.OpacityOf(lower.inode()));
+  for (uint32_t i = 0; i < lowers_.size(); ++i) {
+    const VirtualDentry& lower = lowers_[i];
+    STASIS_ASSIGN_OR_RETURN(const Opacity opacity, format_.OpacityOf(lower.inode()));
     root.lowers.push_back(
         {RefPtr<vfs::Dentry>(&lower.dentry()), i, opacity == Opacity::kXattrWhiteouts});
   }
-  fs->set_root(vfs::Dentry::MakeRoot(fs->MakeInode(root, /*loaded=*/true)));
-  vfs.AddFilesystem(fs);
-  return fs;
+  set_root(vfs::Dentry::MakeRoot(MakeInode(root, /*loaded=*/true)));
+  return {};
 }
 
 Result<void> OverlayFilesystem::PrepareWork(const VirtualDentry& work) {
@@ -129,6 +133,9 @@ bool OverlayFilesystem::opens_matter() const {
   const auto matters = [](const VirtualDentry& layer) {
     return layer.mount().filesystem().opens_matter();
   };
+  // A file moves to memory when it is written, not before. Lower ones are only read, and nobody
+  // removes them.
+  if (writable() && lazy_data()) return matters(upper_);
   return (writable() && matters(upper_)) || std::any_of(lowers_.begin(), lowers_.end(), matters);
 }
 

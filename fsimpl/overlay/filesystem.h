@@ -98,6 +98,7 @@ class OverlayFilesystem final : public vfs::TreeFilesystem {
   friend class OverlayDirectory;
   friend class OverlayRegular;
   friend class CopyUpRun;
+  friend class LowerView;
   STATE_SAVABLE(OverlayFilesystem);
   OverlayFilesystem() = default;
   OverlayFilesystem(vfs::VirtualFilesystem& vfs, const OverlayOptions& options);
@@ -109,6 +110,8 @@ class OverlayFilesystem final : public vfs::TreeFilesystem {
   uint64_t NextIno() { return next_ino_.fetch_add(1, std::memory_order_relaxed); }
   Result<vfs::StatFs> GetStatFs() const override;
   Result<void> PrepareWork(const vfs::VirtualDentry& work);
+  // `work` is there exactly if there is an upper layer.
+  Result<void> MakeRoot(const std::optional<vfs::VirtualDentry>& work);
 
   // The inode of what a lookup has found: the one that is known, or a new one.
   RefPtr<OverlayInode> InodeFor(const Found& found, bool loaded) ABSL_LOCKS_EXCLUDED(inodes_mu_);

@@ -73,7 +73,7 @@ Result<VirtualDentry> Descent::LookupOne(const VirtualDentry& dir, Opacity dir_o
     const bool hidden = is_dir_ || !final || (metacopy_ && !inode.is_regular());
     stop_ = true;
     if (hidden) return VirtualDentry();
-    if (!inode.is_regular() || !(in_upper_ || MayBeMetacopy(inode))) return found;
+    if (!inode.is_regular() || !(in_upper_ || MayBeMetacopy(inode, last_))) return found;
     STASIS_ASSIGN_OR_RETURN(hit_metacopy_, format.IsMetacopy(inode));
     if (!hit_metacopy_) return found;
     stop_ = false;
@@ -166,10 +166,13 @@ Result<Found> Descent::Run(const MergedDirectory& dir) {
 
 }  // namespace
 
-bool MayBeMetacopy(const vfs::Inode& file) {
+bool MayBeMetacopy(const vfs::Inode& file, bool last) {
+  // A metacopy has no blocks but those of its attributes, of which Linux knows no larger ones.
+  constexpr uint64_t kMaxXattrSize = 65536;
   vfs::Stat stat;
   file.FillStat(stat);
-  return stat.blocks * 512 < stat.size;
+  const uint64_t space = stat.blocks * 512;
+  return space < stat.size || (!last && stat.size != 0 && space <= kMaxXattrSize);
 }
 
 Result<Found> Resolve(const LayerStack& layers, const MergedDirectory& dir, std::string_view name) {

@@ -67,10 +67,10 @@ struct MergedDirectory {
 // layers.
 Result<Found> Resolve(const LayerStack& layers, const MergedDirectory& dir, std::string_view name);
 
-// Whether a regular file of a lower layer is to be asked if it is a metacopy. One that has all its
-// bytes, or more, has them whatever it says: a copy that was broken off before the mark was taken
-// away. (Asking for attributes means opening the file on a host.)
-bool MayBeMetacopy(const vfs::Inode& file);
+// Whether a regular file of a lower layer, the last one or not, is to be asked if it is a metacopy,
+// as its space does not say that it has its bytes. Asking means opening the file on a host; in the
+// last layer a metacopy is an error, for which not all small files are opened.
+bool MayBeMetacopy(const vfs::Inode& file, bool last);
 
 // Whether a lower layer has a visible file of that name in the directory. Errors: of the layers.
 Result<bool> IsInLowers(const LayerStack& layers, const std::vector<LowerFile>& dirs,

@@ -69,9 +69,9 @@ absl::StatusOr<DiffReport> DiffTrees(TreeSource& before, TreeSource& after,
 
 // What the upper layer of an overlay has changed. `upper` is the layer as it is (with whiteouts and
 // overlayfs's extended attributes), `merged` what is seen, `lower` what would be seen without the
-// upper layer: one layer, or OpenUnionTree of several. The cost follows the upper layer: only its
-// names are looked at, and all that is in directories that it has moved or replaced. What was
-// copied up but is as it was is no change.
+// upper layer (overlay::LowerView). The cost follows the upper layer: only its names are looked at,
+// and all that is in directories that it has moved or replaced. What was copied up but is as it was
+// is no change.
 absl::StatusOr<DiffReport> DiffLayers(TreeSource& upper, TreeSource& merged, TreeSource& lower,
                                       const DiffOptions& options = {});
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// DiffLayers and OpenUnionTree on what the kernel's overlayfs writes.
+// DiffLayers on what the kernel's overlayfs writes.
 
 #include <gmock/gmock.h>
 #include <sys/sysmacros.h>
@@ -10,12 +10,16 @@
 #include <cstdlib>
 #include <optional>
 
+#include "fsimpl/gofer/filesystem.h"
+#include "fsimpl/overlay/lower_view.h"
 #include "restore/transfer/compare.h"
 #include "restore/transfer/diff.h"
-#include "restore/transfer/union_tree.h"
+#include "tests/testing/errno_matchers.h"
 #include "tests/testing/kernel_overlay.h"
+#include "tests/testing/overlay_layers.h"
 #include "tests/testing/random_changes.h"
 #include "tests/testing/scratch_dir.h"
+#include "tests/testing/test_vfs.h"
 
 namespace stasis::restore {
 namespace {
@@ -30,6 +34,37 @@ std::unique_ptr<TreeSource> Host(const std::string& directory) {
   EXPECT_TRUE(tree.ok()) << tree.status();
   return *std::move(tree);
 }
+
+// Host directories as the lower layers of an overlay, and what of them is seen without the upper
+// one.
+class Below {
+ public:
+  explicit Below(const std::vector<std::string>& layers) {
+    std::vector<vfs::VirtualDentry> lowers;
+    for (const std::string& layer : layers) {
+      const auto fs = gofer::GoferFilesystem::Create(
+          t_.vfs(), {.root = std::to_string(lowers.size()), .directory = layer});
+      EXPECT_TRUE(fs.ok()) << fs.status();
+      lowers.push_back(stasis::testing::RootOf(t_.vfs(), **fs));
+    }
+    const auto upper = memfs::MemFilesystem::Create(t_.vfs(), {});
+    overlay_ = stasis::testing::MakeOverlay(
+        t_.vfs(), stasis::testing::OverlayOn(t_.vfs(), *upper, std::move(lowers)));
+    auto view = overlay::LowerView::Of(*overlay_);
+    EXPECT_THAT(view, stasis::testing::IsOk());
+    view_ = *std::move(view);
+    tree_ = OpenVfsTree(t_.vfs(), view_->root());
+  }
+  TreeSource& operator*() { return *tree_; }
+  TreeSource* operator->() { return tree_.get(); }
+  vfs::VirtualFilesystem& vfs() { return t_.vfs(); }
+
+ private:
+  stasis::testing::TestVfs t_;
+  RefPtr<overlay::OverlayFilesystem> overlay_;
+  std::unique_ptr<overlay::LowerView> view_;
+  std::unique_ptr<TreeSource> tree_;
+};
 
 // A tree that is in use: one name is gone once it was looked at.
 class VanishingTree final : public TreeSource {
@@ -71,17 +106,15 @@ class LayerDiffTest : public ::testing::Test {
     return std::system(("set -e; " + script).c_str());  // NOLINT
   }
   std::vector<std::string> Lowers() { return {scratch_ / "top", scratch_ / "low"}; }
-  std::unique_ptr<TreeSource> Union(const std::vector<std::string>& layers) {
-    std::vector<std::unique_ptr<TreeSource>> trees;
-    for (const std::string& layer : layers) trees.push_back(Host(layer));
-    return OpenUnionTree(std::move(trees));
-  }
 
   // Changes the merged tree; the lines of what that did.
-  std::vector<std::string> LinesOf(const std::string& script) {
-    KernelOverlay overlay(scratch_.path(), Lowers());
+  std::vector<std::string> LinesOf(const std::string& script) { return LinesOf(script, Lowers()); }
+  std::vector<std::string> LinesOf(const std::string& script,
+                                   const std::vector<std::string>& lowers) {
+    KernelOverlay overlay(scratch_.path(), lowers);
     EXPECT_EQ(Shell("cd " + overlay.merged() + "; " + script), 0);
-    auto report = DiffLayers(*Host(overlay.upper()), *Host(overlay.merged()), *Union(Lowers()));
+    Below below(lowers);
+    auto report = DiffLayers(*Host(overlay.upper()), *Host(overlay.merged()), *below);
     EXPECT_TRUE(report.ok()) << report.status();
     std::vector<std::string> lines;
     if (!report.ok()) return lines;
@@ -160,7 +193,8 @@ TEST_F(LayerDiffTest, WhatGoesMeanwhileIsLeftOut) {
   ASSERT_EQ(Shell("cd " + overlay.merged() + "; echo tex1 > file; rm big/1; echo n > new"), 0);
   for (const char* name : {"file", "big"}) {
     VanishingTree merged(Host(overlay.merged()), name);
-    const auto report = DiffLayers(*Host(overlay.upper()), merged, *Union(Lowers()));
+    Below below(Lowers());
+    const auto report = DiffLayers(*Host(overlay.upper()), merged, *below);
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_EQ(report->ToText(),
               std::string(name) == "file" ? "D /big/1\nA /new\n" : "M /file (content)\nA /new\n");
@@ -180,42 +214,74 @@ TEST_F(LayerDiffTest, RandomChangesAreThoseBetweenTheWholeTrees) {
     KernelOverlay overlay(scratch.path(), lowers);
     ::chmod(overlay.upper().c_str(), 0755);
     stasis::testing::RandomChanges(overlay.merged(), seed + round + 2000).Make(40);
-    const auto guided = DiffLayers(*Host(overlay.upper()), *Host(overlay.merged()), *Union(lowers));
-    const auto whole = DiffTrees(*Union(lowers), *Host(overlay.merged()));
+    Below below(lowers);
+    const auto guided = DiffLayers(*Host(overlay.upper()), *Host(overlay.merged()), *below);
+    const auto whole = DiffTrees(*below, *Host(overlay.merged()));
     ASSERT_TRUE(guided.ok() && whole.ok()) << guided.status() << whole.status();
     EXPECT_EQ(guided->ToText(), whole->ToText()) << "round " << round;
   }
 }
 
-TEST_F(LayerDiffTest, UnionIsWhatTheKernelShows) {
-  {
-    KernelOverlay overlay(scratch_.path(), {scratch_ / "low"}, "redirect_dir=off,metacopy=off");
-    ASSERT_EQ(
-        Shell("cd " + overlay.merged() +
-              "; rm gone; rm -r dir; mkdir dir; echo n > dir/n; echo y > file; mkdir -p big/d;"
-              "rm big/1; mknod dev c 1 3; rm hard2"),
-        0);
+// What the kernel's overlayfs makes of a layer: attributes alone, moved files and directories.
+class MadeLayerTest : public LayerDiffTest {
+ protected:
+  // The layer that `script` makes above "low".
+  void MakeLayer(const std::string& script) {
+    {
+      KernelOverlay overlay(scratch_.path(), {scratch_ / "low"});
+      ASSERT_EQ(Shell("cd " + overlay.merged() + "; " + script), 0);
+    }
+    std::filesystem::rename(scratch_ / "upper", scratch_ / "made");
   }
-  const std::vector<std::string> layers = {scratch_ / "top", scratch_ / "upper", scratch_ / "low"};
+  std::vector<std::string> WithMade() {
+    return {scratch_ / "top", scratch_ / "made", scratch_ / "low"};
+  }
+};
+
+TEST_F(MadeLayerTest, FilesWithoutDataInALowerLayerAreReadFromBelow) {
+  MakeLayer("chmod 600 file; chown 7 dir/a; mv dir/sub/b b");
+  ASSERT_EQ(Shell("cd " + scratch_.path() + "/made; getfattr -n trusted.overlay.metacopy file b"),
+            0);
+  EXPECT_THAT(LinesOf("echo tex1 > file; echo a > dir/a; echo b2 > b", WithMade()),
+              ElementsAre("M /b (size 2 -> 3)", "M /file (content)"));
+}
+
+TEST_F(MadeLayerTest, DirectoriesThatALowerLayerHasMovedAreFollowed) {
+  MakeLayer("mv dir moved; mv moved/sub sub");
+  EXPECT_THAT(LinesOf("echo c > sub/c; rm moved/a; mv moved again; echo q > sub/b", WithMade()),
+              ElementsAre("A /again", "D /moved", "M /sub/b (content)", "A /sub/c"));
+}
+
+TEST_F(MadeLayerTest, TheViewIsWhatTheKernelShows) {
+  MakeLayer(
+      "rm gone; mv dir moved; mkdir dir; echo n > dir/n; chmod 600 file; mkdir -p big/d;"
+      "rm big/1; mkfifo fifo; rm hard2; mv big/2 two");
   ScratchDir other;
-  KernelOverlay merged(other.path(), layers, "redirect_dir=off,metacopy=off");
+  KernelOverlay merged(other.path(), WithMade());
   CompareOptions options;
   options.hard_links = false;
   options.mtime = false;  // the merged root is a new directory
-  const auto report = CompareTrees(*Host(merged.merged()), *Union(layers), options);
+  Below below(WithMade());
+  const auto report = CompareTrees(*Host(merged.merged()), *below, options);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->equal()) << report->ToText();
 }
 
-TEST_F(LayerDiffTest, UnionRefusesMovedDirectoriesInALayer) {
-  {
-    KernelOverlay overlay(scratch_.path(), {scratch_ / "low"});
-    ASSERT_EQ(Shell("cd " + overlay.merged() + "; mv dir moved; chmod 600 file"), 0);
+TEST_F(MadeLayerTest, AFileWithNothingBelowCannotBeRead) {
+  ASSERT_EQ(Shell("head -c 10000 /dev/zero > " + scratch_ / "low/large"), 0);
+  MakeLayer("chmod 600 large");
+  Below below({scratch_ / "made"});
+  const auto file = below->Open("large");
+  ASSERT_FALSE(file.has_value());
+  EXPECT_EQ(file.error(), Errno(EIO));
+}
+
+TEST_F(LayerDiffTest, AViewIsInNoList) {
+  Below below(Lowers());
+  for (const auto& fs : below.vfs().filesystems()) {
+    const auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(fs.get());
+    EXPECT_TRUE(overlay == nullptr || overlay->upper().ok());
   }
-  const auto tree = Union({scratch_ / "upper", scratch_ / "low"});
-  EXPECT_EQ(tree->Enter("moved").error(), Errno(EOPNOTSUPP));
-  EXPECT_EQ(tree->Open("file").error(), Errno(EOPNOTSUPP));
-  EXPECT_TRUE(tree->Enter("big"));
 }
 
 }  // namespace
