@@ -183,9 +183,20 @@ absl::StatusOr<UniqueFd> Init::MakeFuse(int number, const std::string& source,
   return std::move(answer->fd);
 }
 
-absl::Status Init::AddMount(const ServedMount& mount, const std::vector<std::string>& like) {
-  return Call({{"do", "attach"}, {"mount", mount.ToJson()}, {"like", like}}, kSetUpTimeout)
+// An older init does not know how to share a mount, and says so of the verb.
+absl::Status Init::AddMount(const ServedMount& mount, const std::vector<std::string>& whole) {
+  const char* verb = mount.sharing.propagates() ? "attach-shared" : "attach";
+  return Call({{"do", verb}, {"mount", mount.ToJson()}, {"like", whole}}, kSetUpTimeout).status();
+}
+
+absl::Status Init::ChangeMount(int number, const std::string& target, uint64_t type) {
+  return Call({{"do", "propagate"}, {"fs", number}, {"target", target}, {"type", type}},
+              kSetUpTimeout)
       .status();
+}
+
+absl::Status Init::KeepGroups(const std::set<std::pair<int, uint32_t>>& kept) {
+  return Call({{"do", "groups"}, {"kept", kept}}, kAnswerTimeout).status();
 }
 
 absl::Status Init::RemoveMount(int number, const std::string& target, bool detach) {

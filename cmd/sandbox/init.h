@@ -19,7 +19,9 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cmd/sandbox/init_channel.h"
@@ -69,8 +71,14 @@ class Init {
                                     const std::string& staging) ABSL_LOCKS_EXCLUDED(mu_);
   // Called again, it puts another root in the place of the first, or leaves that as it is.
   absl::Status EnterRoot(const MountPlan& plan) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status AddMount(const ServedMount& mount, const std::vector<std::string>& like)
+  // `whole` are places where all of the filesystem is seen, for an init of an older version.
+  absl::Status AddMount(const ServedMount& mount, const std::vector<std::string>& whole)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // `type` is MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
+  absl::Status ChangeMount(int number, const std::string& target, uint64_t type)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Groups of mounts, each by its filesystem and its own number.
+  absl::Status KeepGroups(const std::set<std::pair<int, uint32_t>>& kept) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RemoveMount(int number, const std::string& target, bool detach)
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ForgetFuse(int number) ABSL_LOCKS_EXCLUDED(mu_);

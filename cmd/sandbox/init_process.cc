@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <string>
 
 #include "cmd/sandbox/mount_plan.h"
@@ -104,7 +105,9 @@ absl::Status InitProcess::TryToEnter(const MountPlan& plan) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the host name ", plan.hostname));
   absl::StatusOr<UniqueFd> root = mounts_.Build(plan.mounts);
   if (!root.ok()) return root.status();
-  if (absl::Status entered = root_mounts_.Enter(*root, plan.binds); !entered.ok()) return entered;
+  const auto share = [this] { return mounts_.Share(); };
+  if (absl::Status entered = root_mounts_.Enter(*root, plan.binds, share); !entered.ok())
+    return entered;
   mounts_.Entered();
   UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc.valid()) return absl::ErrnoToStatus(errno, "cannot open the sandbox's /proc");
@@ -192,8 +195,14 @@ void InitProcess::HandleMounts(int64_t id, const std::string& verb, const nlohma
         mounts_.Make(request.at("fs"), request.at("source"), request.at("staging"));
     return Answer(id, fuse.status(), {}, fuse.ok() ? fuse->get() : -1);
   }
-  if (verb == "attach")
-    return Answer(id, mounts_.Add(ServedMount::FromJson(request.at("mount")), request.at("like")));
+  if (verb == "attach" || verb == "attach-shared")
+    return Answer(id, mounts_.Add(ServedMount::FromJson(request.at("mount"))));
+  if (verb == "propagate")
+    return Answer(id, mounts_.Change(request.at("fs"), request.at("target"), request.at("type")));
+  if (verb == "groups") {
+    mounts_.KeepGroups(request.at("kept").get<std::set<ServedMounts::GroupName>>());
+    return Answer(id, absl::OkStatus());
+  }
   if (verb == "umount")
     return Answer(id, mounts_.Remove(request.at("fs"), request.at("target"), request.at("detach")));
   if (verb == "forget") {

@@ -42,17 +42,36 @@ absl::Status SetAttributes(const UniqueFd& mount, uint64_t attributes, const std
   return absl::OkStatus();
 }
 
+absl::Status JoinGroup(const UniqueFd& mount, const UniqueFd& peer, const std::string& name) {
+  if (move_mount(peer.get(), "", mount.get(), "",
+                 MOVE_MOUNT_SET_GROUP | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+    return SystemError(absl::StrCat("cannot share the mount ", name, " (Linux 5.15 can)"));
+  return absl::OkStatus();
+}
+
+absl::Status SetPropagation(const UniqueFd& mount, uint64_t type, const std::string& name) {
+  mount_attr change{};
+  change.propagation = type;
+  if (mount_setattr(mount.get(), "", AT_EMPTY_PATH, &change, sizeof change) != 0)
+    return SystemError(absl::StrCat("cannot set the propagation of the mount ", name));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<UniqueFd> CloneMount(int place, const std::string& name) {
   UniqueFd clone(open_tree(place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
   if (!clone.valid()) return SystemError(absl::StrCat("cannot mount ", name));
   return clone;
 }
 
-absl::StatusOr<UniqueFd> OpenBelow(int root, const std::string& path) {
+UniqueFd LookUpBelow(int root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+}
+
+absl::StatusOr<UniqueFd> OpenBelow(int root, const std::string& path) {
+  UniqueFd fd = LookUpBelow(root, path);
   if (!fd.valid()) return SystemError(absl::StrCat("cannot open ", path, " in the sandbox"));
   return fd;
 }

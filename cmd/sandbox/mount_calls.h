@@ -39,6 +39,13 @@ absl::Status SetAttributes(const UniqueFd& mount, uint64_t attributes, const std
 
 // The file `path` of the tree below `root`, whatever links are on the way.
 absl::StatusOr<UniqueFd> OpenBelow(int root, const std::string& path);
+// The same; not valid, and errno, on failure.
+UniqueFd LookUpBelow(int root, const std::string& path);
+
+// Makes a private mount a peer of another one of its filesystem, which shows all that it shows.
+absl::Status JoinGroup(const UniqueFd& mount, const UniqueFd& peer, const std::string& name);
+// `type` is MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
+absl::Status SetPropagation(const UniqueFd& mount, uint64_t type, const std::string& name);
 
 // Attaches `mount` at `path` below `root`.
 absl::Status AttachBelow(const UniqueFd& mount, int root, const std::string& path);

@@ -41,11 +41,16 @@ absl::StatusOr<SystemDirectories> ParseSystemDirectories(std::string_view text) 
 }
 
 nlohmann::json ServedMount::ToJson() const {
-  return {{"fs", filesystem}, {"root", root}, {"target", target}, {"attributes", attributes}};
+  return {{"fs", filesystem},
+          {"root", root},
+          {"target", target},
+          {"attributes", attributes},
+          {"sharing", sharing.ToJson()}};
 }
 
 ServedMount ServedMount::FromJson(const nlohmann::json& json) {
-  return {json.at("fs"), json.at("root"), json.at("target"), json.at("attributes")};
+  return {json.at("fs"), json.at("root"), json.at("target"), json.at("attributes"),
+          MountSharing::FromJson(json.at("sharing"))};
 }
 
 nlohmann::json MountPlan::ToJson() const {

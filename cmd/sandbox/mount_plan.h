@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cmd/sandbox/mount_groups.h"
+
 namespace stasis::sandbox {
 
 // A host file or directory that is seen in the sandbox.
@@ -40,6 +42,7 @@ struct ServedMount {
   std::string root = "/";   // what of the filesystem is seen
   std::string target;       // absolute, in the sandbox
   uint64_t attributes = 0;  // MOUNT_ATTR_*
+  MountSharing sharing = {};
 
   nlohmann::json ToJson() const;
   static ServedMount FromJson(const nlohmann::json& json);

@@ -165,10 +165,12 @@ absl::Status RootMounts::Attach(const Trees& trees, int root) {
   return absl::OkStatus();
 }
 
-absl::Status RootMounts::Enter(const UniqueFd& root, const std::vector<Bind>& binds) {
+absl::Status RootMounts::Enter(const UniqueFd& root, const std::vector<Bind>& binds,
+                               absl::FunctionRef<absl::Status()> attached) {
   Trees trees;
   absl::Status done = TakeTrees(binds, trees);
   if (done.ok()) done = Attach(trees, root.get());
+  if (done.ok()) done = attached();
   // Nobody has changed them yet. Of one that could not be attached it is the tree itself.
   for (auto& [bind, tree] : trees) {
     UniqueFd copy(open_tree(tree.get(), "",

@@ -5,6 +5,7 @@
 #ifndef STASIS_CMD_SANDBOX_ROOT_MOUNTS_H_
 #define STASIS_CMD_SANDBOX_ROOT_MOUNTS_H_
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 
 #include <utility>
@@ -23,11 +24,13 @@ class RootMounts {
 
   // Attaches /proc, /dev and then the binds, in their order, to the tree at `root`, a mount, and
   // makes that the root; the old one is gone afterwards. Places of binds in /dev are made. On
-  // failure the old one stays. Requires: whoever serves the tree does.
+  // failure the old one stays. `attached` is called when nothing more is to be attached; what it
+  // returns counts. Requires: whoever serves the tree does.
   //
   // The first time, binds are of the host's tree. That is out of reach then, so they are kept, and
   // there can be no others later: kFailedPrecondition.
-  absl::Status Enter(const UniqueFd& root, const std::vector<Bind>& binds);
+  absl::Status Enter(const UniqueFd& root, const std::vector<Bind>& binds,
+                     absl::FunctionRef<absl::Status()> attached);
 
  private:
   absl::Status TakeTrees(const std::vector<Bind>& binds, Trees& trees);

@@ -9,6 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
+
+#include "cmd/sandbox/mount_groups.h"
 
 namespace stasis::sandbox {
 namespace {
@@ -26,8 +29,23 @@ uint64_t AttributesOf(vfs::MountFlags flags) {
   return attributes;
 }
 
-ServedMount Describe(const vfs::VirtualFilesystem::MountPlace& place, int number) {
-  return {number, place.root, place.path, AttributesOf(place.mount->flags())};
+ServedMount Describe(const vfs::VirtualFilesystem::MountPlace& place, const MountGroups& groups,
+                     int number) {
+  return {number, place.root, place.path, AttributesOf(place.mount->flags()),
+          SharingOf(*place.mount, groups)};
+}
+
+uint64_t TypeOf(const MountSharing& sharing) {
+  if (sharing.propagates()) return sharing.group != 0 ? MS_SHARED : MS_SLAVE;
+  return sharing.unbindable ? MS_UNBINDABLE : MS_PRIVATE;
+}
+
+// Of an init that was started by an older version, and is the sandbox's as long as it runs.
+absl::Status OfInit(absl::Status status) {
+  if (!absl::IsUnimplemented(status)) return status;
+  return absl::FailedPreconditionError(
+      "the sandbox was started by an older version, which cannot share mounts; restore it from a "
+      "checkpoint");
 }
 
 // What is saved of a deleted host file is its content: who goes on has another file than those that
@@ -76,10 +94,11 @@ absl::StatusOr<std::vector<ServedMount>> ServedFilesystems::ServeAll(vfs::Virtua
                                                                      vfs::MountNamespace& ns) {
   const absl::MutexLock lock(&mu_);
   std::vector<ServedMount> mounts;
+  const MountGroups groups = GroupsOf(vfs, ns);
   for (const auto& place : vfs.MountPlaces(ns)) {
     const absl::StatusOr<int> number = Serve(*place.mount);
     if (!number.ok()) return number.status();
-    mounts.push_back(Describe(place, *number));
+    mounts.push_back(Describe(place, groups, *number));
   }
   return mounts;
 }
@@ -88,22 +107,56 @@ absl::Status ServedFilesystems::Show(const vfs::Mount& mount, vfs::VirtualFilesy
                                      const vfs::MountNamespace& ns) {
   const absl::MutexLock lock(&mu_);
   const bool known = Find(mount.filesystem()) != nullptr;
+  bool seen = false;
   ServedMount shown;
-  std::vector<std::string> like;
+  std::vector<std::string> whole;
+  const MountGroups groups = GroupsOf(vfs, ns);
   for (const auto& place : vfs.MountPlaces(ns)) {
-    if (place.mount == &mount)
-      shown = Describe(place, 0);
-    else if (known && &place.mount->filesystem() == &mount.filesystem() && place.root == "/")
-      like.push_back(place.path);
+    if (&place.mount->filesystem() != &mount.filesystem()) continue;
+    if (place.mount == &mount) {
+      shown = Describe(place, groups, 0);
+      continue;
+    }
+    seen = true;
+    if (place.root == "/") whole.push_back(place.path);
   }
   const absl::StatusOr<int> number = Serve(mount);
   if (!number.ok()) return number.status();
   shown.filesystem = *number;
-  if (known && like.empty())
+  if (known && !seen)
     return absl::FailedPreconditionError(
         absl::StrCat("what is to be mounted on ", shown.target,
                      " was unmounted, but a program still has files of it open; end that first"));
-  return init_.AddMount(shown, like);
+  return OfInit(init_.AddMount(shown, known ? whole : std::vector<std::string>()));
+}
+
+absl::Status ServedFilesystems::ShowPropagation(const vfs::Mount& mount,
+                                                vfs::VirtualFilesystem& vfs,
+                                                const vfs::MountNamespace& ns) {
+  const MountSharing sharing = SharingOf(mount, GroupsOf(vfs, ns));
+  for (const auto& place : vfs.MountPlaces(ns)) {
+    if (place.mount != &mount) continue;
+    const absl::MutexLock lock(&mu_);
+    const Served* served = Find(mount.filesystem());
+    if (served == nullptr) break;
+    return OfInit(init_.ChangeMount(served->number, place.path, TypeOf(sharing)));
+  }
+  return absl::NotFoundError("it is not served");
+}
+
+void ServedFilesystems::EndUnusedGroups(vfs::VirtualFilesystem& vfs,
+                                        const vfs::MountNamespace& ns) {
+  const MountGroups groups = GroupsOf(vfs, ns);
+  std::set<std::pair<int, uint32_t>> kept;
+  for (const auto& place : vfs.MountPlaces(ns)) {
+    const MountSharing sharing = SharingOf(*place.mount, groups);
+    const absl::MutexLock lock(&mu_);
+    const Served* served = Find(place.mount->filesystem());
+    if (served == nullptr) continue;
+    if (sharing.group != 0) kept.emplace(served->number, sharing.group);
+    for (const uint32_t master : sharing.masters) kept.emplace(served->number, master);
+  }
+  (void)init_.KeepGroups(kept);  // an older one has none
 }
 
 absl::Status ServedFilesystems::Hide(const vfs::Filesystem& filesystem, const std::string& target,

@@ -67,6 +67,12 @@ class ServedFilesystems {
   // Shows a mount that was added to `ns` since.
   absl::Status Show(const vfs::Mount& mount, vfs::VirtualFilesystem& vfs,
                     const vfs::MountNamespace& ns) ABSL_LOCKS_EXCLUDED(mu_);
+  // Makes a mount that is shown propagate as the tree says by now: private, slave or unbindable.
+  absl::Status ShowPropagation(const vfs::Mount& mount, vfs::VirtualFilesystem& vfs,
+                               const vfs::MountNamespace& ns) ABSL_LOCKS_EXCLUDED(mu_);
+  // Lets go of groups of mounts that are no longer in `ns`.
+  void EndUnusedGroups(vfs::VirtualFilesystem& vfs, const vfs::MountNamespace& ns)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Takes a mount of `filesystem` away from where it is seen. Errors: kNotFound if the kernel has
   // none there, kUnavailable if it is busy or something else is mounted on it.
   absl::Status Hide(const vfs::Filesystem& filesystem, const std::string& target, bool detach)

@@ -3,7 +3,6 @@
 #include "cmd/sandbox/served_mounts.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -78,10 +77,11 @@ absl::StatusOr<UniqueFd> ServedMounts::Make(int number, const std::string& sourc
   return std::move(made->device);
 }
 
-absl::Status ServedMounts::KeepRoot(int number, int place) {
-  UniqueFd root(openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+absl::Status ServedMounts::Keep(int number, UniqueFd mount) {
+  UniqueFd root(openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return SystemError("cannot open the root of a served filesystem");
   roots_[number] = std::move(root);
+  spares_[number] = SpareMount(std::move(mount));
   return absl::OkStatus();
 }
 
@@ -107,20 +107,37 @@ void ServedMounts::Entered() {
 }
 
 void ServedMounts::GiveUp(const std::vector<ServedMount>& mounts) {
+  built_.clear();
   if (!entered_) return;
-  for (const ServedMount& mount : mounts) {
-    made_.erase(mount.filesystem);
-    roots_.erase(mount.filesystem);
-  }
+  for (const ServedMount& mount : mounts) Forget(mount.filesystem);
   if (!staging_.empty()) (void)umount2(staging_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
   staging_.clear();
 }
 
-// What `mount` shows of its filesystem, as a mount of its own. `whole` is attached.
-static absl::StatusOr<UniqueFd> ClonePart(int whole, const ServedMount& mount) {
-  const absl::StatusOr<UniqueFd> part = OpenBelow(whole, mount.root);
+void ServedMounts::Forget(int number) {
+  made_.erase(number);
+  roots_.erase(number);
+  spares_.erase(number);
+  std::erase_if(groups_, [number](const auto& group) { return group.first.first == number; });
+}
+
+void ServedMounts::KeepGroups(const std::set<GroupName>& kept) {
+  std::erase_if(groups_, [&kept](const auto& group) { return !kept.contains(group.first); });
+}
+
+// What is at `root` of a filesystem, as a mount of its own.
+absl::StatusOr<UniqueFd> ServedMounts::PartOf(int number, const std::string& root,
+                                              const std::string& name) {
+  if (staging_.empty()) {
+    const auto spare = spares_.find(number);
+    if (spare == spares_.end()) return absl::NotFoundError("no such filesystem was made");
+    return spare->second.Clone(root, name);
+  }
+  const absl::StatusOr<UniqueFd> whole = OpenPlace(AT_FDCWD, PlaceOf(number));
+  if (!whole.ok()) return whole.status();
+  const absl::StatusOr<UniqueFd> part = OpenBelow(whole->get(), root);
   if (!part.ok()) return part.status();
-  return CloneMount(part->get(), mount.target);
+  return CloneMount(part->get(), name);
 }
 
 absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mounts) {
@@ -128,17 +145,19 @@ absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mou
     if (absl::Status staged = Stage(mounts); !staged.ok()) return staged;
   UniqueFd root;
   for (const ServedMount& mount : mounts) {
-    absl::StatusOr<UniqueFd> whole = OpenPlace(AT_FDCWD, PlaceOf(mount.filesystem));
-    if (!whole.ok()) return whole.status();
-    if (!roots_.contains(mount.filesystem))
-      if (absl::Status kept = KeepRoot(mount.filesystem, whole->get()); !kept.ok()) return kept;
-    absl::StatusOr<UniqueFd> clone = ClonePart(whole->get(), mount);
+    if (!roots_.contains(mount.filesystem)) {
+      absl::StatusOr<UniqueFd> whole = PartOf(mount.filesystem, "/", mount.target);
+      if (!whole.ok()) return whole.status();
+      if (absl::Status kept = Keep(mount.filesystem, *std::move(whole)); !kept.ok()) return kept;
+    }
+    absl::StatusOr<UniqueFd> clone = PartOf(mount.filesystem, mount.root, mount.target);
     if (!clone.ok()) return clone.status();
     if (absl::Status set = SetAttributes(*clone, mount.attributes, mount.target); !set.ok())
       return set;
     if (root.valid()) {
       if (absl::Status done = AttachBelow(*clone, root.get(), mount.target); !done.ok())
         return done;
+      built_.emplace_back(mount, *std::move(clone));
       continue;
     }
     const std::string place = absl::StrCat(staging_, "/", kRootPlace);
@@ -152,6 +171,45 @@ absl::StatusOr<UniqueFd> ServedMounts::Build(const std::vector<ServedMount>& mou
   return root;
 }
 
+absl::Status ServedMounts::Share() {
+  for (const auto& [mount, fd] : built_)
+    if (absl::Status joined = Join(fd, mount); !joined.ok()) return joined;
+  built_.clear();
+  return absl::OkStatus();
+}
+
+// Another mount of all of the filesystem, whose group it is the first member of.
+absl::StatusOr<const UniqueFd*> ServedMounts::Group(int number, uint32_t id,
+                                                    std::span<const uint32_t> masters) {
+  const auto known = groups_.find({number, id});
+  if (known != groups_.end()) return &known->second;
+  const std::string name = absl::StrCat("of the group ", id);
+  absl::StatusOr<UniqueFd> first = PartOf(number, "/", name);
+  if (!first.ok()) return first.status();
+  if (!masters.empty()) {
+    const auto master = Group(number, masters.front(), masters.subspan(1));
+    if (!master.ok()) return master.status();
+    if (absl::Status joined = JoinGroup(*first, **master, name); !joined.ok()) return joined;
+    if (absl::Status set = SetPropagation(*first, MS_SLAVE, name); !set.ok()) return set;
+  }
+  if (absl::Status set = SetPropagation(*first, MS_SHARED, name); !set.ok()) return set;
+  return &(groups_[{number, id}] = *std::move(first));
+}
+
+absl::Status ServedMounts::Join(const UniqueFd& mount, const ServedMount& as) {
+  const MountSharing& sharing = as.sharing;
+  std::span<const uint32_t> masters(sharing.masters);
+  if (sharing.propagates()) {
+    const bool shared = sharing.group != 0;
+    const auto group = Group(as.filesystem, shared ? sharing.group : masters.front(),
+                             shared ? masters : masters.subspan(1));
+    if (!group.ok()) return group.status();
+    if (absl::Status joined = JoinGroup(mount, **group, as.target); !joined.ok()) return joined;
+    if (!shared) return SetPropagation(mount, MS_SLAVE, as.target);
+  }
+  return sharing.unbindable ? SetPropagation(mount, MS_UNBINDABLE, as.target) : absl::OkStatus();
+}
+
 bool ServedMounts::IsOf(int number, int place) const {
   const auto root = roots_.find(number);
   struct stat ours {
@@ -160,54 +218,42 @@ bool ServedMounts::IsOf(int number, int place) const {
          fstat(place, &there) == 0 && ours.st_dev == there.st_dev;
 }
 
-absl::StatusOr<UniqueFd> ServedMounts::Take(const ServedMount& mount, int top,
-                                            const std::vector<std::string>& like) {
-  for (const std::string& path : like) {
-    const absl::StatusOr<UniqueFd> whole = OpenBelow(top, path);
-    if (whole.ok() && IsOf(mount.filesystem, whole->get())) return ClonePart(whole->get(), mount);
+absl::Status ServedMounts::Add(const ServedMount& mount) {
+  if (const auto it = made_.find(mount.filesystem); it != made_.end()) {
+    UniqueFd made = std::move(it->second);
+    made_.erase(it);
+    if (absl::Status kept = Keep(mount.filesystem, std::move(made)); !kept.ok()) return kept;
   }
-  if (!like.empty())
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot mount on ", mount.target, ": other things are mounted over all of ",
-                     absl::StrJoin(like, ", "), ", where it is seen by now"));
-  const auto it = made_.find(mount.filesystem);
-  if (it == made_.end()) return absl::NotFoundError("no such filesystem was made");
-  UniqueFd made = std::move(it->second);
-  made_.erase(it);
-  if (mount.root == "/") return made;
-  // Older kernels clone only what is attached: so the whole is where its part will be, and goes.
-  if (absl::Status done = AttachBelow(made, top, mount.target); !done.ok()) return done;
-  absl::StatusOr<UniqueFd> part = ClonePart(made.get(), mount);
-  if (umount2(mount.target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0)
-    return SystemError(absl::StrCat("cannot unmount ", mount.target));
-  return part;
+  const absl::StatusOr<UniqueFd> part = PartOf(mount.filesystem, mount.root, mount.target);
+  if (!part.ok()) return part.status();
+  if (absl::Status set = SetAttributes(*part, mount.attributes, mount.target); !set.ok())
+    return set;
+  if (absl::Status joined = Join(*part, mount); !joined.ok()) return joined;
+  const absl::StatusOr<UniqueFd> top = OpenPlace(AT_FDCWD, "/");
+  return top.ok() ? AttachBelow(*part, top->get(), mount.target) : top.status();
 }
 
-absl::Status ServedMounts::Add(const ServedMount& mount, const std::vector<std::string>& like) {
-  absl::StatusOr<UniqueFd> top = OpenPlace(AT_FDCWD, "/");
-  if (!top.ok()) return top.status();
-  absl::StatusOr<UniqueFd> taken = Take(mount, top->get(), like);
-  if (!taken.ok()) return taken.status();
-  if (absl::Status set = SetAttributes(*taken, mount.attributes, mount.target); !set.ok())
-    return set;
-  if (absl::Status done = AttachBelow(*taken, top->get(), mount.target); !done.ok()) return done;
-  if (roots_.contains(mount.filesystem)) return absl::OkStatus();
-  // A file opened through the mount itself would keep it busy.
-  const absl::StatusOr<UniqueFd> other = CloneMount(taken->get(), mount.target);
-  return other.ok() ? KeepRoot(mount.filesystem, other->get()) : other.status();
+// The root of what is mounted on `target`, if that is of filesystem `number`.
+absl::StatusOr<UniqueFd> ServedMounts::OpenMounted(int number, const std::string& target) const {
+  UniqueFd place(open(target.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct statx there {};
+  const bool mounted = place.valid() && statx(place.get(), "", AT_EMPTY_PATH, 0, &there) == 0 &&
+                       (there.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  if (!mounted) return absl::NotFoundError(absl::StrCat("nothing is mounted on ", target));
+  if (IsOf(number, place.get())) return place;
+  return absl::UnavailableError(
+      absl::StrCat("something else is mounted over ", target, "; unmount that first, inside"));
+}
+
+absl::Status ServedMounts::Change(int number, const std::string& target, uint64_t type) const {
+  const absl::StatusOr<UniqueFd> place = OpenMounted(number, target);
+  return place.ok() ? SetPropagation(*place, type, target) : place.status();
 }
 
 absl::Status ServedMounts::Remove(int number, const std::string& target, bool detach) const {
-  {
-    const UniqueFd place(open(target.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    struct statx there {};
-    const bool mounted = place.valid() && statx(place.get(), "", AT_EMPTY_PATH, 0, &there) == 0 &&
-                         (there.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-    if (!mounted) return absl::NotFoundError(absl::StrCat("nothing is mounted on ", target));
-    if (!IsOf(number, place.get()))
-      return absl::UnavailableError(
-          absl::StrCat("something else is mounted over ", target, "; unmount that first, inside"));
-  }
+  // What is opened there would keep it busy.
+  if (const absl::Status mounted = OpenMounted(number, target).status(); !mounted.ok())
+    return mounted;
   if (umount2(target.c_str(), UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)) == 0)
     return absl::OkStatus();
   if (errno != EBUSY) return SystemError(absl::StrCat("cannot unmount ", target));

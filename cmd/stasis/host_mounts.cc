@@ -17,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "cmd/sandbox/mount_groups.h"
 #include "cmd/sandbox/tree_setup.h"
 
 namespace stasis::cli {
@@ -75,12 +76,31 @@ bool ReadFlag(absl::string_view option, vfs::MountFlags& flags) {
   return false;
 }
 
+// As mount(8) calls them. Nothing is mounted below a new mount: the recursive forms say the same.
+std::optional<vfs::Propagation> ParsePropagation(absl::string_view option) {
+  if (option == "shared" || option == "rshared") return vfs::Propagation::kShared;
+  if (option == "private" || option == "rprivate") return vfs::Propagation::kPrivate;
+  if (option == "slave" || option == "rslave") return vfs::Propagation::kSlave;
+  if (option == "unbindable" || option == "runbindable") return vfs::Propagation::kUnbindable;
+  return std::nullopt;
+}
+
 absl::Status ReadMountOption(absl::string_view option, HostMount& mount) {
   if (ReadFlag(option, mount.flags) || ReadModeOption(option, mount.mode)) return absl::OkStatus();
+  if (const auto propagation = ParsePropagation(option); propagation.has_value()) {
+    if (mount.propagation.has_value() && mount.propagation != propagation)
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", option,
+                       "' contradicts another option: a mount is shared, private, a slave or "
+                       "unbindable"));
+    mount.propagation = propagation;
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("'", option,
                    "' is no option of a mount; there are ro, noexec, nosuid, nodev, noatime, "
-                   "nosymfollow, their opposites, ",
+                   "nosymfollow, their opposites, shared, private, slave, unbindable, rshared, "
+                   "rprivate, rslave, runbindable, ",
                    kModeOptions));
 }
 
@@ -114,8 +134,8 @@ absl::StatusOr<HostMount> ParseHostMount(std::string_view text) {
       parts[1].front() != '/')
     return absl::InvalidArgumentError(
         absl::StrCat("--mount ", given,
-                     " is not of the form NAME[/PART]:DST[:FLAG][:interop=MODE][:specials=KIND] "
-                     "with an absolute DST"));
+                     " is not of the form NAME[/PART]:DST[:FLAG][:PROPAGATION][:interop=MODE]"
+                     "[:specials=KIND] with an absolute DST"));
   HostMount mount;
   if (absl::Status read = ReadSource(parts[0], mount); !read.ok())
     return absl::InvalidArgumentError(absl::StrCat("--mount ", given, ": ", read.message()));
@@ -163,6 +183,16 @@ absl::Status CheckHostMounts(const HostMounts& mounts) {
   return absl::OkStatus();
 }
 
+static absl::Status NoMaster(const HostMount& mount) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--mount ", mount.root, ":", mount.target,
+                   " would be a slave of nothing: no mount of the "
+                   "root ",
+                   mount.root,
+                   " is shared before it (less deep in the tree, or as deep). The host's "
+                   "own mounts are none of the sandbox's"));
+}
+
 absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesystem& vfs,
                                                               const HostMounts& options,
                                                               const std::string& root,
@@ -193,8 +223,13 @@ std::vector<Planned> PlanOf(const HostMounts& mounts) {
   std::vector<Planned> plan;
   for (const HostMount& mount : mounts.mounts) plan.push_back({mount.target, &mount, nullptr});
   for (const TmpfsMount& mount : mounts.tmpfs) plan.push_back({mount.target, nullptr, &mount});
+  const auto order = [](const Planned& planned) {
+    const bool is_slave =
+        planned.host != nullptr && planned.host->propagation == vfs::Propagation::kSlave;
+    return std::pair(planned.depth(), is_slave);
+  };
   std::stable_sort(plan.begin(), plan.end(),
-                   [](const Planned& a, const Planned& b) { return a.depth() < b.depth(); });
+                   [&order](const Planned& a, const Planned& b) { return order(a) < order(b); });
   return plan;
 }
 
@@ -226,12 +261,55 @@ absl::StatusOr<RefPtr<vfs::Mount>> MountWhole(const std::string& target, vfs::Mo
   return *std::move(mounted);
 }
 
-}  // namespace
+// The first mount of a filesystem that is shared; null if there is none.
+RefPtr<vfs::Mount> SharedMountOf(const vfs::Filesystem& fs, const sandbox::Tree& tree) {
+  const sandbox::MountGroups groups = sandbox::GroupsOf(*tree.vfs, *tree.ns);
+  for (const auto& place : tree.vfs->MountPlaces(*tree.ns))
+    if (&place.mount->filesystem() == &fs && sandbox::SharingOf(*place.mount, groups).group != 0)
+      return place.mount;
+  return nullptr;
+}
+
+std::string CannotMount(const HostMount& mount) {
+  return absl::StrCat("cannot mount ", mount.root, mount.part.empty() ? "" : "/", mount.part,
+                      " on ", mount.target);
+}
+
+absl::Status CheckPart(const HostMount& mount, const vfs::PathOperation& part,
+                       const sandbox::Tree& tree) {
+  const auto found = tree.vfs->StatAt(vfs::Credentials::Root(), part);
+  if (found && S_ISDIR(found->mode)) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat(CannotMount(mount), ": there is no such directory in the root ", mount.root));
+}
+
+absl::StatusOr<RefPtr<vfs::Mount>> Bind(const HostMount& mount, const vfs::PathOperation& source,
+                                        const sandbox::Tree& tree) {
+  const vfs::VirtualDentry root = tree.root();
+  auto bound =
+      tree.vfs->BindAt(vfs::Credentials::Root(), *tree.ns, source, {root, root, mount.target, true},
+                       {.recursive = false, .flags = mount.flags});
+  if (!bound) return absl::ErrnoToStatus(bound.error().value(), CannotMount(mount));
+  return *std::move(bound);
+}
+
+// A peer of `peer`, which need not show what this one does: that is looked up beside it.
+absl::StatusOr<RefPtr<vfs::Mount>> MountPeer(const HostMount& mount, const RefPtr<vfs::Mount>& peer,
+                                             const sandbox::Tree& tree) {
+  vfs::Filesystem& fs = peer->filesystem();
+  const vfs::VirtualDentry top(tree.vfs->MakePrivateMount(fs, {}), RefPtr<vfs::Dentry>(&fs.root()));
+  const vfs::PathOperation part{top, top, mount.part, true};
+  if (absl::Status there = CheckPart(mount, part, tree); !there.ok()) return there;
+  const auto found = tree.vfs->GetDentryAt(vfs::Credentials::Root(), part);
+  if (!found) return absl::ErrnoToStatus(found.error().value(), CannotMount(mount));
+  const vfs::VirtualDentry source(peer, RefPtr<vfs::Dentry>(&found->dentry()));
+  return Bind(mount, {source, source, ""}, tree);
+}
 
 // A part is a bind mount. The whole, which it is taken from, is for that time on top of the root,
 // where nobody looks: who serves the tree to programs has mounts of his own.
-absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
-                                             const sandbox::Tree& tree) {
+absl::StatusOr<RefPtr<vfs::Mount>> MountAlone(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
+                                              const sandbox::Tree& tree) {
   if (mount.part.empty()) return MountWhole(mount.target, mount.flags, std::move(fs), tree);
   const vfs::Credentials creds = vfs::Credentials::Root();
   absl::StatusOr<RefPtr<vfs::Mount>> whole = MountWhole("/", {}, fs, tree);
@@ -242,16 +320,41 @@ absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs:
     whole->reset();
     (void)tree.vfs->UmountAt(creds, *tree.ns, {root, top, "."}, MNT_DETACH);
   };
-  const std::string what =
-      absl::StrCat("cannot mount ", mount.root, "/", mount.part, " on ", mount.target);
   const vfs::PathOperation part{top, top, mount.part, true};
-  if (const auto found = tree.vfs->StatAt(creds, part); !found || !S_ISDIR(found->mode))
-    return absl::NotFoundError(
-        absl::StrCat(what, ": there is no such directory in the root ", mount.root));
-  auto bound = tree.vfs->BindAt(creds, *tree.ns, part, {root, root, mount.target, true},
-                                {.recursive = false, .flags = mount.flags});
-  if (!bound) return absl::ErrnoToStatus(bound.error().value(), what);
-  return *std::move(bound);
+  if (absl::Status there = CheckPart(mount, part, tree); !there.ok()) return there;
+  return Bind(mount, part, tree);
+}
+
+absl::Status SetPropagation(const HostMount& mount, vfs::Propagation type,
+                            const sandbox::Tree& tree) {
+  const vfs::VirtualDentry root = tree.root();
+  const auto set =
+      tree.vfs->SetPropagationAt(vfs::Credentials::Root(), *tree.ns,
+                                 {root, root, mount.target, true}, type, /*recursive=*/false);
+  return set ? absl::OkStatus() : absl::ErrnoToStatus(set.error().value(), CannotMount(mount));
+}
+
+}  // namespace
+
+absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
+                                             const sandbox::Tree& tree) {
+  const bool is_slave = mount.propagation == vfs::Propagation::kSlave;
+  if (!is_slave && mount.propagation != vfs::Propagation::kShared)
+    return MountAlone(mount, std::move(fs), tree);
+  if (const RefPtr<vfs::Mount> peer = SharedMountOf(*fs, tree)) return MountPeer(mount, peer, tree);
+  if (is_slave) return NoMaster(mount);
+  absl::StatusOr<RefPtr<vfs::Mount>> first = MountAlone(mount, std::move(fs), tree);
+  if (!first.ok()) return first;
+  absl::Status shared = SetPropagation(mount, vfs::Propagation::kShared, tree);
+  return shared.ok() ? std::move(first) : shared;
+}
+
+absl::StatusOr<bool> EndSharing(const HostMount& mount, const sandbox::Tree& tree) {
+  if (!mount.propagation.has_value() || mount.propagation == vfs::Propagation::kShared)
+    return false;
+  absl::Status set = SetPropagation(mount, *mount.propagation, tree);
+  if (!set.ok()) return set;
+  return true;
 }
 
 absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree) {
@@ -266,6 +369,8 @@ absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree) {
                                                  : MountWhole(planned.target, planned.tmpfs->flags,
                                                               *std::move(fs), tree);
     if (!mounted.ok()) return mounted.status();
+    if (planned.host == nullptr) continue;
+    if (const auto ended = EndSharing(*planned.host, tree); !ended.ok()) return ended.status();
   }
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,12 +37,13 @@ struct ServeMode {
   friend bool operator==(const ServeMode&, const ServeMode&) = default;
 };
 
-// "--mount NAME[/PART]:DST[:FLAG]...[:interop=MODE][:specials=KIND]".
+// "--mount NAME[/PART]:DST[:FLAG]...[:PROPAGATION][:interop=MODE][:specials=KIND]".
 struct HostMount {
   std::string root;
   std::string part;    // of it, a relative path; empty: all of it
   std::string target;  // absolute, in the sandbox
   vfs::MountFlags flags;
+  std::optional<vfs::Propagation> propagation = {};  // else that of its place
   ServeMode mode;
 };
 // Errors: kInvalidArgument.
@@ -65,9 +67,13 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesy
                                                               const std::string& root,
                                                               const std::string& directory,
                                                               ServeMode mode);
-// Mounts what `mount` says of the filesystem of its root. Errors: kNotFound without such a part.
+// Mounts what `mount` says of the filesystem of its root. One that is to be shared or a slave is in
+// the group of the root's shared mounts then. Errors: kNotFound without such a part,
+// kInvalidArgument of a slave without such a group.
 absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
                                              const sandbox::Tree& tree);
+// Makes it what it is to be after that: a slave, private or unbindable. True if that is a change.
+absl::StatusOr<bool> EndSharing(const HostMount& mount, const sandbox::Tree& tree);
 // Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
 absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree);
 

@@ -5,11 +5,14 @@
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <sys/mount.h>
 
 #include <map>
+#include <utility>
 #include <vector>
 
+#include "cmd/sandbox/mount_groups.h"
 #include "cmd/sandbox/paths.h"
 
 namespace stasis::cli {
@@ -111,6 +114,49 @@ void DropGone(const Places& places, nlohmann::ordered_json& config) {
   });
 }
 
+// What was a slave of a mount that is gone is private now.
+void DropLostMasters(const sandbox::Tree& tree, nlohmann::ordered_json& config) {
+  if (!config.contains("mount")) return;
+  const Places places = tree.vfs->MountPlaces(*tree.ns);
+  const sandbox::MountGroups groups = sandbox::GroupsOf(*tree.vfs, *tree.ns);
+  for (nlohmann::ordered_json& entry : config["mount"]) {
+    const auto text = entry.get<std::string>();
+    const absl::StatusOr<HostMount> mount = ParseHostMount(text);
+    if (!mount.ok() || mount->propagation != vfs::Propagation::kSlave) continue;
+    const RefPtr<vfs::Mount> there = MountAt(mount->target, places);
+    if (there && !sandbox::SharingOf(*there, groups).masters.empty()) continue;
+    std::vector<std::string> words = absl::StrSplit(text, ':');
+    std::erase_if(words,
+                  [](const std::string& word) { return word == "slave" || word == "rslave"; });
+    entry = absl::StrJoin(words, ":");
+  }
+}
+
+// Takes back what the tree has and the kernel does not, or not as it should.
+void TakeBack(const HostMount& mount, RefPtr<vfs::Mount> mounted, bool is_shown,
+              sandbox::Sandbox& sandbox) {
+  const sandbox::Tree& tree = sandbox.tree();
+  if (is_shown) (void)sandbox.served().Hide(mounted->filesystem(), mount.target, /*detach=*/true);
+  mounted.reset();
+  const vfs::VirtualDentry root = tree.root();
+  (void)tree.vfs->UmountAt(kRoot, *tree.ns, {root, root, mount.target, true}, MNT_DETACH);
+  sandbox.served().EndUnused(*tree.vfs);
+  sandbox.served().EndUnusedGroups(*tree.vfs, *tree.ns);
+}
+
+// In the kernel what is done in the tree: first mounted, then changed.
+absl::Status Show(const HostMount& mount, const vfs::Mount& mounted, sandbox::Sandbox& sandbox,
+                  bool& is_shown) {
+  const sandbox::Tree& tree = sandbox.tree();
+  if (absl::Status shown = sandbox.served().Show(mounted, *tree.vfs, *tree.ns); !shown.ok())
+    return shown;
+  is_shown = true;
+  const absl::StatusOr<bool> ended = EndSharing(mount, tree);
+  if (!ended.ok()) return ended.status();
+  if (!*ended) return absl::OkStatus();
+  return sandbox.served().ShowPropagation(mounted, *tree.vfs, *tree.ns);
+}
+
 }  // namespace
 
 absl::Status AddHostMount(const std::string& text, const std::string& directory,
@@ -129,12 +175,9 @@ absl::Status AddHostMount(const std::string& text, const std::string& directory,
   };
   absl::StatusOr<RefPtr<vfs::Mount>> mounted = MountHost(*mount, *fs, tree);
   if (!mounted.ok()) return mounted.status();
-  const vfs::VirtualDentry root = tree.root();
-  const vfs::PathOperation at{root, root, mount->target, true};
-  if (absl::Status shown = sandbox.served().Show(**mounted, *tree.vfs, *tree.ns); !shown.ok()) {
-    mounted->reset();
-    (void)tree.vfs->UmountAt(kRoot, *tree.ns, at, MNT_DETACH);
-    sandbox.served().EndUnused(*tree.vfs);
+  bool is_shown = false;
+  if (absl::Status shown = Show(*mount, **mounted, sandbox, is_shown); !shown.ok()) {
+    TakeBack(*mount, *std::move(mounted), is_shown, sandbox);
     return shown;
   }
   std::move(forget).Cancel();
@@ -162,7 +205,9 @@ absl::Status RemoveHostMount(const std::string& path, bool detach, sandbox::Sand
   if (!done)
     return absl::ErrnoToStatus(done.error().value(), absl::StrCat("cannot unmount ", target));
   sandbox.served().EndUnused(*tree.vfs);
+  sandbox.served().EndUnusedGroups(*tree.vfs, *tree.ns);
   DropGone(tree.vfs->MountPlaces(*tree.ns), config);
+  DropLostMasters(tree, config);
   return absl::OkStatus();
 }
 

@@ -51,7 +51,7 @@ void AddMountAdd(CLI::App& app, Invocation& invocation) {
   command->add_option("name", options->name, "The sandbox")->required()->type_name("NAME");
   command->add_option("mount", options->mount, "A root of the sandbox, and where it is to be seen")
       ->required()
-      ->type_name("NAME[/PART]:DST[:FLAG][:interop=MODE]");
+      ->type_name("NAME[/PART]:DST[:FLAG][:PROPAGATION][:interop=MODE]");
   command
       ->add_option("--root", options->host.roots,
                    "The host directory, of a root that the sandbox does not have yet")
@@ -60,7 +60,9 @@ void AddMountAdd(CLI::App& app, Invocation& invocation) {
       ->take_all();
   command->footer(
       "DST must exist in the sandbox. The next checkpoint saves the mount with the rest.\n"
-      "FLAG is ro, noexec, nosuid, nodev, noatime or nosymfollow; repeatable.\n\n"
+      "FLAG is ro, noexec, nosuid, nodev, noatime or nosymfollow; repeatable.\n"
+      "PROPAGATION is shared, private, slave or unbindable, or one of these with an r before "
+      "it.\n\n"
       "  stasis mount-add box data:/mnt/data:ro --root data=/srv/data\n"
       "  stasis umount box /mnt/data");
   command->callback(

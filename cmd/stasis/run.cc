@@ -58,9 +58,10 @@ void AddRun(CLI::App& app, Invocation& invocation) {
           "--mount", options->mounts,
           "Where a root is seen, and who else changes it: nobody (exclusive, the default), "
           "nobody but others look (writethrough), anybody (shared); and what may be made on the "
-          "host: FIFOs and sockets (all, the default), one of them (fifo, socket), none; "
-          "repeatable")
-      ->type_name("NAME:DST[:ro][:interop=MODE][:specials=KIND]")
+          "host: FIFOs and sockets (all, the default), one of them (fifo, socket), none; and which "
+          "of the sandbox's mounts share what is mounted on them (shared, slave, private, "
+          "unbindable); repeatable")
+      ->type_name("NAME:DST[:ro][:shared][:interop=MODE][:specials=KIND]")
       ->expected(1)
       ->take_all();
   command

@@ -23,7 +23,7 @@ TEST(ParseBindTest, RefusesTheRest) {
 
 TEST(MountPlanTest, ComesBackFromJsonAsItWas) {
   MountPlan plan{"host",
-                 {{0, "/", "/", 1}, {3, "/sub", "/m \xff", 0}},
+                 {{0, "/", "/", 1}, {3, "/sub", "/m \xff", 0, {4, {2, 1}, false}}},
                  {{"/a", "/b", true}, {"/c", "/d", false}}};
   const MountPlan copy = MountPlan::FromJson(plan.ToJson());
   EXPECT_EQ(copy.hostname, plan.hostname);

@@ -125,6 +125,43 @@ TEST_F(RootfsTest, AnUpperDirectoryStays) {
   EXPECT_EQ(kernel.out, "one\nmore\ntwo\nmoved\n") << kernel.err;
 }
 
+// The kernel opens files of an overlay in memory without asking.
+constexpr char kUsesOpenFiles[] = R"(
+import mmap, os, sys
+os.chdir(sys.argv[1])
+read = lambda fd, at=0: os.pread(fd, 20, at)
+for name in "abcdefgh":
+    with open(name) as file: assert file.read() == "content of " + name, name
+fd = os.open("a", os.O_RDWR); os.unlink("a"); print(read(fd), os.fstat(fd).st_nlink)
+os.pwrite(fd, b"XY", 1); os.ftruncate(fd, 9); os.fsync(fd); print(read(fd), os.path.exists("a"))
+fd = os.open("b", os.O_RDONLY); os.rename("c", "b"); print(read(fd), open("b").read())
+fd = os.open("d", os.O_WRONLY | os.O_TRUNC); print(os.fstat(fd).st_size); os.write(fd, b"D")
+fd = os.open("d", os.O_WRONLY | os.O_APPEND); os.write(fd, b"++"); print(open("d").read())
+fd = os.open("e", os.O_RDONLY); writer = os.open("e", os.O_WRONLY); os.pwrite(writer, b"Z", 2)
+print(read(fd)); os.truncate("e", 4); print(read(fd))
+fd = os.open("f", os.O_RDWR); map = mmap.mmap(fd, 0); map[0:3] = b"MAP"; map.flush()
+os.unlink("f"); map[3:6] = b"PAM"; map.close(); print(read(fd))
+fd = os.open("g", os.O_RDWR); os.chmod("g", 0); child = os.fork()
+if child == 0:
+    os.setuid(65534); os.pwrite(fd, b"Q", 0); os._exit(read(fd)[:1] != b"Q")
+print(os.waitpid(child, 0)[1], read(fd))
+os.close(os.open("h", os.O_WRONLY)); print(open("h").read(), oct(os.stat("h").st_mode))
+)";
+
+TEST_F(RootfsTest, OpenFilesAreWhatTheyAreOnTheHost) {
+  WriteFile("program.py", kUsesOpenFiles);
+  ASSERT_THAT(Shell("mkdir base/w; for i in a b c d e f g h; do echo -n content of $i >base/w/$i;"
+                    " done; cp -r base/w native"),
+              Succeeded());
+  const Outcome native = Host({"python3", Path("program.py"), Path("native")});
+  ASSERT_THAT(native, Succeeded());
+  const Outcome ours = Stasis({"run", "--rootfs", "base", "--bind", Path("program.py") + ":/p",
+                               "--", "python3", "/p", "/w"});
+  EXPECT_THAT(ours, Succeeded());
+  EXPECT_EQ(ours.out, native.out);
+  EXPECT_EQ(ReadFile(Path("base/w/e")), "content of e") << "the base is as it was";
+}
+
 TEST_F(RootfsTest, WithoutAnUpperLayerTheDirectoryItselfIsChanged) {
   ASSERT_THAT(
       Stasis({"run", "--rootfs", "base", "--upper", "none", "--", "/bin/sh", "-c", "echo x > /x"}),
@@ -259,6 +296,30 @@ TEST_F(ImageTest, ACommitIsOfOneMoment) {
                   .out,
               "2\n");
   }
+}
+
+TEST_F(ImageTest, ALayerWithAttributesAloneIsComparedWithTheDataBelow) {
+  StartBox("box", On("base"));
+  ASSERT_THAT(In("box", "echo > /top"), Succeeded());
+  ASSERT_THAT(Stasis({"commit", "box", "oci:images:second"}), Succeeded());
+  ASSERT_THAT(
+      Stasis({"run", "--rootfs", "oci:images:second", "--layer-cache", "cache", "--", "true"}),
+      Succeeded());
+  // As the kernel's overlayfs leaves it after a chmod and a rename.
+  ASSERT_THAT(Shell("top=$(find cache -name top); cd ${top%/top}; mkdir -p etc; truncate -s 4 "
+                    "etc/conf etc/moved; chmod 600 etc/conf;"
+                    "setfattr -n trusted.overlay.metacopy etc/conf etc/moved;"
+                    "setfattr -n trusted.overlay.redirect -v /srv/deep/file etc/moved"),
+              Succeeded());
+  StartBox("next", On("second"));
+  EXPECT_EQ(In("next", "cat /etc/conf /etc/moved; stat -c %a /etc/conf").out, "one\ntwo\n600\n");
+  ASSERT_THAT(In("next", "echo new > /etc/conf; chmod 640 /etc/moved"), Succeeded());
+  EXPECT_EQ(Diff({"next"}), "M /etc/conf (content)\nM /etc/moved (mode 644 -> 640)\n");
+  ASSERT_THAT(Stasis({"commit", "next", "oci:images:third"}), Succeeded());
+  EXPECT_EQ(Stasis({"run", "--rootfs", "oci:images:third", "--layer-cache", "cache", "--", "cat",
+                    "/etc/conf", "/etc/moved"})
+                .out,
+            "new\ntwo\n");
 }
 
 TEST_F(ImageTest, LayersInUseStayInTheCache) {
