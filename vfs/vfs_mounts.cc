@@ -168,8 +168,12 @@ bool VirtualFilesystem::exclusive() const {
 bool VirtualFilesystem::opens_matter() const {
   const auto is_read_only = [](const auto& mount) { return mount.second->read_only(); };
   absl::MutexLock lock(&locks_.mount_mu);
-  return std::any_of(filesystems_.begin(), filesystems_.end(),
-                     [](const RefPtr<Filesystem>& one) { return one->opens_matter(); }) ||
+  // Layers of an overlay are mounted nowhere: it speaks for them.
+  const auto matters = [this](const RefPtr<Filesystem>& one) {
+    locks_.mount_mu.AssertHeld();
+    return one->opens_matter() && IsMountedLocked(*one);
+  };
+  return std::any_of(filesystems_.begin(), filesystems_.end(), matters) ||
          std::any_of(namespaces_.begin(), namespaces_.end(), [&](const RefPtr<MountNamespace>& ns) {
            const auto& mounts = ns->mounts_by_id();
            return std::any_of(mounts.begin(), mounts.end(), is_read_only);

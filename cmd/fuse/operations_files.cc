@@ -163,6 +163,8 @@ Result<void> Release(Call& call) {
 Result<void> Fsync(Call& call) {
   STASIS_ASSIGN_OR_RETURN(fuse_fsync_in in, call.in().Take<fuse_fsync_in>());
   STASIS_RETURN_IF_ERROR(call.in().End());
+  // All is in memory: the kernel sends its pages, and need not ask for more.
+  if (call.state().negotiated().opens_unasked()) return Err(ENOSYS);
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.GetFile(in.fh, call.header().nodeid, O_RDONLY));
   return file->Sync();

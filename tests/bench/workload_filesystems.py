@@ -6,6 +6,7 @@ serve. Beside host directories all stand on ext4, as the kernel's own does.
 """
 
 import contextlib
+import copy
 import os
 import shutil
 import subprocess
@@ -78,6 +79,26 @@ class Ext4(Filesystem):
         run_command(["mkfs.ext4", "-q", image])
         with mount(["-o", "loop", image], directory):
             yield directory
+
+
+class Layered(Filesystem):
+    """One that stands on a lower layer: an empty directory, or another one."""
+
+    lower_layer = None
+
+    def over(self, directory):
+        """The same on `directory`, which is read only."""
+        other = copy.copy(self)
+        other.lower_layer = directory
+        return other
+
+    def lower(self, work):
+        return self.lower_layer or os.path.join(work, "lower")
+
+    def make_layers(self, work, *names):
+        """Those, and the lower one if none is given, in `work`."""
+        for name in names if self.lower_layer else ("lower", *names):
+            os.mkdir(os.path.join(work, name))
 
 
 class FuseFilesystem(Filesystem):
@@ -169,50 +190,45 @@ class HostWithoutPassthrough(Host):
     options = ("--no-passthrough",)
 
 
-class Overlay(Host):
+class Overlay(Layered, Host):
     """A host directory with a writable layer in memory on top."""
 
     name = "overlay"
 
     def __init__(self, program):
         self.program = program
-        self.description = "stasis mount of an overlay: an empty lower layer on a tmpfs, the upper one in memory"
+        self.description = "stasis mount of an overlay: the same lower layer, the upper one in memory"
 
     def base(self, work):
         return tmpfs(os.path.join(work, "base"))
 
     def root(self, work):
-        os.mkdir(self.lower(work))
+        self.make_layers(work)
         return ["--rootfs", self.lower(work)]
 
-    def lower(self, work):
-        return os.path.join(work, "lower")
 
-
-class KernelOverlayfs(Filesystem):
+class KernelOverlayfs(Layered):
     name = "overlayfs"
-    description = "the kernel's overlayfs, an empty lower layer and the upper one on a tmpfs"
+    description = "the kernel's overlayfs, both layers on a tmpfs; the lower one is empty but where a workload needs it"
 
     @contextlib.contextmanager
     def mounted(self, work):
         with tmpfs(os.path.join(work, "base")) as base:
-            for layer in ("lower", "upper", "work"):
-                os.mkdir(os.path.join(base, layer))
-            layers = f"lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work"
+            self.make_layers(base, "upper", "work")
+            layers = f"lowerdir={self.lower(base)},upperdir={base}/upper,workdir={base}/work"
             with mount(["-t", "overlay", "overlay", "-o", layers], os.path.join(work, "overlayfs")) as directory:
                 yield directory
 
 
-class FuseOverlayfs(FuseFilesystem):
+class FuseOverlayfs(Layered, FuseFilesystem):
     name = "fuse-overlayfs"
-    description = "fuse-overlayfs, an empty lower layer and the upper one on a tmpfs"
+    description = "fuse-overlayfs, the same layers"
     program = "fuse-overlayfs"
 
     def command(self, work, directory):
-        for layer in ("lower", "upper", "work"):
-            os.mkdir(os.path.join(work, layer))
+        self.make_layers(work, "upper", "work")
         return ["fuse-overlayfs", "-f", "-o",
-                f"lowerdir={work}/lower,upperdir={work}/upper,workdir={work}/work", directory]
+                f"lowerdir={self.lower(work)},upperdir={work}/upper,workdir={work}/work", directory]
 
 
 class NullServer(FuseFilesystem):

@@ -2,6 +2,7 @@
 """What workloads work on: made once per run, the same in every run."""
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -33,12 +34,14 @@ class Sizes:
     fio_seconds: int
     operation_seconds: float
     warm_runs: int         # of a warm command in one measurement: the median counts
+    large_file_bytes: int
+    large_files: int = 1   # one for each repetition
 
 
 FULL = Sizes(files=20_000, mean_file_bytes=4096, sources=200, functions=8, packages=30, package_files=20,
-             fio_bytes=256 << 20, fio_seconds=5, operation_seconds=1, warm_runs=5)
+             fio_bytes=256 << 20, fio_seconds=5, operation_seconds=1, warm_runs=5, large_file_bytes=1 << 30)
 QUICK = Sizes(files=1_000, mean_file_bytes=4096, sources=10, functions=4, packages=5, package_files=10,
-              fio_bytes=16 << 20, fio_seconds=1, operation_seconds=0.1, warm_runs=2)
+              fio_bytes=16 << 20, fio_seconds=1, operation_seconds=0.1, warm_runs=2, large_file_bytes=64 << 20)
 
 
 class Inputs:
@@ -64,6 +67,14 @@ class Inputs:
     def packages(self):
         """A directory: npm packages as tar.gz, and a package.json that needs all of them."""
         return self._made("packages", lambda path: make_packages(path, self.sizes))
+
+    def debian(self):
+        """A directory: a Debian root with packages in /packages, which is a repository, too."""
+        return self._made("debian", lambda path: make_debian(path, self.sizes))
+
+    def large(self):
+        """A directory: files without holes, large0 and so on."""
+        return self._made("large", lambda path: make_large_files(path, self.sizes))
 
     def _made(self, name, make):
         path = os.path.join(self.directory, name)
@@ -214,3 +225,61 @@ def make_packages(path, sizes):
     manifest = {"name": "bench", "version": "1.0.0", "private": True,
                 "dependencies": {name: f"file:{path}/{name}-1.0.0.tgz" for name in names}}
     write_file(f"{path}/package.json", json.dumps(manifest))
+
+
+DEBIAN_ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testing", "debian_root.sh")
+
+CONTROL = """Package: {name}
+Version: 1.0
+Architecture: all
+Maintainer: bench <bench@localhost>
+Description: bench
+"""
+
+
+def debian_packages(sizes):
+    """Names of the packages: for dpkg, and for apt."""
+    names = [f"bench-{i}" for i in range(sizes.packages)]
+    return names[::2], names[1::2]
+
+
+def make_debian(path, sizes):
+    """Needs root, and the first time ever a Debian mirror."""
+    run_command(["bash", DEBIAN_ROOT, path])
+    rng = random.Random(SEED)
+    for names in debian_packages(sizes):
+        for name in names:
+            make_debian_package(f"{path}/packages", name, rng, sizes)
+    index = [describe_package(f"{path}/packages", file) for file in sorted(os.listdir(f"{path}/packages"))]
+    write_file(f"{path}/packages/Packages", "\n".join(index))
+    write_file(f"{path}/etc/apt/sources.list", "deb [trusted=yes] copy:/packages ./\n")
+
+
+def make_debian_package(directory, name, rng, sizes):
+    top = f"{directory}/{name}"
+    write_file(f"{top}/DEBIAN/control", CONTROL.format(name=name))
+    write_file(f"{top}/DEBIAN/postinst", "#!/bin/sh\nset -e\ntest \"$1\" = configure\n")
+    os.chmod(f"{top}/DEBIAN/postinst", 0o755)
+    for i in range(sizes.package_files):
+        text = make_text(rng, int(rng.lognormvariate(8, 1)) % 65536)
+        write_file(f"{top}/usr/share/{name}/d{i % 4}/file{i}", text.decode())
+    run_command(["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", top, directory])
+    shutil.rmtree(top)
+
+
+def describe_package(directory, file):
+    """Its paragraph in an index."""
+    path = f"{directory}/{file}"
+    control, _ = run_command(["dpkg-deb", "-f", path])
+    with open(path, "rb") as package:
+        digest = hashlib.sha256(package.read()).hexdigest()
+    return f"{control}Filename: ./{file}\nSize: {os.path.getsize(path)}\nSHA256: {digest}\n"
+
+
+def make_large_files(path, sizes):
+    os.mkdir(path)
+    piece = random.Random(SEED).randbytes(1 << 20)
+    for i in range(sizes.large_files):
+        with open(f"{path}/large{i}", "wb") as out:
+            for _ in range(sizes.large_file_bytes >> 20):
+                out.write(piece)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workloads: what each prepares on a filesystem, and what it measures there."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import statistics
+import time
 
-from workload_inputs import git_environment
+from workload_filesystems import mount
+from workload_inputs import debian_packages, git_environment
 from workload_process import CommandFailed, run_command
 
 
@@ -32,6 +35,7 @@ class Workload:
     programs = ()        # that have to be installed
     filesystems = None   # names; None: all but the null server
     at_root = False      # works on the filesystem's root, which it leaves as it is
+    lower = None         # of overlays, and of nothing else: the input that is the lower layer
 
     def __init__(self, directory, inputs, ops):
         self.directory = directory
@@ -267,6 +271,78 @@ class Clients(Operations):
     rows = (Row("clients", "operations/s"),)
 
 
+class Installs(Workload):
+    """The root directory of a Debian system, in which its own programs are run."""
+
+    name = "installs"
+    description = "dpkg -i, apt-get install and dpkg --purge of local packages in a Debian root below the overlay"
+    rows = (Row("dpkg -i", "s"), Row("apt-get install", "s"), Row("dpkg --purge", "s"))
+    programs = ("dpkg-deb",)
+    at_root = True
+
+    @staticmethod
+    def lower(inputs):
+        return inputs.debian()
+
+    def set_up(self):
+        with self._host_files():
+            self._run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "update")
+
+    def measure(self):
+        by_dpkg, by_apt = debian_packages(self.sizes)
+        with self._host_files():
+            dpkg = self._run("dpkg", "-i", *(f"/packages/{name}_1.0_all.deb" for name in by_dpkg))
+            apt = self._run("apt-get", "-q", "-y", "-o", "APT::Sandbox::User=root", "-o", "Dpkg::Use-Pty=false",
+                            "install", *by_apt)
+            self._check(by_dpkg + by_apt)
+            purge = self._run("dpkg", "--purge", *by_dpkg, *by_apt)
+        return {"dpkg -i": dpkg, "apt-get install": apt, "dpkg --purge": purge}
+
+    @contextlib.contextmanager
+    def _host_files(self):
+        """Device nodes of mounts are of no use to anybody."""
+        with mount(["--bind", "/dev"], self.path("dev")), mount(["-t", "proc", "proc"], self.path("proc")):
+            yield
+
+    def _run(self, *command):
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        _, seconds = run_command(["/usr/sbin/chroot", self.directory, *command], env=env)
+        return seconds
+
+    def _check(self, packages):
+        for name in packages:
+            if len(os.listdir(self.path("usr", "share", name))) != min(4, self.sizes.package_files):
+                raise CommandFailed(f"installs: {name} is not there as it should be")
+
+
+class FirstWrite(Workload):
+    name = "first-write"
+    description = "one byte into a large file of the lower layer, which nobody has written to before, and fsync"
+    rows = (Row("first write", "ms"),)
+    at_root = True
+
+    @staticmethod
+    def lower(inputs):
+        return inputs.large()
+
+    def set_up(self):
+        self.left = [self.path(f"large{i}") for i in range(self.sizes.large_files)]
+
+    def measure(self):
+        path, middle = self.left.pop(), self.sizes.large_file_bytes // 2
+        begin = time.perf_counter()
+        with open(path, "r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), b"x", middle)
+            os.fsync(file.fileno())
+        seconds = time.perf_counter() - begin
+        with open(path, "rb") as file:
+            is_whole = os.fstat(file.fileno()).st_size == self.sizes.large_file_bytes
+            if not is_whole or os.pread(file.fileno(), 1, middle) != b"x":
+                raise CommandFailed("first-write: the file is not what was written")
+        os.unlink(path)
+        return {"first write": seconds * 1000}
+
+
 class NullRequests(Workload):
     """The root of a mount, about which a server knows everything."""
 
@@ -300,4 +376,4 @@ def drop_caches():
 
 
 WORKLOADS = (Untar, Find, GitStatus, Compile, NpmInstall, Fio, CreateAndUnlink, OpenAndClose, MkdirAndRmdir, Rename,
-             Stat, Clients, NullRequests)
+             Stat, Clients, Installs, FirstWrite, NullRequests)

@@ -34,6 +34,9 @@ OVERLAY_BOUNDS = {
     "untar": {"overlayfs": 1.3},
     "compile": {"overlayfs": 1.3},
     "npm install": {"overlayfs": 1.3},
+    "dpkg -i": {"overlayfs": 1.3},
+    "apt-get install": {"overlayfs": 1.3},
+    "first write": {"overlayfs": 1.0},
 }
 BOUNDS_OF = {"stasis": BOUNDS, "host": HOST_BOUNDS, "overlay": OVERLAY_BOUNDS}
 
