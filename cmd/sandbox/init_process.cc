@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <set>
 #include <string>
 
@@ -24,17 +25,10 @@
 #include "cmd/sandbox/process_table.h"
 #include "cmd/sandbox/root_mounts.h"
 #include "cmd/sandbox/served_mounts.h"
+#include "cmd/sandbox/syncer.h"
 
 namespace stasis::sandbox {
 namespace {
-
-// 0, or the first error's number.
-int SyncAll(const std::vector<int>& roots) {
-  int error = 0;
-  for (int root : roots)
-    if (syncfs(root) != 0 && error == 0) error = errno;
-  return error;
-}
 
 class InitProcess {
  public:
@@ -51,6 +45,7 @@ class InitProcess {
   absl::Status Enter(const MountPlan& plan);
   absl::Status TryToEnter(const MountPlan& plan);
   void StartSync(int64_t id);
+  void FinishSync();
   absl::Status End(int signal, absl::Duration grace);
   void Reap();
   void Answer(int64_t id, const absl::Status& status, nlohmann::json extra = {}, int fd = -1);
@@ -61,9 +56,8 @@ class InitProcess {
   ServedMounts mounts_;
   RootMounts root_mounts_;
   ProcessTable processes_;
-  // The child that is in syncfs(2), and the request it answers; 0 if there is none.
-  pid_t syncer_ = 0;
-  int64_t sync_id_ = 0;
+  Syncer syncer_;
+  int64_t sync_id_ = 0;  // the request that it is at work for
 };
 
 absl::Status InitProcess::Prepare() {
@@ -81,7 +75,8 @@ absl::Status InitProcess::Prepare() {
   sigemptyset(&watched);
   sigaddset(&watched, SIGCHLD);
   signals_.reset(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
-  return signals_.valid() ? absl::OkStatus() : absl::ErrnoToStatus(errno, "signalfd");
+  if (!signals_.valid()) return absl::ErrnoToStatus(errno, "signalfd");
+  return syncer_.Prepare();
 }
 
 // Requires: in a user namespace, the maps are written.
@@ -115,50 +110,45 @@ absl::Status InitProcess::TryToEnter(const MountPlan& plan) {
   return absl::OkStatus();
 }
 
-// A child waits, so that init goes on serving. Its exit status is the error number.
 void InitProcess::StartSync(int64_t id) {
-  if (syncer_ != 0)
+  if (syncer_.running())
     return Answer(id, absl::UnavailableError("the sandbox's files are still being written back"));
   const std::vector<int> roots = mounts_.Roots();
   if (roots.empty()) return Answer(id, absl::FailedPreconditionError("the root is not mounted"));
-  const pid_t pid = fork();
-  if (pid == 0) _exit(SyncAll(roots));
-  if (pid < 0) return Answer(id, absl::ErrnoToStatus(errno, "cannot fork"));
-  syncer_ = pid;
+  if (absl::Status started = syncer_.Start(roots); !started.ok()) return Answer(id, started);
   sync_id_ = id;
+}
+
+void InitProcess::FinishSync() {
+  pollfd done{syncer_.fd(), POLLIN, 0};
+  if (poll(&done, 1, 0) > 0) Answer(sync_id_, syncer_.Finish());
 }
 
 void InitProcess::Reap() {
   signalfd_siginfo info;
   while (read(signals_.get(), &info, sizeof info) == sizeof info) {
   }
-  int status = 0;
-  for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
-    if (pid != syncer_) continue;
-    syncer_ = 0;
-    const int error = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
-    Answer(sync_id_, error == 0
-                         ? absl::OkStatus()
-                         : absl::ErrnoToStatus(error, "cannot write the sandbox's files back"));
+  while (waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
   }
 }
 
 absl::Status InitProcess::End(int signal, absl::Duration grace) {
   const absl::Time deadline = absl::Now() + grace;
-  for (pid_t pid : processes_.List(syncer_)) {
+  for (pid_t pid : processes_.List()) {
     kill(pid, signal);
     kill(pid, SIGCONT);
   }
-  while (!processes_.List(syncer_).empty()) {
+  while (!processes_.List().empty()) {
     if (absl::Now() > deadline)
       return absl::DeadlineExceededError(
           absl::StrCat("some processes did not end on SIG", sigabbrev_np(signal)));
     // One that was made since.
     if (signal == SIGKILL)
-      for (pid_t pid : processes_.List(syncer_)) kill(pid, signal);
+      for (pid_t pid : processes_.List()) kill(pid, signal);
     absl::SleepFor(absl::Milliseconds(5));
     if (channel_.closed()) _exit(0);  // nobody waits for their end any more
     Reap();
+    FinishSync();
   }
   return absl::OkStatus();
 }
@@ -177,11 +167,10 @@ void InitProcess::Handle(const nlohmann::json& request) {
   if (verb == "begin") return Answer(id, Begin());
   if (verb == "enter") return Answer(id, Enter(MountPlan::FromJson(request.at("plan"))));
   if (verb == "sync") return StartSync(id);
-  if (verb == "stop") return Answer(id, processes_.StopAll(time, syncer_));
+  if (verb == "stop") return Answer(id, processes_.StopAll(time));
   if (verb == "terminate") return Answer(id, End(SIGTERM, time));
   if (verb == "kill") return Answer(id, End(SIGKILL, time));
-  if (verb == "count")
-    return Answer(id, absl::OkStatus(), {{"count", processes_.List(syncer_).size()}});
+  if (verb == "count") return Answer(id, absl::OkStatus(), {{"count", processes_.List().size()}});
   if (verb == "continue") {
     processes_.ContinueAll();
     return Answer(id, absl::OkStatus());
@@ -214,9 +203,11 @@ void InitProcess::HandleMounts(int64_t id, const std::string& verb, const nlohma
 
 void InitProcess::Serve() {
   for (;;) {
-    pollfd entries[] = {{channel_.fd(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
-    if (poll(entries, 2, -1) < 0 && errno != EINTR) _exit(1);
+    pollfd entries[] = {
+        {channel_.fd(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {syncer_.fd(), POLLIN, 0}};
+    if (poll(entries, std::size(entries), -1) < 0 && errno != EINTR) _exit(1);
     if (entries[1].revents != 0) Reap();
+    if (entries[2].revents != 0) FinishSync();
     if (entries[0].revents == 0) continue;
     const absl::StatusOr<Packet> packet = channel_.Receive();
     if (!packet.ok()) _exit(0);

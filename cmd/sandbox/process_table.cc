@@ -60,10 +60,10 @@ char StateLetter(int proc, const std::string& path) {
 
 }  // namespace
 
-std::vector<pid_t> ProcessTable::List(pid_t except) const {
+std::vector<pid_t> ProcessTable::List() const {
   std::vector<pid_t> pids;
   for (pid_t pid : Numbers(proc_.get(), "."))
-    if (pid != getpid() && pid != except && ActivityOf(pid) != Activity::kGone) pids.push_back(pid);
+    if (pid != getpid() && ActivityOf(pid) != Activity::kGone) pids.push_back(pid);
   return pids;
 }
 
@@ -85,9 +85,9 @@ std::string ProcessTable::NameOf(pid_t pid) const {
   return name;
 }
 
-pid_t ProcessTable::StopOnce(const absl::flat_hash_set<pid_t>& stopped_before, pid_t except) {
+pid_t ProcessTable::StopOnce(const absl::flat_hash_set<pid_t>& stopped_before) {
   pid_t running = 0;
-  for (pid_t pid : List(except)) {
+  for (pid_t pid : List()) {
     if (stopped_before.contains(pid)) continue;
     // A process that was made since the last look may be stopped already, by its parent's signal.
     if (stopped_.insert(pid).second) kill(pid, SIGSTOP);
@@ -98,11 +98,11 @@ pid_t ProcessTable::StopOnce(const absl::flat_hash_set<pid_t>& stopped_before, p
   return running;
 }
 
-pid_t ProcessTable::StopUntil(absl::Time deadline, const absl::flat_hash_set<pid_t>& stopped_before,
-                              pid_t except) {
+pid_t ProcessTable::StopUntil(absl::Time deadline,
+                              const absl::flat_hash_set<pid_t>& stopped_before) {
   // Twice in a row: a process may be forked while the first look goes on.
   for (int quiet = 0; quiet < 2;) {
-    const pid_t running = StopOnce(stopped_before, except);
+    const pid_t running = StopOnce(stopped_before);
     quiet = running == 0 ? quiet + 1 : 0;
     if (quiet > 0) continue;
     if (absl::Now() > deadline) return running;
@@ -111,18 +111,17 @@ pid_t ProcessTable::StopUntil(absl::Time deadline, const absl::flat_hash_set<pid
   return 0;
 }
 
-absl::Status ProcessTable::StopAll(absl::Duration timeout, pid_t except) {
+absl::Status ProcessTable::StopAll(absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   absl::flat_hash_set<pid_t> stopped_before;
-  for (pid_t pid : List(except))
+  for (pid_t pid : List())
     if (ActivityOf(pid) == Activity::kStopped) stopped_before.insert(pid);
   // The parent in vfork(2) stops only after its child has called execve, which a child that was
   // stopped before never does. So everything runs on for a moment, of a random length.
   std::minstd_rand random(std::random_device{}());
   std::uniform_int_distribution<int> pause_us(1000, 5000);
   for (absl::Duration attempt = kFirstAttempt;; attempt *= kGrowth) {
-    const pid_t running =
-        StopUntil(std::min(deadline, absl::Now() + attempt), stopped_before, except);
+    const pid_t running = StopUntil(std::min(deadline, absl::Now() + attempt), stopped_before);
     if (running == 0) return absl::OkStatus();
     if (absl::Now() > deadline)
       return absl::DeadlineExceededError(

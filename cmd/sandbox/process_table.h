@@ -24,12 +24,12 @@ class ProcessTable {
   // `proc` is a descriptor of the namespace's /proc.
   explicit ProcessTable(UniqueFd proc) : proc_(std::move(proc)) {}
 
-  // Living processes but the caller and `except`.
-  std::vector<pid_t> List(pid_t except = 0) const;
+  // Living processes but the caller.
+  std::vector<pid_t> List() const;
 
   // Stops all that run by SIGSTOP and waits until every thread has stopped; remembers which.
   // Errors: kDeadlineExceeded, with the name of one that did not; ContinueAll() is due then too.
-  absl::Status StopAll(absl::Duration timeout, pid_t except);
+  absl::Status StopAll(absl::Duration timeout);
   // Lets those run on that StopAll stopped, and no other.
   void ContinueAll();
 
@@ -39,10 +39,9 @@ class ProcessTable {
   // What the threads of a process do; the most active one counts.
   Activity ActivityOf(pid_t pid) const;
   // One that still had to be stopped; 0 if there was none.
-  pid_t StopOnce(const absl::flat_hash_set<pid_t>& stopped_before, pid_t except);
+  pid_t StopOnce(const absl::flat_hash_set<pid_t>& stopped_before);
   // The same, again and again until there is none or the time is over.
-  pid_t StopUntil(absl::Time deadline, const absl::flat_hash_set<pid_t>& stopped_before,
-                  pid_t except);
+  pid_t StopUntil(absl::Time deadline, const absl::flat_hash_set<pid_t>& stopped_before);
   std::string NameOf(pid_t pid) const;
 
   UniqueFd proc_;

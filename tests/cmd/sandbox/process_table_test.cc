@@ -68,7 +68,7 @@ TEST(ProcessTableTest, StopsAProgramThatMakesOthersByVfork) {
               if (fork() == 0) SpawnForEver();
               absl::SleepFor(absl::Milliseconds(20));
               for (int round = 0; round < 20; ++round) {
-                const absl::Status stopped = table.StopAll(absl::Seconds(10), 0);
+                const absl::Status stopped = table.StopAll(absl::Seconds(10));
                 table.ContinueAll();
                 if (!stopped.ok()) return Message(stopped);
                 absl::SleepFor(absl::Milliseconds(2));
@@ -83,7 +83,7 @@ TEST(ProcessTableTest, NamesWhatDoesNotStop) {
                 if (fork() == 0 && vfork() == 0)
                   for (;;) pause();
                 absl::SleepFor(absl::Milliseconds(100));
-                return Message(table.StopAll(absl::Seconds(1), 0));
+                return Message(table.StopAll(absl::Seconds(1)));
               }),
               testing::AllOf(HasSubstr("the program 'cmd.sandbox"),
                              HasSubstr("process 2 of the sandbox"), HasSubstr("--freezer cgroup")));
