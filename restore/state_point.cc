@@ -5,15 +5,18 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "restore/internal/build_rows.h"
@@ -45,10 +48,14 @@ class BlockedSignals {
 };
 
 // Everything that is open belongs to the parent: a mount, say, ends with its last descriptor.
-void CloseAllBut(int fd) {
-  const auto kept = static_cast<unsigned>(fd);
-  if (kept > 0) close_range(0, kept - 1, 0);
-  close_range(kept + 1, ~0U, 0);
+void CloseAllBut(int one, int other) {
+  unsigned next = 0;
+  for (const int fd : {std::min(one, other), std::max(one, other)}) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (kept > next) close_range(next, kept - 1, 0);
+    next = kept + 1;
+  }
+  close_range(next, ~0U, 0);
 }
 
 }  // namespace
@@ -92,6 +99,8 @@ void StatePoint::EndChild() {
 absl::Status StatePoint::MakeChannels() {
   rows_.reset(memfd_create("stasis-rows", MFD_CLOEXEC));
   if (!rows_.valid()) return absl::ErrnoToStatus(errno, "cannot make a file for the rows");
+  sent_.reset(eventfd(0, EFD_CLOEXEC));
+  if (!sent_.valid()) return absl::ErrnoToStatus(errno, "cannot make an eventfd for the rows");
   void* page =
       ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return absl::ErrnoToStatus(errno, "cannot share memory");
@@ -137,11 +146,12 @@ void StatePoint::RunChild(const vfs::VirtualFilesystem& vfs, const state::Regist
   };
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, "stasis-rows");
-  CloseAllBut(rows_.get());
+  CloseAllBut(rows_.get(), sent_.get());
   const absl::StatusOr<state::SavedGraph> graph =
       BuildRows(vfs, registry, roots, Alone(*progress_));
   const absl::Status sent =
       graph.ok() ? SendGraph(rows_.get(), *graph) : SendError(rows_.get(), graph.status());
+  if (sent.ok()) (void)eventfd_write(sent_.get(), 1);
   // Without destructors and what a program does at its end: all of that is the parent's.
   _exit(sent.ok() ? 0 : 1);
 }
@@ -161,8 +171,9 @@ absl::Status StatePoint::WaitForChild(const std::atomic<bool>* cancel) {
   for (;;) {
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed))
       return absl::CancelledError("the checkpoint was cancelled");
-    pollfd entry{child_fd_.get(), POLLIN, 0};
-    if (::poll(&entry, 1, kPollMs) > 0) return Reap();
+    pollfd entries[] = {{sent_.get(), POLLIN, 0}, {child_fd_.get(), POLLIN, 0}};
+    if (::poll(entries, std::size(entries), kPollMs) > 0)
+      return (entries[0].revents & POLLIN) != 0 ? absl::OkStatus() : Reap();
     const auto now = std::chrono::steady_clock::now();
     if (const uint64_t seen = progress_->steps.load(std::memory_order_relaxed); seen != steps) {
       steps = seen;

@@ -50,7 +50,7 @@ class StatePoint {
   // Why the rows were built in the pause; empty if they were not.
   const std::string& warning() const { return warning_; }
 
-  // Waits for the rows. Called once.
+  // Waits for the rows, but not for the child's end, which takes a while. Called once.
   // Errors: of GraphWriter; kCancelled; kInternal if the child died or stands still.
   absl::StatusOr<state::SavedGraph> Finish(const std::atomic<bool>* cancel = nullptr);
 
@@ -76,6 +76,7 @@ class StatePoint {
   std::optional<absl::StatusOr<state::SavedGraph>> built_;  // without a child
   std::unique_ptr<state::ChunkFreeze> freeze_;
   UniqueFd rows_;                              // what the child writes
+  UniqueFd sent_;                              // an eventfd: readable when that is whole
   std::unique_ptr<Progress, Unmap> progress_;  // shared with the child
   pid_t child_ = -1;
   UniqueFd child_fd_;  // readable when it has ended

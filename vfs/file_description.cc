@@ -2,6 +2,7 @@
 
 #include "vfs/file_description.h"
 
+#include <absl/strings/str_cat.h>
 #include <linux/falloc.h>
 #include <sys/inotify.h>
 
@@ -9,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "state/base/current_work.h"
 #include "state/copy_budget.h"
 #include "state/load_context.h"
 #include "vfs/virtual_filesystem.h"
@@ -22,6 +24,14 @@ constexpr int kSettableFlags = O_APPEND | O_NONBLOCK | O_NOATIME;
 constexpr int kCreationFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 
 constexpr uint64_t kMaxOffset = std::numeric_limits<int64_t>::max();
+
+// For messages, without a lock: data may be read below that is stored elsewhere.
+std::string Describe(const void* file) {
+  const auto& at = *static_cast<const VirtualDentry*>(file);
+  return absl::StrCat(at.dentry().PathForMessages(), " (inode ", at.inode().ino(), " of the ",
+                      std::string(at.mount().filesystem().type()), " filesystem ",
+                      at.mount().filesystem().dev(), ")");
+}
 
 // Whether some filesystem may have this mode of fallocate(2). What no filesystem has is refused
 // before all else.
@@ -109,6 +119,7 @@ Result<size_t> FileDescription::PRead(uint64_t offset, std::span<std::byte> out)
   if (!readable_) return Err(EBADF);
   if (inode().is_dir()) return Err(EISDIR);
   if (offset > kMaxOffset || out.size() > kMaxOffset - offset) return Err(EINVAL);
+  const CurrentWork work(Describe, &at_);
   STASIS_ASSIGN_OR_RETURN(const size_t done, inode().Read(offset, out));
   TouchAtime();
   if (done != 0) Report(IN_ACCESS);
@@ -129,6 +140,7 @@ Result<size_t> FileDescription::DoWrite(std::span<const std::byte> bytes, uint64
   STASIS_RETURN_IF_ERROR(writer.status());
   const TimeNs now = VfsOf(at_).clock().Now();
   const bool append = (status_flags() & O_APPEND) != 0;
+  const CurrentWork work(Describe, &at_);
   auto done = append ? inode().Append(bytes, now, offset) : inode().Write(*offset, bytes, now);
   if (done && *done != 0) Report(IN_MODIFY);
   return done;

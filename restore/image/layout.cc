@@ -13,6 +13,7 @@
 #include "restore/image/index.h"
 #include "restore/image/internal/files.h"
 #include "restore/image/internal/pending.h"
+#include "restore/image/internal/staged_file.h"
 #include "restore/image/internal/status.h"
 
 namespace stasis::image {
@@ -20,7 +21,6 @@ namespace {
 
 constexpr char kLayoutFile[] = "oci-layout";
 constexpr char kLayoutContent[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
-constexpr char kIndexFile[] = "index.json";
 constexpr char kOwnFolder[] = ".stasis";
 constexpr uint64_t kMaxLayoutFile = 4096;
 
@@ -45,22 +45,9 @@ absl::Status MakeFolder(FileOps& ops, int dir, const std::string& name, const st
 
 // Writes a file under a temporary name and renames it to its own.
 absl::Status WriteByRename(Layout& layout, const std::string& name, std::string_view bytes) {
-  FileOps& ops = layout.ops();
-  const std::string temp = layout.NewTempName();
-  const std::string what = fmt::format("{}/{}", layout.directory(), name);
-  absl::Status status = [&]() -> absl::Status {
-    IMAGE_ASSIGN_OR_ERRNO(
-        UniqueFd fd,
-        ops.OpenAt(layout.temp_fd(), temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666),
-        "cannot create a file for " + what);
-    IMAGE_RETURN_IF_ERROR(WriteAll(ops, fd.get(), AsBytes(bytes), what));
-    IMAGE_RETURN_IF_ERRNO(ops.SyncData(fd.get()), "cannot write " + what);
-    IMAGE_RETURN_IF_ERRNO(ops.RenameAt(layout.temp_fd(), temp, layout.root_fd(), name),
-                          "cannot replace " + what);
-    return absl::OkStatus();
-  }();
-  if (!status.ok()) (void)ops.UnlinkAt(layout.temp_fd(), temp);
-  return status;
+  IMAGE_ASSIGN_OR_RETURN(StagedFile staged, StagedFile::Write(layout, name, bytes));
+  IMAGE_RETURN_IF_ERROR(staged.Sync());
+  return staged.Rename();
 }
 
 }  // namespace
@@ -232,13 +219,9 @@ absl::Status Layout::RemoveTags(const std::vector<std::string>& tags) {
 
 absl::Status Layout::ReplaceIndex(std::string_view bytes) {
   IMAGE_ASSIGN_OR_RETURN(const std::string old, ReadIndex());
-  IMAGE_RETURN_IF_ERROR(WriteByRename(*this, kIndexFile, bytes));
-  const auto synced = ops_->SyncDirectory(root_.get());
-  if (synced) return absl::OkStatus();
-  // Nobody knows what a crash would leave: go back to what was promised before.
-  (void)WriteByRename(*this, kIndexFile, old);
-  (void)ops_->SyncDirectory(root_.get());
-  return ErrnoStatus(synced.error(), fmt::format("cannot replace {}/{}", directory_, kIndexFile));
+  IMAGE_ASSIGN_OR_RETURN(StagedFile staged, StagedFile::Write(*this, kIndexFile, bytes));
+  IMAGE_RETURN_IF_ERROR(staged.Sync());
+  return PublishIndex(*this, std::move(staged), old);
 }
 
 bool Layout::HasBlob(const Digest& digest, uint64_t size) const {

@@ -8,6 +8,7 @@
 
 #include "restore/image/internal/status.h"
 #include "restore/image/pack_reader.h"
+#include "state/base/current_work.h"
 #include "state/check.h"
 
 namespace stasis::image {
@@ -15,6 +16,14 @@ namespace {
 
 // Frames of a reader that are tried again in one go.
 constexpr size_t kMostRetried = 64;
+
+// The error, and which file it was wanted for, if that is known.
+absl::Status WithReader(const absl::Status& error) {
+  const std::string file = CurrentWork::Describe();
+  if (file.empty()) return error;
+  return absl::Status(error.code(),
+                      fmt::format("{}; wanted for {}", std::string(error.message()), file));
+}
 
 }  // namespace
 
@@ -59,7 +68,7 @@ void ReadHealth::Failed(const PackReader& reader, uint32_t frame, const absl::St
       thread_ = std::thread([this] { Retry(); });
     }
   }
-  if (name && options_.on_failed) options_.on_failed(error);
+  if (name && options_.on_failed) options_.on_failed(WithReader(error));
 }
 
 bool ReadHealth::MayName() {

@@ -91,12 +91,14 @@ absl::Status BlobWriter::Flush() {
   IMAGE_RETURN_IF_ERROR(WriteAll(ops, fd_.get(), buffer_, BlobName(*layout_)));
   written_ += buffer_.size();
   buffer_.clear();
-  if (written_ - writeback_ >= kWritebackStep) {
-    // Advice; what goes wrong on the disk is reported by fdatasync.
-    (void)ops.StartWriteback(fd_.get(), writeback_, written_ - writeback_);
-    writeback_ = written_;
-  }
+  if (written_ - writeback_ >= kWritebackStep) StartWriteback();
   return absl::OkStatus();
+}
+
+// Advice; what goes wrong on the disk is reported by fdatasync.
+void BlobWriter::StartWriteback() {
+  (void)layout_->ops().StartWriteback(fd_.get(), writeback_, written_ - writeback_);
+  writeback_ = written_;
 }
 
 absl::Status BlobWriter::Close() {
@@ -105,6 +107,7 @@ absl::Status BlobWriter::Close() {
   if (reserved_ > written_)
     IMAGE_RETURN_IF_ERRNO(layout_->ops().Truncate(fd_.get(), written_),
                           "cannot cut off " + BlobName(*layout_));
+  if (written_ > writeback_) StartWriteback();
   return absl::OkStatus();
 }
 
@@ -131,7 +134,7 @@ absl::StatusOr<StoredBlob> Transaction::Add(BlobWriter blob) {
   pending.temp_name = std::exchange(blob.temp_name_, std::string());
   pending.fd = std::move(blob.fd_);
   pending.replaces = named;
-  while (blobs_.size() - synced_ > kMaxUnsynced) IMAGE_RETURN_IF_ERROR(SyncOne(blobs_[synced_]));
+  while (blobs_.size() - synced_ > kMaxUnsynced) IMAGE_RETURN_IF_ERROR(SyncOldest());
   return stored;
 }
 
@@ -141,7 +144,8 @@ absl::StatusOr<StoredBlob> Transaction::AddBytes(std::string_view bytes) {
   return Add(std::move(blob));
 }
 
-absl::Status Transaction::SyncOne(Pending& pending) {
+absl::Status Transaction::SyncOldest() {
+  Pending& pending = blobs_[synced_];
   IMAGE_RETURN_IF_ERRNO(layout_.ops().SyncData(pending.fd.get()),
                         "cannot write " + BlobName(layout_));
   pending.fd.reset();
@@ -149,13 +153,18 @@ absl::Status Transaction::SyncOne(Pending& pending) {
   return absl::OkStatus();
 }
 
+absl::Status Transaction::SyncAll(int list, int index) {
+  std::vector<int> files = {list, index};
+  for (size_t i = synced_; i < blobs_.size(); ++i) files.push_back(blobs_[i].fd.get());
+  IMAGE_RETURN_IF_ERRNO(SyncAtOnce(layout_.ops(), files),
+                        fmt::format("cannot write to {}", layout_.directory()));
+  for (; synced_ < blobs_.size(); ++synced_) blobs_[synced_].fd.reset();
+  IMAGE_RETURN_IF_ERRNO(layout_.ops().SyncDirectory(layout_.temp_fd()),
+                        fmt::format("cannot write {}/.stasis/tmp", layout_.directory()));
+  return absl::OkStatus();
+}
+
 absl::Status Transaction::Publish() {
-  while (synced_ < blobs_.size()) IMAGE_RETURN_IF_ERROR(SyncOne(blobs_[synced_]));
-  std::vector<Digest> added;
-  for (const Pending& pending : blobs_) {
-    if (!pending.replaces) added.push_back(pending.blob.digest);
-  }
-  IMAGE_RETURN_IF_ERROR(WritePending(layout_, added));
   FileOps& ops = layout_.ops();
   for (Pending& pending : blobs_) {
     IMAGE_RETURN_IF_ERRNO(ops.RenameAt(layout_.temp_fd(), pending.temp_name, layout_.blobs_fd(),
@@ -168,12 +177,24 @@ absl::Status Transaction::Publish() {
   return absl::OkStatus();
 }
 
-absl::Status Transaction::ReplaceIndex(absl::FunctionRef<void(Index&)> change) {
-  IMAGE_ASSIGN_OR_RETURN(const std::string text, layout_.ReadIndex());
-  auto index = Index::Parse(text);
+absl::StatusOr<Transaction::NextIndex> Transaction::StageIndex(
+    absl::FunctionRef<void(Index&)> change) {
+  IMAGE_ASSIGN_OR_RETURN(std::string old, layout_.ReadIndex());
+  auto index = Index::Parse(old);
   if (!index.ok()) return Prefix(index.status(), layout_.directory());
   change(*index);
-  return layout_.ReplaceIndex(index->Encode());
+  IMAGE_ASSIGN_OR_RETURN(StagedFile file, StagedFile::Write(layout_, kIndexFile, index->Encode()));
+  return NextIndex{std::move(old), std::move(file)};
+}
+
+// A program that knows nothing of the lock may have changed the index since.
+absl::Status Transaction::ReplaceIndex(NextIndex next, absl::FunctionRef<void(Index&)> change) {
+  IMAGE_ASSIGN_OR_RETURN(const std::string now, layout_.ReadIndex());
+  if (now != next.old) {
+    IMAGE_ASSIGN_OR_RETURN(next, StageIndex(change));
+    IMAGE_RETURN_IF_ERROR(next.file.Sync());
+  }
+  return PublishIndex(layout_, std::move(next.file), next.old);
 }
 
 absl::Status Transaction::Commit(std::string_view tag, const Descriptor& entry,
@@ -195,15 +216,26 @@ absl::Status Transaction::CommitWith(const Descriptor& entry,
                                      absl::FunctionRef<void(Index&)> change,
                                      const CommitOptions& options) {
   done_ = true;
-  absl::Status status = Publish();
-  if (status.ok() && options.check) status = options.check();
-  if (status.ok()) status = ReplaceIndex(change);
+  absl::Status status = TryToCommit(change, options);
   if (!status.ok()) {
     Rollback(&entry.digest);
     return status;
   }
   RemovePending(layout_);
   return absl::OkStatus();
+}
+
+absl::Status Transaction::TryToCommit(absl::FunctionRef<void(Index&)> change,
+                                      const CommitOptions& options) {
+  std::vector<Digest> added;
+  for (const Pending& pending : blobs_)
+    if (!pending.replaces) added.push_back(pending.blob.digest);
+  IMAGE_ASSIGN_OR_RETURN(const UniqueFd list, WritePending(layout_, added));
+  IMAGE_ASSIGN_OR_RETURN(NextIndex next, StageIndex(change));
+  IMAGE_RETURN_IF_ERROR(SyncAll(list.get(), next.file.fd()));
+  IMAGE_RETURN_IF_ERROR(Publish());
+  if (options.check) IMAGE_RETURN_IF_ERROR(options.check());
+  return ReplaceIndex(std::move(next), change);
 }
 
 // If the index names the manifest although replacing it failed, and could not be put back, blobs

@@ -2,10 +2,11 @@
 //
 // transaction.h: blobs and a tag, added to a layout together or not at all.
 //
-// Blobs are written to .stasis/tmp. Commit() makes them durable, lists their digests in
-// .stasis/tmp/pending, renames them to blobs/sha256/HEX, makes that durable, replaces index.json
-// and removes the list. Whenever the power goes, either the tag is there with all of its blobs, or
-// the index is the old one and the next writer finds in the list what to remove.
+// Blobs are written to .stasis/tmp. Commit() lists their digests in .stasis/tmp/pending and writes
+// the next index beside the old one; makes all of that durable at once; renames the blobs to
+// blobs/sha256/HEX, makes that durable, replaces index.json and removes the list. Whenever the
+// power goes, either the tag is there with all of its blobs, or the index is the old one and the
+// next writer finds in the list what to remove.
 
 #ifndef STASIS_RESTORE_IMAGE_TRANSACTION_H_
 #define STASIS_RESTORE_IMAGE_TRANSACTION_H_
@@ -24,6 +25,7 @@
 
 #include "restore/image/digest.h"
 #include "restore/image/index.h"
+#include "restore/image/internal/staged_file.h"
 #include "restore/image/layout.h"
 #include "state/base/unique_fd.h"
 
@@ -65,7 +67,9 @@ class BlobWriter {
   BlobWriter(Layout& layout, UniqueFd fd, std::string temp_name)
       : layout_(&layout), fd_(std::move(fd)), temp_name_(std::move(temp_name)) {}
   absl::Status Flush();
-  // Writes what is left in the buffer, cuts off space that was reserved in vain.
+  void StartWriteback();
+  // Writes what is left in the buffer, cuts off space that was reserved in vain, has the disk
+  // begin.
   absl::Status Close();
 
   Layout* layout_;
@@ -111,12 +115,22 @@ class Transaction {
     bool published = false;
   };
 
+  // The next index, and the one that it was made of.
+  struct NextIndex {
+    std::string old;
+    StagedFile file;
+  };
+
   bool Holds(const Digest& digest) const;
-  absl::Status SyncOne(Pending& pending);
+  absl::Status SyncOldest();
+  // Makes everything durable that the commit is about, but names.
+  absl::Status SyncAll(int list, int index);
   absl::Status Publish();
   absl::Status CommitWith(const Descriptor& entry, absl::FunctionRef<void(Index&)> change,
                           const CommitOptions& options);
-  absl::Status ReplaceIndex(absl::FunctionRef<void(Index&)> change);
+  absl::Status TryToCommit(absl::FunctionRef<void(Index&)> change, const CommitOptions& options);
+  absl::StatusOr<NextIndex> StageIndex(absl::FunctionRef<void(Index&)> change);
+  absl::Status ReplaceIndex(NextIndex next, absl::FunctionRef<void(Index&)> change);
   void Rollback(const Digest* manifest);
 
   Layout& layout_;

@@ -62,7 +62,7 @@ absl::StatusOr<state::SavedGraph> PausedSave::TakeRows() {
   if (point_ == nullptr) return std::move(graph_);
   Stopwatch watch;
   absl::StatusOr<state::SavedGraph> graph = point_->Finish(request_.cancel);
-  point_.reset();
+  if (!graph.ok()) point_.reset();  // else its process ends beside what comes now
   times_.build_ns = watch.Total();
   return graph;
 }

@@ -33,6 +33,7 @@ class Writer:
             os.pwrite(self.file, os.urandom(PIECE_BYTES), place)
         self.thread = None
         self.enough = False
+        self.began = 0
         self.took = []
 
     def dirty(self, size):
@@ -50,7 +51,7 @@ class Writer:
 
     def _write(self):
         clock, pwrite, places, count = time.monotonic_ns, os.pwrite, self.places, 0
-        before = clock()
+        self.began = before = clock()
         while not self.enough:
             pwrite(self.file, self.data, places[count & 0xffff])
             count += 1
@@ -62,7 +63,8 @@ class Writer:
         self.enough = True
         self.thread.join()
         took = sorted(self.took)
-        ends = itertools.accumulate(self.took)
+        ends = itertools.accumulate(self.took, initial=self.began)
+        next(ends)
         return {"writes": len(took), "wall_ns": sum(took), "median_ns": statistics.median(took),
                 "p99_ns": took[len(took) * 99 // 100], "longest_ns": took[-1],
                 "stalls": [{"at_ns": end - time, "ns": time} for end, time in zip(ends, self.took) if time >= STALL_NS]}

@@ -4,6 +4,10 @@
 
 #include <fcntl.h>
 
+#include <system_error>
+#include <thread>
+#include <vector>
+
 #include "restore/image/internal/status.h"
 
 namespace stasis::image {
@@ -16,6 +20,23 @@ absl::Status WriteAll(FileOps& ops, int fd, std::span<const std::byte> data,
     data = data.subspan(n);
   }
   return absl::OkStatus();
+}
+
+// What cannot have a thread is synced by the caller's, one after the other.
+Result<void> SyncAtOnce(FileOps& ops, std::span<const int> files) {
+  std::vector<Result<void>> results(files.size());
+  const auto sync = [&](size_t i) { results[i] = ops.SyncData(files[i]); };
+  std::vector<std::thread> threads;
+  size_t rest = 1;
+  try {
+    for (; rest < files.size(); ++rest) threads.emplace_back(sync, rest);
+  } catch (const std::system_error&) {
+    for (; rest < files.size(); ++rest) sync(rest);
+  }
+  if (!files.empty()) sync(0);
+  for (std::thread& thread : threads) thread.join();
+  for (const Result<void>& result : results) STASIS_RETURN_IF_ERROR(result);
+  return {};
 }
 
 absl::Status ReadFully(FileOps& ops, int fd, std::span<std::byte> out, uint64_t offset,

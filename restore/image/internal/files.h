@@ -27,6 +27,10 @@ inline std::span<const std::byte> AsBytes(std::string_view text) {
 absl::Status WriteAll(FileOps& ops, int fd, std::span<const std::byte> data,
                       const std::string& what);
 
+// FileOps::SyncData of several files at the same time: the disk is waited for once. The first
+// error.
+Result<void> SyncAtOnce(FileOps& ops, std::span<const int> files);
+
 // Fills `out` from `offset`. Errors: kDataLoss if the file ends before.
 absl::Status ReadFully(FileOps& ops, int fd, std::span<std::byte> out, uint64_t offset,
                        const std::string& what);

@@ -80,7 +80,7 @@ absl::Status RemovePendingBlobs(Layout& layout, const std::vector<Digest>& diges
 
 }  // namespace
 
-absl::Status WritePending(Layout& layout, const std::vector<Digest>& digests) {
+absl::StatusOr<UniqueFd> WritePending(Layout& layout, const std::vector<Digest>& digests) {
   const std::string what = layout.directory() + "/.stasis/tmp/pending";
   std::string text;
   for (const Digest& digest : digests) text += digest.Hex() + "\n";
@@ -90,9 +90,7 @@ absl::Status WritePending(Layout& layout, const std::vector<Digest>& digests) {
       ops.OpenAt(layout.temp_fd(), kPendingFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666),
       "cannot create " + what);
   IMAGE_RETURN_IF_ERROR(WriteAll(ops, fd.get(), AsBytes(text), what));
-  IMAGE_RETURN_IF_ERRNO(ops.SyncData(fd.get()), "cannot write " + what);
-  IMAGE_RETURN_IF_ERRNO(ops.SyncDirectory(layout.temp_fd()), "cannot write " + what);
-  return absl::OkStatus();
+  return fd;
 }
 
 void RemovePending(Layout& layout) { (void)layout.ops().UnlinkAt(layout.temp_fd(), kPendingFile); }

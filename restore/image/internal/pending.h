@@ -11,15 +11,18 @@
 #define STASIS_RESTORE_IMAGE_INTERNAL_PENDING_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <vector>
 
 #include "restore/image/layout.h"
+#include "state/base/unique_fd.h"
 
 namespace stasis::image {
 
-// Writes the list durably. Requires: layout.writable().
-absl::Status WritePending(Layout& layout, const std::vector<Digest>& digests);
+// Writes the list, and returns its file. Requires: layout.writable(); the caller makes file and
+// folder durable before a blob on it gets its name.
+absl::StatusOr<UniqueFd> WritePending(Layout& layout, const std::vector<Digest>& digests);
 
 // Removes the list; a failure does no harm.
 void RemovePending(Layout& layout);

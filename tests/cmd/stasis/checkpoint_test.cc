@@ -2,6 +2,9 @@
 
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "tests/cmd/stasis/cli_fixture.h"
@@ -118,6 +121,49 @@ TEST_F(CheckpointTest, TheSecondStoresWhatChanged) {
   const nlohmann::json second = Stasis({"checkpoint", "box", "snaps:v2", "--json"}).Json();
   EXPECT_LT(second.at("stored_bytes"), first.at("stored_bytes").get<uint64_t>() / 10);
   EXPECT_EQ(second.at("parent"), first.at("digest"));
+}
+
+// The process that writes down the state, once it is there; 0 if `ended` says so first.
+pid_t AwaitRowsProcess(pid_t daemon, const std::function<bool()>& ended) {
+  const std::string tasks = "/proc/" + std::to_string(daemon) + "/task";
+  while (!ended()) {
+    std::error_code gone;
+    for (const auto& task : std::filesystem::directory_iterator(tasks, gone)) {
+      std::ifstream children(task.path() / "children");
+      for (pid_t child = 0; children >> child;) {
+        std::string name;
+        std::ifstream("/proc/" + std::to_string(child) + "/comm") >> name;
+        if (name == "stasis-rows") return child;
+      }
+    }
+  }
+  return 0;
+}
+
+TEST_F(CheckpointTest, GoesOnWhenTheProcessThatWritesDownTheStateIsKilled) {
+  StartBox("box", {}, {"/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i > /last; done"});
+  ASSERT_THAT(
+      In("box", "mkdir /d; cd /d; seq 4000 | xargs touch; head -c 1000000 /dev/urandom > big"),
+      Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
+  Outcome outcome;
+  int attempts = 0;
+  do {  // until it is hit before it is done
+    const pid_t cli = Start({"checkpoint", "box", "snaps:bad"});
+    const pid_t rows = AwaitRowsProcess(DaemonPid("box"), [cli] { return !IsRunning(cli); });
+    if (rows > 0) kill(rows, SIGKILL);
+    outcome = Wait(cli);
+  } while (outcome.exit_code == 0 && ++attempts < 50);
+  EXPECT_THAT(outcome, FailsWith(1, "was ended by signal 9"));
+  // Nothing is frozen, and nothing left.
+  const std::string last = In("box", "cat /last").out;
+  EXPECT_TRUE(Eventually([&] { return In("box", "cat /last").out != last; }));
+  EXPECT_THAT(Shell("ls snaps/.stasis/tmp").out, IsEmpty());
+  EXPECT_EQ(Stasis({"ps", "--json"}).Json().at("sandboxes").at(0).at("status"), "running");
+  const Outcome next = Stasis({"checkpoint", "box", "snaps:v2", "--json"});
+  ASSERT_THAT(next, Succeeded());
+  EXPECT_LT(next.Json().at("dirty_bytes"), 1000);
+  EXPECT_THAT(Stasis({"verify", "snaps:v2"}), Succeeded());
 }
 
 TEST_F(CheckpointTest, SaysThatThereIsNoSuchSandbox) {

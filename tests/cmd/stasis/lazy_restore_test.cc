@@ -78,6 +78,7 @@ TEST_F(LazyRestoreTest, AFlippedBitIsAnErrorUntilItIsMended) {
   EXPECT_TRUE(Same("box", "other"));
   EXPECT_EQ(In("box", "echo more >> /small; cat /small").out, "text\nmore\n");
   EXPECT_EQ(Shell("grep -c 'frame' run/box/log").out, "1\n");
+  EXPECT_THAT(Shell("grep 'frame' run/box/log").out, HasSubstr("; wanted for /large (inode "));
   FlipByte();
   EXPECT_TRUE(Becomes("running"));
   EXPECT_TRUE(Same("box", "large"));

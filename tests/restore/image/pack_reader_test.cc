@@ -9,6 +9,7 @@
 
 #include <thread>
 
+#include "state/base/current_work.h"
 #include "tests/restore/image/image_fixture.h"
 
 namespace stasis::image {
@@ -125,6 +126,22 @@ TEST_F(PackReaderTest, WhatIsWrongIsNamedOnce) {
   FlipByteOf(0);
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(Reads(0));
   EXPECT_EQ(named().size(), 1u);
+}
+
+TEST_F(PackReaderTest, WhoeverWantedItIsNamedToo) {
+  Open(2);
+  FlipByteOf(0);
+  FlipByteOf(1);
+  const std::string file = "/file (inode 7)";
+  const auto describe = [](const void* what) { return *static_cast<const std::string*>(what); };
+  {
+    const CurrentWork work(describe, &file);
+    EXPECT_FALSE(Reads(0));
+  }
+  EXPECT_FALSE(Reads(1));
+  ASSERT_EQ(named().size(), 2u);
+  EXPECT_THAT(named()[0], ::testing::EndsWith("; wanted for /file (inode 7)"));
+  EXPECT_THAT(named()[1], ::testing::Not(HasSubstr("wanted for")));
 }
 
 TEST_F(PackReaderTest, OnlyAFewErrorsAreNamedInAWhile) {

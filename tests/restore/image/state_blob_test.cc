@@ -115,6 +115,29 @@ TEST_F(StateBlobTest, GivesBackWhatWentIn) {
   EXPECT_TRUE(DecodeStateBlob(WithIndex([](auto) {})).ok());
 }
 
+// Threads share the work of a large one.
+TEST_F(StateBlobTest, MessagesOfAllSizesKeepTheirOrder) {
+  state::SavedGraph graph;
+  for (uint64_t t = 0; t < 5; ++t) {
+    state::SavedTable& table = graph.tables.emplace_back();
+    table.type = "table" + std::to_string(t);
+    for (uint64_t m = 0; m < 4; ++m)
+      table.messages.push_back(Message((m + t) % 3 == 0 ? 30'000 : 10, t * 10 + m));
+    table.row_count = table.messages.size();
+  }
+  const Bytes blob = Encode(graph, {});
+  const auto decoded = DecodeStateBlob(blob);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  ExpectSameGraph(decoded->graph, graph);
+  EXPECT_TRUE(Encode(graph, {}) == blob);
+  // A write that fails leaves no thread at work.
+  int writes = 0;
+  const auto failed = EncodeStateBlob(graph, {}, [&](std::span<const std::byte>) {
+    return ++writes == 3 ? absl::ResourceExhaustedError("full") : absl::OkStatus();
+  });
+  EXPECT_EQ(failed.status(), absl::ResourceExhaustedError("full"));
+}
+
 TEST_F(StateBlobTest, IsAZstdStream) {
   size_t at = 0;
   while (at < good_.size()) {
