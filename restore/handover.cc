@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "restore/internal/data_reader.h"
@@ -28,8 +29,11 @@ absl::Status TakeMemories(Parcel& parcel, const nlohmann::json& state,
     absl::StatusOr<UniqueFd> fd = parcel.Take(memory.at("memory").get<int>());
     if (!fd.ok()) return fd.status();
     if (sources.empty()) {
-      const auto [first, end] = state.at("reserved").get<std::pair<uint32_t, uint32_t>>();
-      const auto made = state::ChunkMemory::ConfigureAdopted(*std::move(fd), {first, end}, options);
+      std::optional<state::SpanRange> reserved;
+      if (state.contains("reserved"))
+        reserved = {state["reserved"].at(0).get<uint32_t>(),
+                    state["reserved"].at(1).get<uint32_t>()};
+      const auto made = state::ChunkMemory::ConfigureAdopted(*std::move(fd), reserved, options);
       if (!made)
         return absl::ErrnoToStatus(made.error().value(),
                                    "cannot take the memory for file data over");
@@ -103,7 +107,6 @@ absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& 
   }
   state["rows"] = parcel.Add(*std::move(rows));
   state["data"] = parcel.Add(*std::move(data));
-  state["reserved"] = {0, 0};
   std::unique_ptr<PackedState> packed(new PackedState());
   packed->pinned_ = writer.TakePinned();
   packed->sources_ = writer.TakeSources();

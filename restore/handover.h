@@ -68,9 +68,7 @@ class PackedState {
 //   rows, data   the graph (internal/graph_transfer.h), and where its chunks are (fork.capnp)
 //   memories     [{memory, token}]: this process's ChunkMemory, and those that it reads
 //   lent         descriptors that hang up when forks that read the former have ended
-//   reserved     [first, end): see ChunkMemory::Adopt. None: this process has ended by then.
-//   Whoever
-//                lives on sets it
+//   reserved     [first, end): see ChunkMemory::Adopt. Whoever lives on adds it
 // Errors: those of the system.
 absl::StatusOr<std::unique_ptr<PackedState>> PackState(const state::SavedGraph& graph,
                                                        CleanChunks clean,

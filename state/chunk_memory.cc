@@ -15,6 +15,8 @@
 namespace stasis::state {
 namespace {
 
+// Spans of an adopted memory that nobody is given meanwhile.
+constexpr size_t kDroppedAtOnce = 4096;
 constexpr size_t kWords = ChunkMemory::kSpan / ChunkMemory::kSmallestSlot / 64;
 constexpr size_t kOwners = ChunkMemory::kSpan / ChunkMemory::kSmallestOwned;
 
@@ -68,7 +70,7 @@ Result<void> ChunkMemory::Configure(const ChunkMemoryOptions& options) {
   return Publish(Create(options));
 }
 
-Result<void> ChunkMemory::ConfigureAdopted(UniqueFd memory, SpanRange reserved,
+Result<void> ChunkMemory::ConfigureAdopted(UniqueFd memory, std::optional<SpanRange> reserved,
                                            const ChunkMemoryOptions& options) {
   absl::MutexLock lock(&GlobalMutex());
   if (global.load(std::memory_order_relaxed) != nullptr) return Err(EBUSY);
@@ -92,19 +94,20 @@ Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Create(const ChunkMemoryOption
   return memory;
 }
 
-Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Adopt(UniqueFd adopted, SpanRange reserved,
+Result<std::unique_ptr<ChunkMemory>> ChunkMemory::Adopt(UniqueFd adopted,
+                                                        std::optional<SpanRange> reserved,
                                                         const ChunkMemoryOptions& options) {
   STASIS_ASSIGN_OR_RETURN(auto file, MemoryFile::Adopt(std::move(adopted)));
   std::unique_ptr<ChunkMemory> memory(new ChunkMemory(std::move(file), options));
-  if (reserved.empty())
+  if (!reserved.has_value())
     reserved = {static_cast<uint32_t>((memory->file_->End() + kSpan - 1) / kSpan), memory->end_};
-  if (reserved.end > memory->end_) return Err(EINVAL);
+  if (reserved->end > memory->end_ || reserved->first > reserved->end) return Err(EINVAL);
   STASIS_RETURN_IF_ERROR(memory->zeros_.Map(memory->end_ * sizeof(Span)));
   memory->spans_ = static_cast<Span*>(memory->zeros_.data());
   memory->adopting_.store(true);
-  memory->reserved_ = reserved;
+  memory->reserved_ = *reserved;
   const absl::MutexLock lock(&memory->mu_);
-  memory->next_reserved_ = reserved.first;
+  memory->next_reserved_ = reserved->first;
   return memory;
 }
 
@@ -258,15 +261,21 @@ void ChunkMemory::EndAdoption(uint32_t spans) {
 }
 
 void ChunkMemory::DropUnclaimed() {
-  std::vector<uint32_t> spans;
-  {
-    absl::MutexLock lock(&mu_);
-    spans.swap(unclaimed_);
-    ++system_calls_;
+  for (;;) {
+    std::vector<uint32_t> spans;
+    {
+      absl::MutexLock lock(&mu_);
+      if (unclaimed_.empty()) return;
+      const size_t left = unclaimed_.size() - std::min(unclaimed_.size(), kDroppedAtOnce);
+      const auto rest = unclaimed_.begin() + static_cast<std::ptrdiff_t>(left);
+      spans.assign(rest, unclaimed_.end());
+      unclaimed_.erase(rest, unclaimed_.end());
+      ++system_calls_;
+    }
+    // They count as taken until then.
+    real_.fetch_add(spans.size() * kSpan, std::memory_order_relaxed);
+    GiveBack(std::move(spans));
   }
-  // They count as taken until then.
-  real_.fetch_add(spans.size() * kSpan, std::memory_order_relaxed);
-  GiveBack(std::move(spans));
 }
 
 void ChunkMemory::Lock() {
@@ -306,9 +315,14 @@ Result<uint32_t> ChunkMemory::NextSpan() {
     return next_reserved_++;
   }
   const uint32_t top = top_.load(std::memory_order_relaxed);
-  if (top == end_) return Err(ENOSPC);
-  top_.store(top + 1, std::memory_order_relaxed);
-  return top;
+  if (top != end_) {
+    top_.store(top + 1, std::memory_order_relaxed);
+    return top;
+  }
+  if (unclaimed_.empty()) return Err(ENOSPC);
+  const uint32_t index = unclaimed_.back();
+  unclaimed_.pop_back();
+  return index;
 }
 
 Result<uint32_t> ChunkMemory::TakeSpan() {
@@ -352,7 +366,7 @@ SpanRange ChunkMemory::Reserve(uint32_t most) {
     }
   }
   const uint32_t top = top_.load(std::memory_order_relaxed);
-  const SpanRange reserved{top, top + std::min(most, end_ - top)};
+  const SpanRange reserved{top, top + std::min(most, (end_ - top) / 2)};
   top_.store(reserved.end, std::memory_order_relaxed);
   return reserved;
 }

@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,7 +79,7 @@ class ChunkMemory {
   static Result<std::unique_ptr<ChunkMemory>> Create(const ChunkMemoryOptions& options);
 
   // Spans that are set apart for a process that adopts this memory while this one still uses it:
-  // at most that many, none if there is no address left. Nobody else is given them.
+  // at most that many, and no more than are left to this one. Nobody else is given them.
   SpanRange Reserve(uint32_t most);
   // Nothing came of it.
   void Unreserve(SpanRange reserved);
@@ -87,17 +88,19 @@ class ChunkMemory {
   // each slot that is in use there, Claim(); then EndAdoption(). Until that nothing is given out
   // here but what is in `reserved`, and nothing else changed or freed, so that the other one can
   // go on if nothing comes of it; after it the other one must not touch the memory (ChunkHold).
-  // An empty `reserved` means that the other one has ended: any span after its last may be taken.
-  static Result<std::unique_ptr<ChunkMemory>> Adopt(UniqueFd memory, SpanRange reserved,
+  // Without a `reserved` the other one has ended: any span after its last may be taken.
+  static Result<std::unique_ptr<ChunkMemory>> Adopt(UniqueFd memory,
+                                                    std::optional<SpanRange> reserved,
                                                     const ChunkMemoryOptions& options);
   // The same for the one that chunks use. Errors: as Configure.
-  static Result<void> ConfigureAdopted(UniqueFd memory, SpanRange reserved,
+  static Result<void> ConfigureAdopted(UniqueFd memory, std::optional<SpanRange> reserved,
                                        const ChunkMemoryOptions& options);
   // Errors: EINVAL if that cannot be a slot beside the other ones.
   Result<std::byte*> Claim(uint64_t offset, size_t size, const Chunk* owner);
   // What was not claimed is free. `spans` is the other one's span_count() now; 0 if it has ended.
   void EndAdoption(uint32_t spans);
-  // Gives spans that the adoption has left without a slot back to the system, which takes a while.
+  // Gives spans that the adoption has left without a slot back to the system, which takes a while:
+  // until then they are given out last.
   void DropUnclaimed();
 
   ~ChunkMemory();

@@ -18,7 +18,7 @@
 namespace stasis::fuse {
 namespace {
 
-constexpr uint64_t kMagic = 0x314c4e5253415453;  // "STASRNL1"
+constexpr uint64_t kMagic = 0x324c4e5253415453;  // "STASRNL2"
 constexpr uint64_t kFileHeaderSize = 4096;
 constexpr uint64_t kAlign = 64;
 // Kept free by HasRoom for what belongs to a request besides it.
@@ -175,7 +175,7 @@ uint64_t Journal::Needs(uint64_t size) const {
 }
 
 bool Journal::HasRoom(size_t message) const {
-  if (closed_ || barred_) return true;
+  if (closed_ || barred_ || close_when_full_) return true;
   const uint64_t size = AlignUp(sizeof(RecordHeader) + message);
   return end_ - start_ + Needs(size) + kReserve <= capacity_;
 }
@@ -298,6 +298,11 @@ void Journal::CloseLocked() {
 bool Journal::closed() const {
   absl::MutexLock lock(&order_);
   return closed_;
+}
+
+bool Journal::broken() const {
+  absl::MutexLock lock(&order_);
+  return closed_ || barred_;
 }
 
 uint64_t Journal::written() const { return file_header().end.load(std::memory_order_relaxed); }

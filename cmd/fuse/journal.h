@@ -103,8 +103,12 @@ class Journal {
 
   // Held from before a request runs until its record is there: requests are in order of effect.
   absl::Mutex& order() const ABSL_LOCK_RETURNED(order_) { return order_; }
+  // For one that can be done without: when there is no room, it is closed, and nobody waits.
+  // Before anybody appends.
+  void CloseWhenFull() { close_when_full_ = true; }
+
   // Whether a message of that size can be appended, and then small ones that belong to it. Always
-  // if the journal is closed.
+  // if the journal is closed, or to be.
   bool HasRoom(size_t message) const ABSL_SHARED_LOCKS_REQUIRED(order_);
   // Of a record that was not kept, as nobody could use it; for MarkSent.
   static constexpr uint64_t kDropped = UINT64_MAX;
@@ -130,6 +134,8 @@ class Journal {
   // Nobody will read it: records are dropped from now on.
   void Close() ABSL_LOCKS_EXCLUDED(order_);
   bool closed() const ABSL_LOCKS_EXCLUDED(order_);
+  // Closed, or behind a barrier: what comes now is not recorded.
+  bool broken() const ABSL_LOCKS_EXCLUDED(order_);
 
   // The record at a position, which is that of one or of the end; nothing at the end. Its message
   // leads into the journal. Errors: DataLoss, with the position.
@@ -164,7 +170,8 @@ class Journal {
 
   const UniqueFd fd_;
   std::byte* const data_;
-  const uint64_t capacity_;            // of the ring
+  const uint64_t capacity_;  // of the ring
+  bool close_when_full_ = false;
   std::atomic<uint64_t> own_from_{0};  // what is before, another process has written
   std::atomic<int64_t> unsent_{0};
 

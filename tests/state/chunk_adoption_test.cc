@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -36,7 +37,8 @@ std::unique_ptr<ChunkMemory> MakeMemory(const ChunkMemoryOptions& options = {}) 
 constexpr uint32_t kReserved = 16;  // spans
 
 // As another process would map it.
-std::unique_ptr<ChunkMemory> AdoptMemory(const ChunkMemory& from, SpanRange reserved = {}) {
+std::unique_ptr<ChunkMemory> AdoptMemory(const ChunkMemory& from,
+                                         std::optional<SpanRange> reserved = std::nullopt) {
   auto memory = ChunkMemory::Adopt(UniqueFd(::fcntl(from.fd(), F_DUPFD_CLOEXEC, 3)), reserved, {});
   EXPECT_THAT(memory, IsOk());
   return std::move(*memory);
@@ -164,8 +166,31 @@ TEST(ChunkAdoptionTest, ReservesNoMoreThanThereAreAddresses) {
   const auto old = MakeMemory({.range = 8 * ChunkMemory::kSpan});
   Allocate(*old, 16384, 1);
   const SpanRange reserved = old->Reserve(kReserved);
-  EXPECT_EQ(reserved.end - reserved.first, 7u);
-  EXPECT_TRUE(old->Reserve(kReserved).empty());
+  EXPECT_EQ(reserved.end - reserved.first, 3u) << "half is the old one's";
+  while (!old->Reserve(kReserved).empty()) {
+  }
+  EXPECT_THAT(old->Allocate(8192, nullptr), IsOk());
+}
+
+// None is not the same as any.
+TEST(ChunkAdoptionTest, WhereNothingIsReservedNothingIsGivenOut) {
+  const auto old = MakeMemory();
+  std::byte* kept = Allocate(*old, 16384, 1);
+  const auto fresh = AdoptMemory(*old, SpanRange{1, 1});
+  EXPECT_THAT(fresh->Allocate(16384, nullptr), IsErrno(ENOSPC));
+  ASSERT_THAT(fresh->Claim(old->OffsetOf(kept), 16384, nullptr), IsOk());
+  fresh->EndAdoption(old->span_count());
+  Allocate(*fresh, 16384, 2);
+  EXPECT_TRUE(IsFilled(kept, 16384, 1));
+}
+
+TEST(ChunkAdoptionTest, WhatIsNotDroppedYetIsGivenOutLast) {
+  const auto old = MakeMemory({.range = 8 * ChunkMemory::kSpan});
+  for (int i = 0; i < 32; ++i) Allocate(*old, 16384, 1);
+  const auto fresh = AdoptMemory(*old, SpanRange{8, 8});
+  fresh->EndAdoption(old->span_count());
+  for (int i = 0; i < 32; ++i) Allocate(*fresh, 16384, 2);
+  EXPECT_THAT(fresh->Allocate(16384, nullptr), IsErrno(ENOSPC));
 }
 
 TEST(ChunkAdoptionTest, UnclaimedSpansGoBackToTheSystem) {
@@ -194,7 +219,8 @@ TEST(ChunkAdoptionTest, RefusesWhatCannotBe) {
   EXPECT_THAT(fresh->Claim(4096, 3000, nullptr), IsErrno(EINVAL)) << "no size of slots";
   EXPECT_THAT(fresh->Claim(ChunkMemory::kSpan, 4096, nullptr), IsErrno(EINVAL)) << "past the end";
   EXPECT_THAT(
-      ChunkMemory::Adopt(UniqueFd(::fcntl(old->fd(), F_DUPFD_CLOEXEC, 3)), {1, UINT32_MAX}, {}),
+      ChunkMemory::Adopt(UniqueFd(::fcntl(old->fd(), F_DUPFD_CLOEXEC, 3)), SpanRange{1, UINT32_MAX},
+                         {}),
       IsErrno(EINVAL));
 }
 

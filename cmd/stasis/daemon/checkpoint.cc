@@ -115,7 +115,7 @@ absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::Check
   const absl::Time deadline =
       params.timeout > absl::ZeroDuration() ? absl::Now() + params.timeout : absl::InfiniteFuture();
   sandbox::Sandbox& sandbox = *box.sandbox();
-  sandbox.served().EndUnused(sandbox.vfs());
+  EndUnusedFilesystems(box);
   for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
     if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
       host->set_digest_scope(*digest);

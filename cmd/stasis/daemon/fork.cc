@@ -42,7 +42,7 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
         absl::StrCat("the changes of ", box.name(), " go to the directory ", upper->second,
                      ", which one sandbox has alone; fork one with --upper memory"));
   sandbox::Sandbox& sandbox = *box.sandbox();
-  sandbox.served().EndUnused(sandbox.vfs());
+  EndUnusedFilesystems(box);
   // Not what the last checkpoint was asked for.
   sandbox.freezer().set_limits({});
   for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())

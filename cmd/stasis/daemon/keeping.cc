@@ -10,6 +10,8 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "cmd/stasis/daemon/box.h"
@@ -41,15 +43,24 @@ std::string OwnBinary() {
 
 }  // namespace
 
+// What is served counts, also if it is mounted nowhere any more: programs may be in it still.
 absl::Status CanBeDoneAgain(const Box& box) {
   const sandbox::Tree& tree = box.sandbox()->tree();
-  for (const auto& place : tree.vfs->MountPlaces(*tree.ns)) {
-    vfs::Filesystem* fs = &place.mount->filesystem();
+  const auto places = tree.vfs->MountPlaces(*tree.ns);
+  for (const auto& [name, state] : box.sandbox()->served().States()) {
+    vfs::Filesystem* fs = &state->root().mount().filesystem();
+    bool mounted = false, writable = false;
+    std::string where = "what was unmounted";
+    for (const auto& place : places) {
+      if (&place.mount->filesystem() != fs) continue;
+      writable = writable || !place.mount->read_only();
+      if (!std::exchange(mounted, true)) where = place.path;
+    }
     if (!fs->exclusive())
       return absl::FailedPreconditionError(
-          absl::StrCat("others change files below ", place.path,
+          absl::StrCat("others change files below ", where,
                        " (interop=shared), and a request would not give again what it gave"));
-    if (place.mount->read_only()) continue;
+    if (mounted && !writable) continue;
     if (const auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(fs);
         overlay != nullptr && overlay->upper().ok())
       fs = &overlay->upper().mount().filesystem();
@@ -67,6 +78,12 @@ absl::Status CanBeKept(const Box& box) {
       return absl::FailedPreconditionError(
           "--keeper takes Linux 6.9 or later: this kernel does not send FUSE requests again");
   return absl::OkStatus();
+}
+
+void EndUnusedFilesystems(Box& box) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  std::optional<absl::MutexLock> quiet;
+  if (const Keeping* keeping = box.keeping(); keeping != nullptr) quiet.emplace(&keeping->quiet());
+  box.sandbox()->served().EndUnused(box.sandbox()->vfs());
 }
 
 // What the keeper's checkpoint consists of: no byte of it may change.

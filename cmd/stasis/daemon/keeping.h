@@ -37,6 +37,9 @@ class Box;
 absl::Status CanBeDoneAgain(const Box& box);
 // Whether there can be a keeper. Errors: likewise.
 absl::Status CanBeKept(const Box& box);
+// Ends filesystems that are mounted nowhere and that nobody uses; not while the keeper gets a
+// checkpoint. Requires: the caller's work has begun.
+void EndUnusedFilesystems(Box& box);
 
 // Thread-safe, but for what says so.
 class Keeping {

@@ -101,14 +101,19 @@ absl::StatusOr<restore::RestoredImage> Takeover::Restore(const image::LazyImage&
   absl::StatusOr<restore::UnpackedState> state = restore::UnpackState(
       parcel_, MemoryOptionsOf(options.memory), request.packs, request.lease_name);
   if (!state.ok()) return state.status();
-  for (auto& offer : state->offers) box_.KeepOffer(std::move(offer));
+  for (auto& offer : state->offers) {
+    // If the last that reads them ends meanwhile, they would not be freed: it is too early for
+    // that.
+    for (auto& chunk : offer->pinned()) held_.push_back(std::move(chunk));
+    box_.KeepOffer(std::move(offer));
+  }
   HoldChunks(*state->forked);
   return restore::RestoreFork(std::move(state->forked), request);
 }
 
 // If this process dies after a recovery, too, the next one begins with them.
 void Takeover::HoldChunks(restore::ForkedState& state) {
-  held_.reserve(state.size());
+  held_.reserve(held_.size() + state.size());
   for (uint32_t i = 0; i < state.size(); ++i) held_.emplace_back(state.Get(i));
   if (recovery_ && box_.keeping() != nullptr) box_.keeping()->Hold(std::move(held_));
 }
@@ -213,11 +218,10 @@ void Takeover::Keep() {
 void Takeover::Serve() {
   state::ChunkMemory::Get().EndAdoption(spans_);
   (void)channel_.Say("serving");
-  if (!recovery_) Keep();
   // It may have died while it held programs still.
   if (recovery_) (void)box_.sandbox()->freezer().Thaw();
   box_.sandbox()->served().Resume();
-  if (recovery_) Keep();
+  Keep();
   if (absl::Status published = life_.PublishControl(); !published.ok())
     box_.log().error("{}", std::string(published.message()));
   if (absl::Status written = life_.WriteRecord(std::move(cgroups_)); !written.ok())

@@ -151,10 +151,20 @@ absl::StatusOr<TakeoverChannel::Packet> TakeoverChannel::Receive(absl::Time dead
   return packet;
 }
 
+namespace {
+
+// kAborted is said of the other end alone.
+absl::Status Failure(const nlohmann::json& failed) {
+  auto code = static_cast<absl::StatusCode>(failed.value("code", 13));
+  if (code == absl::StatusCode::kAborted) code = absl::StatusCode::kInternal;
+  return {code, failed.value("message", "it does not say why")};
+}
+
+}  // namespace
+
 absl::StatusOr<nlohmann::json> TakeoverChannel::Open(const nlohmann::json& json, const char* what) {
   if (const auto failed = json.find("failed"); failed != json.end() && failed->is_object())
-    return absl::Status(static_cast<absl::StatusCode>(failed->value("code", 13)),
-                        failed->value("message", "it does not say why"));
+    return Failure(*failed);
   const auto found = json.find(what);
   if (found == json.end() || !found->is_object())
     return absl::InternalError(

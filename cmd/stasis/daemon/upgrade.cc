@@ -5,8 +5,10 @@
 #include <absl/time/clock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "cmd/fuse/journal.h"
@@ -35,10 +37,48 @@ constexpr uint32_t kReservedSpans = 16 * 1024;
 
 constexpr uint64_t kMuchUnread = uint64_t{64} << 10;  // bytes of the journal
 constexpr absl::Duration kSlowDown = absl::Milliseconds(2);
+// Of requests to init: what this process may ask it still.
+constexpr int64_t kSkippedIds = 1000;
 
 // When programs stop: with the other process loading what they had done so far, and then what they
 // have done meanwhile; or for all of that.
 enum class Stop { kAfterLoading, kBeforeLoading };
+
+// Has programs wait when half of a journal is used, so that there is room for what they are at.
+class JournalWatch {
+ public:
+  // Both are borrowed.
+  JournalWatch(const fuse::Journal& journal, sandbox::ServedFilesystems& served)
+      : thread_([this, &journal, &served] {
+          while (!stop_)
+            if (journal.AwaitCheckpoint(kLook)) {
+              if (!journal.broken()) Pause(served);
+              return;
+            }
+        }) {}
+  ~JournalWatch() { Stop(); }
+  JournalWatch(const JournalWatch&) = delete;
+  JournalWatch& operator=(const JournalWatch&) = delete;
+
+  void Stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  // Since when programs wait; nothing: they do not. Requires: stopped.
+  std::optional<absl::Time> paused() const { return paused_; }
+
+ private:
+  static constexpr absl::Duration kLook = absl::Milliseconds(2);
+
+  void Pause(sandbox::ServedFilesystems& served) {
+    const absl::Time now = absl::Now();
+    if (served.PauseFor(kPauseTime)) paused_ = now;
+  }
+
+  std::atomic<bool> stop_{false};
+  std::optional<absl::Time> paused_;
+  std::thread thread_;
+};
 
 // One upgrade. Requires: its work has begun.
 class Upgrade {
@@ -65,6 +105,7 @@ class Upgrade {
   bool kept() const { return box_.keeping() != nullptr && box_.keeping()->keeper() != 0; }
 
   absl::Status Pause();
+  void StopWatch();
   absl::Status TakeState();
   void SlowDown();
   absl::Status Offer();
@@ -89,6 +130,7 @@ class Upgrade {
   bool loaded_in_pause_ = false;
   bool may_do_in_a_pause_ = false;
   std::unique_ptr<fuse::Journal> own_journal_;
+  std::optional<JournalWatch> watch_;
   state::SpanRange reserved_;
   std::unique_ptr<JournaledState> state_;
   restore::Parcel parcel_;
@@ -134,12 +176,25 @@ absl::Status Upgrade::Pause() {
   return absl::OkStatus();
 }
 
+void Upgrade::StopWatch() {
+  if (!watch_.has_value()) return;
+  watch_->Stop();
+  if (const std::optional<absl::Time> since = watch_->paused(); since.has_value()) {
+    paused_ = true;
+    stalled_ = *since;
+    times_["pause_ns"] = 0;  // part of the loading
+  }
+  watch_.reset();
+}
+
 absl::Status Upgrade::TakeState() {
   if (!kept()) {
     auto journal = fuse::Journal::Create(kJournalSize);
     if (!journal.ok()) return journal.status();
     own_journal_ = *std::move(journal);
+    own_journal_->CloseWhenFull();
   }
+  if (!paused_) watch_.emplace(journal(), served());
   auto state = TakeJournaledState(box_, journal(), own_journal_ != nullptr, cancel_);
   if (!state.ok()) return state.status();
   state_ = std::make_unique<JournaledState>(*std::move(state));
@@ -172,13 +227,15 @@ absl::Status Upgrade::Offer() {
   const auto meanwhile = [this] {
     absl::Status goes_on = CheckCancelled();
     if (!goes_on.ok() || paused_) return goes_on;
-    if (journal().AwaitCheckpoint(absl::ZeroDuration())) return Pause();
+    if (journal().broken())
+      return absl::FailedPreconditionError("a program did what cannot be done again");
     SlowDown();
     return goes_on;
   };
   absl::StatusOr<nlohmann::json> loaded = successor_->Offer(parcel_, Deadline(), meanwhile);
   if (!loaded.ok()) return loaded.status();
   loaded_ = *std::move(loaded);
+  StopWatch();
   times_["take_ns"] = Lap();
   return CheckCancelled();
 }
@@ -187,10 +244,11 @@ absl::Status Upgrade::Finish() {
   Lap();
   gate_ = std::make_unique<vfs::ClosedGate>(box_.sandbox()->vfs().gate());
   hold_ = std::make_unique<state::ChunkHold>();
-  const auto ready = successor_->Finish({{"journal_end", journal().end()},
-                                         {"spans", state::ChunkMemory::Get().span_count()},
-                                         {"next_id", box_.sandbox()->init().next_id()}},
-                                        Deadline());
+  const auto ready =
+      successor_->Finish({{"journal_end", journal().end()},
+                          {"spans", state::ChunkMemory::Get().span_count()},
+                          {"next_id", box_.sandbox()->init().next_id() + kSkippedIds}},
+                         Deadline());
   if (!ready.ok()) return ready.status();
   loaded_.update(*ready);
   times_["finish_ns"] = Lap();
@@ -222,6 +280,7 @@ absl::Status Upgrade::Commit() {
 }
 
 Upgrade::~Upgrade() {
+  StopWatch();
   if (successor_ != nullptr && successor_->serves()) return;
   successor_.reset();  // first: it must not read what changes again
   hold_.reset();
@@ -235,6 +294,7 @@ Upgrade::~Upgrade() {
 
 // A request that has run marks its record after the reply: in a pause there is none.
 void Upgrade::StopRecording() {
+  own_journal_->Close();
   if (!paused_) paused_ = served().PauseFor(kPauseTime);
   served().Record(nullptr);
   if (paused_) return;
@@ -265,9 +325,9 @@ absl::StatusOr<control::Report> Upgrade::Run() {
   if (done.ok()) done = Finish();
   if (done.ok()) done = Commit();
   if (done.ok()) return Report();
+  StopWatch();
   may_do_in_a_pause_ = stop_ == Stop::kAfterLoading && !successor_->serves() &&
-                       (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done) ||
-                        absl::IsResourceExhausted(done));
+                       (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done));
   return done;
 }
 
@@ -287,7 +347,7 @@ absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParam
   std::optional<Upgrade> upgrade;
   upgrade.emplace(box, params, stop, cancel);
   if (absl::Status started = upgrade->StartSuccessor(); !started.ok()) return started;
-  box.sandbox()->served().EndUnused(box.sandbox()->vfs());
+  EndUnusedFilesystems(box);
   // So that there is room for what programs do meanwhile.
   if (keeping != nullptr) keeping->KeepNow();
   absl::StatusOr<control::Report> report;

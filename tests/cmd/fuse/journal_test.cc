@@ -217,6 +217,14 @@ TEST_F(JournalTest, AClosedOneTakesEverythingAndKeepsNothing) {
   EXPECT_EQ(GoOn().status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(JournalTest, OneThatCanBeDoneWithoutIsClosedWhenItIsFull) {
+  journal_->CloseWhenFull();
+  const std::string text(1 << 20, 'x');
+  for (int i = 0; i < 10; ++i) Append(text);
+  EXPECT_TRUE(journal_->closed());
+  EXPECT_EQ(GoOn().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(JournalTest, ARecordThatIsNotThereInFullDoesNotCount) {
   Append("whole");
   const uint64_t at = Append("torn");

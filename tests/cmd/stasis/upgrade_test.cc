@@ -175,7 +175,7 @@ TEST_F(UpgradeTest, WhileMoreIsWrittenThanCanBeDoneAgain) {
             "os.close(os.open('/WELL', os.O_CREAT))\n"
             "signal.pause()\n"});
   ASSERT_THAT(In("box", "mkdir /m; cd /m; seq 40000 | xargs touch"), Succeeded());
-  for (int i = 0; i < 3; ++i) Upgrade("box");
+  for (int i = 0; i < 3; ++i) EXPECT_LT(Upgrade("box").at("stall_ns"), 5'000'000'000);
   ASSERT_THAT(In("box", "touch /STOP"), Succeeded());
   EXPECT_TRUE(Eventually([&] { return In("box", "test -e /WELL").exit_code == 0; }));
 }
@@ -379,6 +379,19 @@ TEST_F(UpgradeTest, OfHostDirectories) {
   EXPECT_EQ(Cat("box", "/tmp/file"), "other");
   Upgrade("box");
   EXPECT_EQ(Cat("box", "/tmp/file"), "other");
+}
+
+// What is not mounted any more is still the host's.
+TEST_F(UpgradeTest, OfAHostDirectoryThatIsOnlyOpenStill) {
+  ASSERT_THAT(Shell("mkdir data"), Succeeded());
+  StartBox("box", {"--root", "data=" + Path("data"), "--mount", "data:/data"},
+           {"/bin/sh", "-c",
+            "cd /data; while [ ! -e /stop ]; do mkdir d && rmdir d || touch /failed; done; "
+            "touch /well; sleep 1000"});
+  ASSERT_THAT(Stasis({"umount", "box", "/data", "--detach"}), Succeeded());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Upgrade("box").at("loaded_in_pause"), true);
+  ASSERT_THAT(In("box", "touch /stop; while [ ! -e /well ]; do sleep 0.01; done"), Succeeded());
+  EXPECT_NE(In("box", "test -e /failed").exit_code, 0);
 }
 
 TEST_F(UpgradeTest, IsRefusedWhereAHostFileIsAnother) {
