@@ -218,10 +218,9 @@ TEST(ChunkAdoptionTest, RefusesWhatCannotBe) {
   EXPECT_THAT(fresh->Claim(100, 4096, nullptr), IsErrno(EINVAL)) << "no slot begins there";
   EXPECT_THAT(fresh->Claim(4096, 3000, nullptr), IsErrno(EINVAL)) << "no size of slots";
   EXPECT_THAT(fresh->Claim(ChunkMemory::kSpan, 4096, nullptr), IsErrno(EINVAL)) << "past the end";
-  EXPECT_THAT(
-      ChunkMemory::Adopt(UniqueFd(::fcntl(old->fd(), F_DUPFD_CLOEXEC, 3)), SpanRange{1, UINT32_MAX},
-                         {}),
-      IsErrno(EINVAL));
+  EXPECT_THAT(ChunkMemory::Adopt(UniqueFd(::fcntl(old->fd(), F_DUPFD_CLOEXEC, 3)),
+                                 SpanRange{1, UINT32_MAX}, {}),
+              IsErrno(EINVAL));
 }
 
 TEST(ChunkAdoptionTest, FindsOutHowMuchThereIs) {
