@@ -211,8 +211,15 @@ bool OverlayFilesystem::Register(OverlayInode& inode) {
   if (inode.is_dir()) return true;
   const vfs::Dentry* upper = inode.upper();
   const vfs::Dentry* lower = inode.lower();
-  return (upper == nullptr || RegisterAt(inode, upper->inode())) &&
-         (lower == nullptr || RegisterAt(inode, lower->inode()));
+  if (upper != nullptr && !RegisterAt(inode, upper->inode())) return false;
+  if (lower == nullptr) return true;
+  // Names of one file that were copied up apart, before a restart, have it below all the same.
+  absl::MutexLock lock(&inodes_mu_);
+  const auto [it, added] = inodes_.try_emplace(&lower->inode(), &inode);
+  if (added || it->second == &inode || upper != nullptr) return true;
+  if (it->second->upper() == nullptr) return false;
+  it->second = &inode;
+  return true;
 }
 
 void OverlayFilesystem::ForgetAt(OverlayInode& inode, const vfs::Inode& real) {

@@ -5,6 +5,7 @@
 #include <absl/container/flat_hash_set.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -39,6 +40,8 @@ class SpawnSettings {
     // A group of its own: what it starts is ended with it.
     posix_spawnattr_setflags(&attributes_,
                              POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    // Or what is no daemon may fill the log.
+    posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     // If it has that number already, this takes its close-on-exec flag.
     posix_spawn_file_actions_adddup2(&actions_, channel, kChannel);
   }

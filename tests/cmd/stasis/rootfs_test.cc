@@ -343,5 +343,26 @@ TEST_F(ImageTest, LayersInUseStayInTheCache) {
   EXPECT_EQ(Stasis(list).Json()["layers"].size(), 0u);
 }
 
+// As after a crash: without an index nobody knows that they were one.
+TEST_F(RootfsTest, NamesOfAFileThatWereCopiedUpApartAreRestored) {
+  ASSERT_THAT(Shell("mkdir low up && head -c 100000 /dev/urandom > low/a && ln low/a low/b && "
+                    "ln low/a low/c"),
+              Succeeded());
+  const Strings options = {"--rootfs", "low", "--upper", Path("up"), "--system", "host"};
+  Strings first = {"run", "--name", "first", "--", "chmod", "600", "/a"};
+  first.insert(first.begin() + 3, options.begin(), options.end());
+  ASSERT_THAT(Stasis(first), Succeeded());
+  StartBox("box", options);
+  ASSERT_THAT(In("box", "chmod 640 /b; cat /c > /dev/null"), Succeeded());
+  const std::string list = In("box", "stat -c '%n %a' /a /b /c; sha256sum /a /b /c").out;
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
+  EXPECT_THAT(Stasis({"verify", "snaps:v1"}), Succeeded());
+  ASSERT_THAT(
+      Stasis({"restore", "snaps:v1", "--name", "again", "--detach", "--root",
+              "rootfs=" + Path("low"), "--root", "upper=" + Path("up"), "--system", "host"}),
+      Succeeded());
+  EXPECT_EQ(In("again", "stat -c '%n %a' /a /b /c; sha256sum /a /b /c").out, list);
+}
+
 }  // namespace
 }  // namespace stasis::cli
