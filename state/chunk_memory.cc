@@ -353,17 +353,17 @@ Result<uint32_t> ChunkMemory::TakeSpan() {
 SpanRange ChunkMemory::Reserve(uint32_t most) {
   absl::MutexLock lock(&mu_);
   std::sort(dropped_.begin(), dropped_.end(), std::greater<>());
-  size_t run = 0;
-  for (size_t i = 0; i < dropped_.size(); ++i) {
-    if (i > 0 && dropped_[i] + 1 != dropped_[i - 1]) run = i;
-    if (const size_t length = i + 1 - run; length > most / 2 && length <= most) {
-      const bool goes_on = i + 1 < dropped_.size() && dropped_[i + 1] + 1 == dropped_[i];
-      if (goes_on && length < most) continue;
-      const SpanRange reserved{dropped_[i], dropped_[run] + 1};
-      dropped_.erase(dropped_.begin() + static_cast<std::ptrdiff_t>(run),
-                     dropped_.begin() + static_cast<std::ptrdiff_t>(i + 1));
+  for (size_t begin = 0; begin < dropped_.size();) {
+    size_t end = begin + 1;
+    while (end < dropped_.size() && end - begin < most && dropped_[end] + 1 == dropped_[end - 1])
+      ++end;
+    if (end - begin > most / 2) {
+      const SpanRange reserved{dropped_[end - 1], dropped_[begin] + 1};
+      dropped_.erase(dropped_.begin() + static_cast<std::ptrdiff_t>(begin),
+                     dropped_.begin() + static_cast<std::ptrdiff_t>(end));
       return reserved;
     }
+    begin = end;
   }
   const uint32_t top = top_.load(std::memory_order_relaxed);
   const SpanRange reserved{top, top + std::min(most, (end_ - top) / 2)};
@@ -372,16 +372,13 @@ SpanRange ChunkMemory::Reserve(uint32_t most) {
 }
 
 void ChunkMemory::Unreserve(SpanRange reserved) {
-  if (reserved.empty()) return;
-  std::vector<uint32_t> spans;
-  spans.reserve(reserved.end - reserved.first);
-  for (uint32_t index = reserved.end; index-- > reserved.first;) spans.push_back(index);
   {
     absl::MutexLock lock(&mu_);
-    ++system_calls_;
+    for (uint32_t index = reserved.first; index < reserved.end; ++index)
+      unclaimed_.push_back(index);
+    std::sort(unclaimed_.begin(), unclaimed_.end(), std::greater<>());
   }
-  real_.fetch_add(spans.size() * kSpan, std::memory_order_relaxed);  // until it is given back
-  GiveBack(std::move(spans));
+  DropUnclaimed();
 }
 
 void ChunkMemory::ReturnSpan(uint32_t index) {

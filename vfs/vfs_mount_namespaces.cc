@@ -129,6 +129,13 @@ Result<VirtualDentry> VirtualFilesystem::PivotRootAt(const Credentials& creds, M
   return fresh;
 }
 
+static MountSharing SharingOf(const Mount& mount) {
+  MountSharing sharing{mount.peer_group(), {}, mount.unbindable()};
+  for (const Mount* master = mount.master(); master != nullptr; master = master->master())
+    sharing.masters.push_back(master->peer_group());
+  return sharing;
+}
+
 std::vector<VirtualFilesystem::MountPlace> VirtualFilesystem::MountPlaces(
     const MountNamespace& ns) {
   Operation operation(gate_);
@@ -141,7 +148,9 @@ std::vector<VirtualFilesystem::MountPlace> VirtualFilesystem::MountPlaces(
     std::optional<std::string> path = PathOfMount(*mount, root);
     if (!path) continue;  // below a directory that was moved out of what is mounted
     std::string in_filesystem = PathOfRoot(mount->root());
-    places.push_back({std::move(mount), *std::move(path), std::move(in_filesystem)});
+    MountSharing sharing = SharingOf(*mount);
+    places.push_back(
+        {std::move(mount), *std::move(path), std::move(in_filesystem), std::move(sharing)});
   }
   return places;
 }

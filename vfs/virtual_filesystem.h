@@ -41,6 +41,7 @@
 #include "vfs/internal/locks.h"
 #include "vfs/mount.h"
 #include "vfs/mount_namespace.h"
+#include "vfs/mount_sharing.h"
 #include "vfs/mount_tree.h"
 #include "vfs/operation_gate.h"
 #include "vfs/options.h"
@@ -168,16 +169,17 @@ class VirtualFilesystem final : public state::Object {
   Result<VirtualDentry> PivotRootAt(const Credentials& creds, MountNamespace& ns,
                                     const PathOperation& new_root, const PathOperation& put_old)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
-  // The text of /proc/PID/mountinfo for who is in `ns` and has `root`.
   // The mounts of a namespace, each after what it is mounted on, with where they are seen from its
-  // root and what of their filesystems is seen.
+  // root, what of their filesystems is seen, and how they propagate.
   struct MountPlace {
     RefPtr<Mount> mount;
     std::string path;
     std::string root;
+    MountSharing sharing;
   };
   std::vector<MountPlace> MountPlaces(const MountNamespace& ns)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
+  // The text of /proc/PID/mountinfo for who is in `ns` and has `root`.
   std::string MountInfo(const MountNamespace& ns, const VirtualDentry& root)
       ABSL_LOCKS_EXCLUDED(locks_.mount_mu);
   // The most mounts that a namespace may have; at least 1.

@@ -45,12 +45,20 @@ nlohmann::json ServedMount::ToJson() const {
           {"root", root},
           {"target", target},
           {"attributes", attributes},
-          {"sharing", sharing.ToJson()}};
+          {"sharing",
+           {{"group", sharing.group},
+            {"masters", sharing.masters},
+            {"unbindable", sharing.unbindable}}}};
 }
 
 ServedMount ServedMount::FromJson(const nlohmann::json& json) {
-  return {json.at("fs"), json.at("root"), json.at("target"), json.at("attributes"),
-          MountSharing::FromJson(json.at("sharing"))};
+  const nlohmann::json& sharing = json.at("sharing");
+  return {json.at("fs"),
+          json.at("root"),
+          json.at("target"),
+          json.at("attributes"),
+          {sharing.at("group"), sharing.at("masters").get<std::vector<uint32_t>>(),
+           sharing.at("unbindable")}};
 }
 
 nlohmann::json MountPlan::ToJson() const {

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cmd/sandbox/mount_groups.h"
+#include "vfs/mount_sharing.h"
 
 namespace stasis::sandbox {
 
@@ -42,7 +42,7 @@ struct ServedMount {
   std::string root = "/";   // what of the filesystem is seen
   std::string target;       // absolute, in the sandbox
   uint64_t attributes = 0;  // MOUNT_ATTR_*
-  MountSharing sharing = {};
+  vfs::MountSharing sharing = {};
 
   nlohmann::json ToJson() const;
   static ServedMount FromJson(const nlohmann::json& json);

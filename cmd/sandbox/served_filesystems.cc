@@ -11,8 +11,6 @@
 #include <cerrno>
 #include <set>
 
-#include "cmd/sandbox/mount_groups.h"
-
 namespace stasis::sandbox {
 namespace {
 
@@ -29,13 +27,11 @@ uint64_t AttributesOf(vfs::MountFlags flags) {
   return attributes;
 }
 
-ServedMount Describe(const vfs::VirtualFilesystem::MountPlace& place, const MountGroups& groups,
-                     int number) {
-  return {number, place.root, place.path, AttributesOf(place.mount->flags()),
-          SharingOf(*place.mount, groups)};
+ServedMount Describe(const vfs::VirtualFilesystem::MountPlace& place, int number) {
+  return {number, place.root, place.path, AttributesOf(place.mount->flags()), place.sharing};
 }
 
-uint64_t TypeOf(const MountSharing& sharing) {
+uint64_t TypeOf(const vfs::MountSharing& sharing) {
   if (sharing.propagates()) return sharing.group != 0 ? MS_SHARED : MS_SLAVE;
   return sharing.unbindable ? MS_UNBINDABLE : MS_PRIVATE;
 }
@@ -94,11 +90,10 @@ absl::StatusOr<std::vector<ServedMount>> ServedFilesystems::ServeAll(vfs::Virtua
                                                                      vfs::MountNamespace& ns) {
   const absl::MutexLock lock(&mu_);
   std::vector<ServedMount> mounts;
-  const MountGroups groups = GroupsOf(vfs, ns);
   for (const auto& place : vfs.MountPlaces(ns)) {
     const absl::StatusOr<int> number = Serve(*place.mount);
     if (!number.ok()) return number.status();
-    mounts.push_back(Describe(place, groups, *number));
+    mounts.push_back(Describe(place, *number));
   }
   return mounts;
 }
@@ -110,11 +105,10 @@ absl::Status ServedFilesystems::Show(const vfs::Mount& mount, vfs::VirtualFilesy
   bool seen = false;
   ServedMount shown;
   std::vector<std::string> whole;
-  const MountGroups groups = GroupsOf(vfs, ns);
   for (const auto& place : vfs.MountPlaces(ns)) {
     if (&place.mount->filesystem() != &mount.filesystem()) continue;
     if (place.mount == &mount) {
-      shown = Describe(place, groups, 0);
+      shown = Describe(place, 0);
       continue;
     }
     seen = true;
@@ -133,28 +127,25 @@ absl::Status ServedFilesystems::Show(const vfs::Mount& mount, vfs::VirtualFilesy
 absl::Status ServedFilesystems::ShowPropagation(const vfs::Mount& mount,
                                                 vfs::VirtualFilesystem& vfs,
                                                 const vfs::MountNamespace& ns) {
-  const MountSharing sharing = SharingOf(mount, GroupsOf(vfs, ns));
   for (const auto& place : vfs.MountPlaces(ns)) {
     if (place.mount != &mount) continue;
     const absl::MutexLock lock(&mu_);
     const Served* served = Find(mount.filesystem());
     if (served == nullptr) break;
-    return OfInit(init_.ChangeMount(served->number, place.path, TypeOf(sharing)));
+    return OfInit(init_.ChangeMount(served->number, place.path, TypeOf(place.sharing)));
   }
   return absl::NotFoundError("it is not served");
 }
 
 void ServedFilesystems::EndUnusedGroups(vfs::VirtualFilesystem& vfs,
                                         const vfs::MountNamespace& ns) {
-  const MountGroups groups = GroupsOf(vfs, ns);
   std::set<std::pair<int, uint32_t>> kept;
   for (const auto& place : vfs.MountPlaces(ns)) {
-    const MountSharing sharing = SharingOf(*place.mount, groups);
     const absl::MutexLock lock(&mu_);
     const Served* served = Find(place.mount->filesystem());
     if (served == nullptr) continue;
-    if (sharing.group != 0) kept.emplace(served->number, sharing.group);
-    for (const uint32_t master : sharing.masters) kept.emplace(served->number, master);
+    if (place.sharing.group != 0) kept.emplace(served->number, place.sharing.group);
+    for (const uint32_t master : place.sharing.masters) kept.emplace(served->number, master);
   }
   (void)init_.KeepGroups(kept);  // an older one has none
 }

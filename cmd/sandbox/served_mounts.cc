@@ -197,7 +197,7 @@ absl::StatusOr<const UniqueFd*> ServedMounts::Group(int number, uint32_t id,
 }
 
 absl::Status ServedMounts::Join(const UniqueFd& mount, const ServedMount& as) {
-  const MountSharing& sharing = as.sharing;
+  const vfs::MountSharing& sharing = as.sharing;
   std::span<const uint32_t> masters(sharing.masters);
   if (sharing.propagates()) {
     const bool shared = sharing.group != 0;

@@ -17,7 +17,6 @@
 #include <optional>
 #include <utility>
 
-#include "cmd/sandbox/mount_groups.h"
 #include "cmd/sandbox/tree_setup.h"
 
 namespace stasis::cli {
@@ -183,16 +182,6 @@ absl::Status CheckHostMounts(const HostMounts& mounts) {
   return absl::OkStatus();
 }
 
-static absl::Status NoMaster(const HostMount& mount) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--mount ", mount.root, ":", mount.target,
-                   " would be a slave of nothing: no mount of the "
-                   "root ",
-                   mount.root,
-                   " is shared before it (less deep in the tree, or as deep). The host's "
-                   "own mounts are none of the sandbox's"));
-}
-
 absl::StatusOr<RefPtr<gofer::GoferFilesystem>> ServeDirectory(vfs::VirtualFilesystem& vfs,
                                                               const HostMounts& options,
                                                               const std::string& root,
@@ -261,12 +250,18 @@ absl::StatusOr<RefPtr<vfs::Mount>> MountWhole(const std::string& target, vfs::Mo
   return *std::move(mounted);
 }
 
+absl::Status NoMaster(const HostMount& mount) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--mount ", mount.root, ":", mount.target,
+                   " would be a slave of nothing: no mount of the root ", mount.root,
+                   " is shared before it (less deep in the tree, or as deep). The host's own "
+                   "mounts are none of the sandbox's"));
+}
+
 // The first mount of a filesystem that is shared; null if there is none.
 RefPtr<vfs::Mount> SharedMountOf(const vfs::Filesystem& fs, const sandbox::Tree& tree) {
-  const sandbox::MountGroups groups = sandbox::GroupsOf(*tree.vfs, *tree.ns);
   for (const auto& place : tree.vfs->MountPlaces(*tree.ns))
-    if (&place.mount->filesystem() == &fs && sandbox::SharingOf(*place.mount, groups).group != 0)
-      return place.mount;
+    if (&place.mount->filesystem() == &fs && place.sharing.group != 0) return place.mount;
   return nullptr;
 }
 

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "cmd/sandbox/mount_groups.h"
 #include "cmd/sandbox/paths.h"
 
 namespace stasis::cli {
@@ -69,10 +68,10 @@ absl::Status CheckPlace(const std::string& target, const sandbox::Tree& tree) {
 }
 
 // The mount that is seen at `target`: of several the last.
-RefPtr<vfs::Mount> MountAt(const std::string& target, const Places& places) {
-  RefPtr<vfs::Mount> found;
+const Places::value_type* PlaceAt(const std::string& target, const Places& places) {
+  const Places::value_type* found = nullptr;
   for (const auto& place : places)
-    if (place.path == target) found = place.mount;
+    if (place.path == target) found = &place;
   return found;
 }
 
@@ -118,13 +117,12 @@ void DropGone(const Places& places, nlohmann::ordered_json& config) {
 void DropLostMasters(const sandbox::Tree& tree, nlohmann::ordered_json& config) {
   if (!config.contains("mount")) return;
   const Places places = tree.vfs->MountPlaces(*tree.ns);
-  const sandbox::MountGroups groups = sandbox::GroupsOf(*tree.vfs, *tree.ns);
   for (nlohmann::ordered_json& entry : config["mount"]) {
     const auto text = entry.get<std::string>();
     const absl::StatusOr<HostMount> mount = ParseHostMount(text);
     if (!mount.ok() || mount->propagation != vfs::Propagation::kSlave) continue;
-    const RefPtr<vfs::Mount> there = MountAt(mount->target, places);
-    if (there && !sandbox::SharingOf(*there, groups).masters.empty()) continue;
+    const auto* there = PlaceAt(mount->target, places);
+    if (there != nullptr && !there->sharing.masters.empty()) continue;
     std::vector<std::string> words = absl::StrSplit(text, ':');
     std::erase_if(words,
                   [](const std::string& word) { return word == "slave" || word == "rslave"; });
@@ -193,11 +191,11 @@ absl::Status RemoveHostMount(const std::string& path, bool detach, sandbox::Sand
   if (target == "/")
     return absl::InvalidArgumentError("the root ends with the sandbox: stasis stop NAME");
   const Places places = tree.vfs->MountPlaces(*tree.ns);
-  const RefPtr<vfs::Mount> mount = MountAt(target, places);
-  if (!mount)
+  const auto* place = PlaceAt(target, places);
+  if (place == nullptr)
     return absl::NotFoundError(
         absl::StrCat("nothing is mounted on ", target, "; ", ListMounts(places)));
-  const absl::Status hidden = sandbox.served().Hide(mount->filesystem(), target, detach);
+  const absl::Status hidden = sandbox.served().Hide(place->mount->filesystem(), target, detach);
   // What a program in the sandbox has unmounted is still in the tree.
   if (!hidden.ok() && !absl::IsNotFound(hidden)) return hidden;
   const vfs::VirtualDentry root = tree.root();

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include <absl/synchronization/mutex.h>
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <kj/exception.h>
 
-#include <array>
-#include <optional>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "restore/image/internal/columns.h"
 #include "restore/image/internal/footer.h"
+#include "restore/image/internal/frame_pipeline.h"
 #include "restore/image/internal/status.h"
 #include "restore/image/internal/zstd.h"
 #include "restore/image/state_blob.capnp.h"
@@ -39,109 +32,6 @@ capnp::Data::Reader DataOf(std::span<const uint8_t> bytes) {
   return capnp::Data::Reader(bytes.data(), bytes.size());
 }
 
-// Compresses one piece after the other, in their order; the caller's thread and another one share
-// the work. At most kAhead pieces are in memory.
-class PieceCompressor {
- public:
-  explicit PieceCompressor(std::vector<std::span<const std::byte>> pieces)
-      : pieces_(std::move(pieces)), compressor_(kLevel) {
-    size_t bytes = 0;
-    for (const auto& piece : pieces_) bytes += piece.size();
-    if (bytes < kWorthAThread || pieces_.size() < 2) return;
-    try {
-      helper_ = std::thread([this] { Help(); });
-    } catch (const std::system_error&) {
-      // The caller's does it all.
-    }
-  }
-  ~PieceCompressor() {
-    {
-      absl::MutexLock lock(&mu_);
-      stopping_ = true;
-    }
-    if (helper_.joinable()) helper_.join();
-  }
-  PieceCompressor(const PieceCompressor&) = delete;
-  PieceCompressor& operator=(const PieceCompressor&) = delete;
-
-  // The next one. Valid until the next call.
-  absl::StatusOr<std::span<const std::byte>> Next() {
-    size_t wanted = 0;
-    {
-      absl::MutexLock lock(&mu_);
-      wanted = wanted_++;
-    }
-    const Slot& slot = slots_[wanted % kAhead];
-    while (const std::optional<size_t> piece = Take(wanted)) Compress(*piece, compressor_);
-    absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(&slot.ready));
-    if (!slot.status.ok()) return slot.status;
-    return std::span<const std::byte>(slot.stored);
-  }
-
- private:
-  static constexpr size_t kAhead = 4;
-  static constexpr size_t kWorthAThread = 256 * 1024;
-
-  struct Slot {
-    std::vector<std::byte> stored;
-    absl::Status status;
-    bool ready = false;  // guarded by mu_
-  };
-
-  bool MayTakeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return taken_ < pieces_.size() && taken_ + 1 < wanted_ + kAhead;
-  }
-  bool HelperMayGoOn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || taken_ == pieces_.size() || MayTakeLocked();
-  }
-  size_t TakeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    slots_[taken_ % kAhead].ready = false;
-    return taken_++;
-  }
-
-  // One to compress, until piece `wanted` is ready; none if all that may be are being compressed.
-  std::optional<size_t> Take(size_t wanted) {
-    absl::MutexLock lock(&mu_);
-    const bool ready = taken_ > wanted && slots_[wanted % kAhead].ready;
-    if (ready || !MayTakeLocked()) return std::nullopt;
-    return TakeLocked();
-  }
-
-  void Compress(size_t piece, FrameCompressor& compressor) {
-    Slot& slot = slots_[piece % kAhead];
-    absl::Status status = compressor.Compress(pieces_[piece], slot.stored);
-    absl::MutexLock lock(&mu_);
-    slot.status = std::move(status);
-    slot.ready = true;
-  }
-
-  void Help() {
-    FrameCompressor compressor(kLevel);
-    for (;;) {
-      size_t piece = 0;
-      {
-        absl::MutexLock lock(&mu_);
-        mu_.Await(absl::Condition(this, &PieceCompressor::HelperMayGoOn));
-        if (stopping_ || taken_ == pieces_.size()) return;
-        piece = TakeLocked();
-      }
-      Compress(piece, compressor);
-    }
-  }
-
-  const std::vector<std::span<const std::byte>> pieces_;
-  FrameCompressor compressor_;  // the caller's
-  std::array<Slot, kAhead> slots_;
-
-  absl::Mutex mu_;
-  size_t wanted_ ABSL_GUARDED_BY(mu_) = 0;  // pieces asked for; the last of them is in use
-  size_t taken_ ABSL_GUARDED_BY(mu_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-
-  std::thread helper_;
-};
-
 class Encoder {
  public:
   Encoder(const state::SavedGraph& graph, const DataTables& data,
@@ -165,25 +55,25 @@ class Encoder {
   }
 
   absl::Status WriteMessages() {
-    std::vector<std::span<const std::byte>> contents;
+    FramePipeline pipeline([this](const FinishedFrame& frame) { return TakeMessage(frame); },
+                           FramePipeline::Digests::kNone);
     for (const state::SavedTable& table : graph_.tables) {
       for (const kj::Array<capnp::word>& message : table.messages) {
-        contents.push_back(BytesOf(message));
-        if (contents.back().empty() || contents.back().size() > kMaxMessageContent)
+        const auto content = BytesOf(message);
+        if (content.empty() || content.size() > kMaxMessageContent)
           return absl::ResourceExhaustedError(
               fmt::format("table {}: a message of {} bytes does not fit into an image", table.type,
-                          contents.back().size()));
+                          content.size()));
+        IMAGE_RETURN_IF_ERROR(pipeline.Submit(content));
       }
     }
-    PieceCompressor compressor(contents);
-    for (const auto& content : contents) {
-      IMAGE_ASSIGN_OR_RETURN(const auto stored, compressor.Next());
-      extents_.push_back(
-          {offset_, static_cast<uint32_t>(stored.size()), static_cast<uint32_t>(content.size())});
-      sizes_.content += content.size();
-      IMAGE_RETURN_IF_ERROR(Write(stored));
-    }
-    return absl::OkStatus();
+    return pipeline.Drain();
+  }
+
+  absl::Status TakeMessage(const FinishedFrame& frame) {
+    extents_.push_back({offset_, static_cast<uint32_t>(frame.stored.size()), frame.content_length});
+    sizes_.content += frame.content_length;
+    return Write(frame.stored);
   }
 
   void BuildTables(wire::StateIndex::Builder index) const {

@@ -106,6 +106,19 @@ class CheckpointFaultTest : public ::testing::Test {
   }
   std::string layout() const { return scratch_ / "snaps"; }
 
+  // Has this process run with a limit from one step to another.
+  void LimitBetween(HookedFreezer::Hook& begin, HookedFreezer::Hook& end,
+                    __rlimit_resource_t resource, rlim_t value) {
+    begin = [this, resource, value] {
+      limit_.emplace(resource, value);
+      return absl::OkStatus();
+    };
+    end = [this] {
+      limit_.reset();
+      return absl::OkStatus();
+    };
+  }
+
   // Nothing of a checkpoint is left, and the filesystem is in use.
   void ExpectNothingLeft() {
     EXPECT_FALSE(t_.vfs().gate().closed());
@@ -176,6 +189,7 @@ class CheckpointFaultTest : public ::testing::Test {
 
   TestVfs t_;
   HookedFreezer freezer_;
+  std::optional<Limit> limit_;
   std::shared_ptr<FaultyFileOps> ops_ = std::make_shared<FaultyFileOps>();
   ScratchDir scratch_;
   int files_ = 0;
@@ -227,30 +241,14 @@ TEST_F(CheckpointFaultTest, TheRowsProcessIsKilledAtAnyMoment) {
 
 TEST_F(CheckpointFaultTest, TheRowsProcessCannotHandOverWhatItHas) {
   // It inherits the limit, and its signals are blocked.
-  std::optional<Limit> limit;
-  freezer_.freeze = [&] {
-    limit.emplace(RLIMIT_FSIZE, 4096);
-    return absl::OkStatus();
-  };
-  freezer_.thaw = [&] {
-    limit.reset();
-    return absl::OkStatus();
-  };
+  LimitBetween(freezer_.freeze, freezer_.thaw, RLIMIT_FSIZE, 4096);
   EXPECT_EQ(Checkpoint(Request("bad")).status(),
             absl::InternalError("the process that writes down the state could not hand it over"));
   ExpectNextOneIsWhole();
 }
 
 TEST_F(CheckpointFaultTest, NoDescriptorIsLeftForTheRows) {
-  std::optional<Limit> limit;
-  freezer_.freeze = [&] {
-    limit.emplace(RLIMIT_NOFILE, 3);
-    return absl::OkStatus();
-  };
-  freezer_.thaw = [&] {
-    limit.reset();
-    return absl::OkStatus();
-  };
+  LimitBetween(freezer_.freeze, freezer_.thaw, RLIMIT_NOFILE, 3);
   EXPECT_THAT(std::string(Checkpoint(Request("bad")).status().message()),
               HasSubstr("cannot make a file for the rows: Too many open files"));
   ExpectNextOneIsWhole();
@@ -258,15 +256,7 @@ TEST_F(CheckpointFaultTest, NoDescriptorIsLeftForTheRows) {
 
 // Memory is then gathered without knowing which pages are used: not at all.
 TEST_F(CheckpointFaultTest, MemoryCannotBeGathered) {
-  std::optional<Limit> limit;
-  freezer_.early_flush = [&] {
-    limit.emplace(RLIMIT_NOFILE, 3);
-    return absl::OkStatus();
-  };
-  freezer_.freeze = [&] {
-    limit.reset();
-    return absl::OkStatus();
-  };
+  LimitBetween(freezer_.early_flush, freezer_.freeze, RLIMIT_NOFILE, 3);
   EXPECT_TRUE(Checkpoint(Request("v2")).ok());
   ExpectNothingLeft();
 }

@@ -4,6 +4,10 @@
 
 #include <sys/mount.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "tests/testing/mount_tree.h"
 
 namespace stasis::vfs {
@@ -38,6 +42,29 @@ TEST_F(PropagationTest, PeersShareAGroup) {
   EXPECT_EQ(Tags("/a"), "shared:1");
   EXPECT_EQ(Tags("/b"), "shared:1");
   EXPECT_EQ(Tags("/"), "");
+}
+
+// As whoever shows them elsewhere is to be told.
+TEST_F(PropagationTest, PlacesSayHowTheyPropagate) {
+  ASSERT_THAT(Bind("/b", "/c"), IsOk());
+  ASSERT_THAT(Make(Propagation::kSlave, "/c"), IsOk());
+  ASSERT_THAT(Make(Propagation::kShared, "/c"), IsOk());
+  ASSERT_THAT(Bind("/c", "/d"), IsOk());
+  ASSERT_THAT(Make(Propagation::kSlave, "/d"), IsOk());
+  MakeDirectories({"/u"});
+  ASSERT_THAT(Mount("/u"), IsOk());
+  ASSERT_THAT(Make(Propagation::kUnbindable, "/u"), IsOk());
+  std::map<std::string, MountSharing> found;
+  for (const auto& place : vfs().MountPlaces(*ns)) found[place.path] = place.sharing;
+  const std::map<std::string, MountSharing> expected = {{"/", {}},
+                                                        {"/a", {1, {}, false}},
+                                                        {"/b", {1, {}, false}},
+                                                        {"/c", {2, {1}, false}},
+                                                        {"/d", {0, {2, 1}, false}},
+                                                        {"/u", {0, {}, true}}};
+  EXPECT_EQ(found, expected);
+  EXPECT_TRUE(found["/d"].propagates());
+  EXPECT_FALSE(found["/u"].propagates());
 }
 
 TEST_F(PropagationTest, UnmountsComeToPeers) {

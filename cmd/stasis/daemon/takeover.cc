@@ -73,7 +73,7 @@ class Takeover {
   std::vector<sandbox::Cgroup> cgroups_;
   nlohmann::json times_;
   std::unique_ptr<fuse::Journal> own_journal_;
-  const fuse::Journal& journal_;
+  fuse::Journal& journal_;
   uint64_t replayed_;  // where what was not done again begins
   // They are the other one's still: whoever changes one copies it.
   std::vector<RefPtr<const state::Chunk>> held_;
@@ -200,8 +200,7 @@ absl::Status Takeover::Finish(const nlohmann::json& end) {
   if (const uint64_t wanted = end.value("journal_end", replayed_); replayed_ != wanted)
     return absl::DataLossError(
         absl::StrCat("the journal ends at ", replayed_, ", and was written up to ", wanted));
-  fuse::Journal& journal = own_journal_ != nullptr ? *own_journal_ : box_.keeping()->journal();
-  if (absl::Status goes_on = journal.GoOn(replayed_); !goes_on.ok()) return goes_on;
+  if (absl::Status goes_on = journal_.GoOn(replayed_); !goes_on.ok()) return goes_on;
   spans_ = end.value("spans", uint32_t{0});
   box_.sandbox()->init().SkipTo(end.value("next_id", int64_t{0}));
   return box_.sandbox()->served().Connect();

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -194,7 +195,11 @@ absl::Status Upgrade::TakeState() {
     own_journal_ = *std::move(journal);
     own_journal_->CloseWhenFull();
   }
-  if (!paused_) watch_.emplace(journal(), served());
+  try {
+    if (!paused_) watch_.emplace(journal(), served());
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(absl::StrCat("no thread for an upgrade: ", error.what()));
+  }
   auto state = TakeJournaledState(box_, journal(), own_journal_ != nullptr, cancel_);
   if (!state.ok()) return state.status();
   state_ = std::make_unique<JournaledState>(*std::move(state));

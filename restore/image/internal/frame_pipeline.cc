@@ -10,7 +10,8 @@ namespace {
 constexpr int kLevel = 1;
 }  // namespace
 
-FramePipeline::FramePipeline(Sink sink) : sink_(std::move(sink)) {
+FramePipeline::FramePipeline(Sink sink, Digests digests)
+    : sink_(std::move(sink)), digests_(digests) {
   for (size_t i = 0; i < kSlots; ++i) {
     slots_.push_back(std::make_unique<Slot>());
     slots_.back()->content.reserve(kMaxFrameContent);
@@ -36,14 +37,15 @@ void FramePipeline::Work() {
       if (stopping_) return;
       slot = slots_[taken_++ % kSlots].get();
     }
-    slot->digest = Digest::Of(slot->content);
-    slot->status = compressor.Compress(slot->content, slot->stored);
+    if (digests_ == Digests::kOfContent) slot->digest = Digest::Of(slot->submitted);
+    slot->status = compressor.Compress(slot->submitted, slot->stored);
     absl::MutexLock lock(&mu_);
     slot->finished = true;
   }
 }
 
-absl::Status FramePipeline::Submit() {
+absl::Status FramePipeline::Submit(std::span<const std::byte> content) {
+  slots_[filling_ % kSlots]->submitted = content;
   {
     absl::MutexLock lock(&mu_);
     ++submitted_;
@@ -63,7 +65,7 @@ absl::Status FramePipeline::DeliverOldest() {
   ++delivered_;
   IMAGE_RETURN_IF_ERROR(slot.status);
   absl::Status status =
-      sink_({slot.stored, static_cast<uint32_t>(slot.content.size()), slot.digest});
+      sink_({slot.stored, static_cast<uint32_t>(slot.submitted.size()), slot.digest});
   slot.content.clear();
   return status;
 }

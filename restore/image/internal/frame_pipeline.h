@@ -2,9 +2,10 @@
 //
 // frame_pipeline.h: compresses and hashes frames on worker threads, in order.
 //
-// One thread fills Content() and calls Submit(); two others work; finished frames come back to the
-// first thread, through `sink`, in the order in which they were submitted. At most kSlots frames
-// exist at once, so memory stays below 10 MiB whatever is written.
+// One thread fills Content() and calls Submit(), or submits what lies elsewhere; two others work;
+// finished frames come back to the first thread, through `sink`, in the order in which they were
+// submitted. At most kSlots frames exist at once, so of packs memory stays below 10 MiB whatever is
+// written.
 
 #ifndef STASIS_RESTORE_IMAGE_INTERNAL_FRAME_PIPELINE_H_
 #define STASIS_RESTORE_IMAGE_INTERNAL_FRAME_PIPELINE_H_
@@ -28,14 +29,16 @@ namespace stasis::image {
 struct FinishedFrame {
   std::span<const std::byte> stored;
   uint32_t content_length = 0;
-  Digest content_digest;
+  Digest content_digest;  // if they are wanted
 };
 
 class FramePipeline {
  public:
   using Sink = std::function<absl::Status(const FinishedFrame&)>;
 
-  explicit FramePipeline(Sink sink);
+  enum class Digests { kOfContent, kNone };
+
+  explicit FramePipeline(Sink sink, Digests digests = Digests::kOfContent);
   // Waits for the workers; what they still had is dropped.
   ~FramePipeline();
 
@@ -45,7 +48,10 @@ class FramePipeline {
   uint32_t current() const { return static_cast<uint32_t>(filling_); }
   // Gives the frame to the workers; may call `sink` for earlier ones. Requires: Content() not
   // empty.
-  absl::Status Submit();
+  absl::Status Submit() { return Submit(Content()); }
+  // The same for content that stays as it is until the end of this. Requires: Content() empty, or
+  // the content.
+  absl::Status Submit(std::span<const std::byte> content);
   // Waits for all frames and calls `sink` for them.
   absl::Status Drain();
 
@@ -55,6 +61,7 @@ class FramePipeline {
 
   struct Slot {
     std::vector<std::byte> content;
+    std::span<const std::byte> submitted;  // that, or what lies elsewhere
     std::vector<std::byte> stored;
     Digest digest;
     absl::Status status;
@@ -69,6 +76,7 @@ class FramePipeline {
   absl::Status DeliverOldest();
 
   const Sink sink_;
+  const Digests digests_;
   std::vector<std::unique_ptr<Slot>> slots_;  // frame n is in slot n % kSlots
 
   // The submitting thread's.
