@@ -37,6 +37,7 @@ struct Info {
   environment @14 :List(Text);  # what its first command was given with --env
   memoryBytes @15 :UInt64;   # of file data in memory
   memoryLimit @16 :UInt64;   # of those; 0: none
+  sharedMemoryBytes @28 :UInt64;  # of data that others read in the same memory; not among those
   rollbacks @17 :UInt32;     # how often its programs were ended to roll it back
   upgrades @24 :UInt32;      # how often another daemon has taken over
   recoveries @25 :UInt32;    # how often one went on after another had died

@@ -141,6 +141,7 @@ void WriteInfo(const Info& info, rpc::Info::Builder to) {
   to.setBytes(info.bytes);
   to.setMemoryBytes(info.memory_bytes);
   to.setMemoryLimit(info.memory_limit);
+  to.setSharedMemoryBytes(info.shared_memory_bytes);
   WriteTexts(info.environment,
              to.initEnvironment(static_cast<unsigned int>(info.environment.size())));
   to.setRollbacks(info.rollbacks);
@@ -174,6 +175,7 @@ Info ReadInfo(rpc::Info::Reader from) {
   info.bytes = from.getBytes();
   info.memory_bytes = from.getMemoryBytes();
   info.memory_limit = from.getMemoryLimit();
+  info.shared_memory_bytes = from.getSharedMemoryBytes();
   info.environment = ReadTexts(from.getEnvironment());
   info.rollbacks = from.getRollbacks();
   info.upgrades = from.getUpgrades();

@@ -32,6 +32,7 @@ struct Info {
   uint64_t bytes = 0;
   uint64_t memory_bytes = 0;
   uint64_t memory_limit = 0;  // 0: none
+  uint64_t shared_memory_bytes = 0;
   std::vector<std::string> environment;
   uint32_t rollbacks = 0;
   uint32_t upgrades = 0;

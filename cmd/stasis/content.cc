@@ -210,6 +210,7 @@ std::unique_ptr<image::LazyImage> MakeLazy(const ContentOptions& options, DataLo
   lazy.directory = directory;
   lazy.mode = options.prefetch;
   lazy.record = options.record_trace;
+  lazy.share_in = options.share_in;
   lazy.health.on_failed = std::move(log.error);
   lazy.health.on_recovered = std::move(log.recovered);
   lazy.on_note = std::move(log.note);

@@ -57,8 +57,9 @@ struct ContentOptions {
   bool keep_handles = false;
   image::PrefetchMode prefetch = image::PrefetchMode::kNone;  // of its data
   bool record_trace = false;                                  // of it, where there is none
-  RootfsOptions rootfs;                                       // of a new tree
-  HostMounts host;  // of a new tree; its fd_limit also of an image's
+  std::string share_in;  // where its data is shared (image/shared_frames.h); empty: nowhere
+  RootfsOptions rootfs;  // of a new tree
+  HostMounts host;       // of a new tree; its fd_limit also of an image's
   std::vector<ImportSpec> imports;
   // The directory of an upper layer that the caller has locked already; empty: none.
   std::string locked_upper;

@@ -78,6 +78,7 @@ nlohmann::ordered_json ToJson(const Row& row) {
       {"bytes", info.bytes},
       {"memory_bytes", info.memory_bytes},
       {"memory_limit", info.memory_limit},
+      {"shared_memory_bytes", info.shared_memory_bytes},
       {"upgrades", info.upgrades},
       {"keeper_pid", info.keeper_pid},
       {"recoveries", info.recoveries},

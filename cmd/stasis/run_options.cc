@@ -171,6 +171,9 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   absl::StatusOr<MemoryLimits> memory = ReadMemoryOptions(from.memory);
   if (!memory.ok()) return memory.status();
   to.memory = *std::move(memory);
+  // What is shared cannot be dropped.
+  if (to.memory.limit == 0 && to.memory.filestore.empty())
+    to.content.share_in = to.dir.root() + "/.frames";
   to.keeper = from.keeper;
   to.content.reader = name;
   to.sandbox.name = name;

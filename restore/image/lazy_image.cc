@@ -14,13 +14,16 @@ namespace stasis::image {
 LazyImage::LazyImage(LazyOptions options)
     : options_(std::move(options)),
       health_(std::make_shared<ReadHealth>(options_.health)),
-      recorder_(std::make_shared<TraceRecorder>()) {
+      recorder_(std::make_shared<TraceRecorder>()),
+      shared_(options_.share_in.empty() ? nullptr
+                                        : std::make_shared<SharedFrames>(options_.share_in)) {
   if (!options_.record || options_.mode == PrefetchMode::kAll) recorder_->Stop();
 }
 
 PackReaderOptions LazyImage::LaterOptions() const {
   PackReaderOptions options;
   options.health = health_;
+  options.shared = shared_;
   return options;
 }
 

@@ -32,6 +32,8 @@ struct LazyOptions {
   bool record = true;  // a trace, unless one is followed or everything is prefetched
   absl::Duration record_for = absl::Seconds(60);
   uint64_t max_bytes = 0;  // to prefetch; 0: DefaultPrefetchLimit()
+  // Where data that is read is shared with others (shared_frames.h); empty: nowhere.
+  std::string share_in;
   ReadHealthOptions health;
   std::function<void(const std::string&)> on_note;  // hears what nobody needs to know; may be null
 };
@@ -59,6 +61,8 @@ class LazyImage {
   PrefetchMode mode() const { return options_.mode; }
   PrefetchProgress progress() const ABSL_LOCKS_EXCLUDED(mu_);
   const ReadHealth& health() const { return *health_; }
+  // Bytes of memory that data takes which is shared.
+  uint64_t shared_bytes() const { return shared_ == nullptr ? 0 : shared_->bytes(); }
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
@@ -72,7 +76,8 @@ class LazyImage {
   const LazyOptions options_;
   const std::shared_ptr<ReadHealth> health_;
   const std::shared_ptr<TraceRecorder> recorder_;
-  std::unique_ptr<ImageReader> image_;  // until Start(), then the thread's
+  const std::shared_ptr<SharedFrames> shared_;  // may be null
+  std::unique_ptr<ImageReader> image_;          // until Start(), then the thread's
   TraceSubject subject_;
 
   mutable absl::Mutex mu_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "restore/image/internal/frame_io.h"
+#include "restore/image/internal/shared_pack.h"
 #include "restore/image/internal/status.h"
 
 namespace stasis::image {
@@ -23,6 +24,7 @@ PackReader::PackReader(const Layout& layout, std::string image, std::vector<Pack
       hold_(std::move(options.hold)),
       health_(std::move(options.health)),
       recorder_(std::move(options.recorder)),
+      shared_(std::move(options.shared)),
       cache_(options.cache_bytes) {}
 
 absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::string image,
@@ -33,7 +35,19 @@ absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::s
   auto reader = RefPtr<PackReader>::Adopt(new PackReader(layout, std::move(image), std::move(packs),
                                                          std::move(frames), std::move(options)));
   reader->files_ = std::move(files);
+  reader->JoinShared();
   return reader;
+}
+
+// What whoever goes on in another process's place wants to find after that has ended.
+void PackReader::JoinShared() {
+  if (shared_ == nullptr) return;
+  contents_.resize(packs_.size());
+  for (const FrameEntry& frame : frames_) {
+    ++contents_[frame.pack].frames;
+    contents_[frame.pack].bytes += frame.content_length;
+  }
+  for (const PackEntry& pack : packs_) shared_->Join(pack.digest);
 }
 
 std::string PackReader::NameOf(uint32_t index) const {
@@ -98,6 +112,30 @@ Result<void> PackReader::Read(state::ChunkLocation at, std::span<std::byte> out)
   }
   if (on_error_) on_error_(status);
   return Err(EIO);
+}
+
+SharedPack* PackReader::SharedPackOf(const FrameEntry& frame) const {
+  const Content& content = contents_[frame.pack];
+  return shared_->Get(packs_[frame.pack].digest, content.frames, content.bytes);
+}
+
+const std::byte* PackReader::FindShared(state::ChunkLocation at, uint32_t size) const {
+  if (shared_ == nullptr || at.frame >= frames_.size()) return nullptr;
+  const SharedPack* pack = SharedPackOf(frames_[at.frame]);
+  return pack == nullptr ? nullptr : pack->Find(frames_[at.frame], at.offset, size);
+}
+
+const std::byte* PackReader::InPlace(state::ChunkLocation at, uint32_t size) const {
+  if (shared_ == nullptr || size == 0 || at.frame >= frames_.size()) return nullptr;
+  const FrameEntry& frame = frames_[at.frame];
+  SharedPack* pack = SharedPackOf(frame);
+  if (pack == nullptr) return nullptr;
+  if (recorder_ != nullptr) recorder_->Add(at.frame);
+  if (const std::byte* there = pack->Find(frame, at.offset, size)) return there;
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  const auto content = cache_.Get(at.frame, [&] { return ReadFrame(at.frame); });
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  return content.ok() ? pack->Put(frame, **content, at.offset, size) : nullptr;
 }
 
 absl::Status PackReader::last_error() const {

@@ -31,6 +31,7 @@
 #include "restore/image/layout.h"
 #include "restore/image/pack_files.h"
 #include "restore/image/read_health.h"
+#include "restore/image/shared_frames.h"
 #include "restore/image/tables.h"
 #include "restore/image/trace.h"
 #include "state/chunk.h"
@@ -48,6 +49,8 @@ struct PackReaderOptions {
   std::shared_ptr<ReadHealth> health;       // hears of frames; may be null
   std::shared_ptr<TraceRecorder> recorder;  // hears which frames Read wants; may be null
   size_t max_open_packs = kMaxOpenPacks;
+  // Where others find what this one unpacks, and it what they have; may be null.
+  std::shared_ptr<SharedFrames> shared;
   // Of the image that the frames are of.
   std::optional<Digest> manifest;
   // Kept as long as the reader: a lease (lease.h) of what it reads. May be null.
@@ -65,6 +68,10 @@ class PackReader final : public state::ChunkSource {
                                                  PackReaderOptions options);
 
   Result<void> Read(state::ChunkLocation at, std::span<std::byte> out) override;
+  // Shared with others who read the pack.
+  const std::byte* InPlace(state::ChunkLocation at, uint32_t size) const override;
+  // The same if nothing has to be read for it.
+  const std::byte* FindShared(state::ChunkLocation at, uint32_t size) const;
 
   // The same with a full error. Errors: kDataLoss, kInternal.
   absl::Status ReadChunk(state::ChunkLocation at, std::span<std::byte> out);
@@ -99,6 +106,8 @@ class PackReader final : public state::ChunkSource {
              std::vector<FrameEntry> frames, PackReaderOptions options);
   absl::StatusOr<FrameContent> ReadFrameFromAnywhere(uint32_t index, FrameReadFn read) const;
   std::string NameOf(uint32_t index) const;
+  void JoinShared();
+  SharedPack* SharedPackOf(const FrameEntry& frame) const;
 
   // Immutable after Open.
   const std::string directory_;
@@ -111,11 +120,17 @@ class PackReader final : public state::ChunkSource {
   const std::shared_ptr<void> hold_;
   const std::shared_ptr<ReadHealth> health_;
   const std::shared_ptr<TraceRecorder> recorder_;
+  const std::shared_ptr<SharedFrames> shared_;
   std::unique_ptr<PackFiles> files_;
+  struct Content {
+    uint64_t frames = 0;
+    uint64_t bytes = 0;
+  };
+  std::vector<Content> contents_;  // of each pack, if it may be shared
 
   mutable std::atomic<uint64_t> frames_read_{0};
-  std::atomic<uint32_t> waiting_{0};
-  FrameCache cache_;
+  mutable std::atomic<uint32_t> waiting_{0};
+  mutable FrameCache cache_;
 
   mutable absl::Mutex mu_;
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);

@@ -123,13 +123,17 @@ void Prefetch::AwaitQuiet() const {
 }
 
 bool Prefetch::LoadFrame(uint32_t frame, std::span<const uint32_t> chunks) {
+  PackReader& source = *image_->source();
   std::vector<RefPtr<state::Chunk>> wanted;
   for (const uint32_t index : chunks) {
     RefPtr<state::Chunk> chunk = image_->Take(index);
-    if (chunk && !chunk->resident() && !chunk->HasOneRef()) wanted.push_back(std::move(chunk));
+    if (!chunk || chunk->resident() || chunk->HasOneRef()) continue;
+    if (source.FindShared(image_->chunk_entries()[index].at, chunk->size()) == nullptr)
+      wanted.push_back(std::move(chunk));
+    else
+      (void)chunk->Bytes();
   }
   if (wanted.empty()) return true;
-  PackReader& source = *image_->source();
   FrameContent content = source.PeekFrame(frame);
   if (content == nullptr) {
     AwaitQuiet();

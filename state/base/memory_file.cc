@@ -69,12 +69,8 @@ Result<std::unique_ptr<MemoryFile>> MemoryFile::Create(const std::string& direct
 }
 
 Result<void> MemoryFile::MapLargest() {
-  rlimit file_size;
-  ::getrlimit(RLIMIT_FSIZE, &file_size);
-  for (uint64_t size = kLargest; size >= kSmallest; size /= 2) {
-    if (size > file_size.rlim_cur) continue;  // asking would raise SIGXFSZ
+  for (uint64_t size = kLargest; size >= kSmallest; size /= 2)
     if (Map(size)) return {};
-  }
   return Err(ENOMEM);
 }
 
@@ -87,6 +83,9 @@ Result<std::unique_ptr<MemoryFile>> MemoryFile::Adopt(UniqueFd fd) {
 }
 
 Result<void> MemoryFile::Map(uint64_t size) {
+  rlimit file_size;
+  ::getrlimit(RLIMIT_FSIZE, &file_size);
+  if (size > file_size.rlim_cur) return Err(EFBIG);  // asking would raise SIGXFSZ
   if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return Err(errno);
   return MapAll(size);
 }

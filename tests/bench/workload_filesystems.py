@@ -173,12 +173,16 @@ class Host(FuseFilesystem):
             run_command([self.program, "checkpoint", "bench", f"{layout}:empty"], env=env)
         finally:
             run_command([self.program, "stop", "bench"], env=env)
-        return [self.program, "mount", *self.options, "--root", f"rootfs={self.lower(work)}", f"{layout}:empty",
-                directory]
+        return [self.program, "mount", *self.options, "--root", f"rootfs={self.lower(work)}", *self.roots(work),
+                f"{layout}:empty", directory]
 
     def root(self, work):
         """The options of a sandbox that has it."""
         return ["--rootfs", work, "--upper", "none"]
+
+    def roots(self, work):
+        """More options that say where a host directory is."""
+        return []
 
     def lower(self, work):
         return work
@@ -207,17 +211,49 @@ class Overlay(Layered, Host):
         return ["--rootfs", self.lower(work)]
 
 
+class OverlayOnExt4(Layered, Host):
+    """The same with an upper layer that is a host directory on a disk."""
+
+    name = "overlay-ext4"
+    def __init__(self, program, ext4):
+        super().__init__(program, ext4)
+        self.description = "stasis mount of an overlay: the same lower layer, the upper one on ext4"
+
+    def root(self, work):
+        self.make_layers(work, "top")
+        return ["--rootfs", self.lower(work), "--upper", self._upper(work)]
+
+    def roots(self, work):
+        return ["--root", f"upper={self._upper(work)}"]
+
+    @staticmethod
+    def _upper(work):
+        return os.path.join(work, "top")
+
+
 class KernelOverlayfs(Layered):
     name = "overlayfs"
     description = "the kernel's overlayfs, both layers on a tmpfs; the lower one is empty but where a workload needs it"
 
+    def base(self, work):
+        """A context manager: where its own layers are."""
+        return tmpfs(os.path.join(work, "base"))
+
     @contextlib.contextmanager
     def mounted(self, work):
-        with tmpfs(os.path.join(work, "base")) as base:
+        with self.base(work) as base:
             self.make_layers(base, "upper", "work")
             layers = f"lowerdir={self.lower(base)},upperdir={base}/upper,workdir={base}/work"
-            with mount(["-t", "overlay", "overlay", "-o", layers], os.path.join(work, "overlayfs")) as directory:
+            with mount(["-t", "overlay", "overlay", "-o", layers], os.path.join(work, self.name)) as directory:
                 yield directory
+
+
+class KernelOverlayfsOnExt4(KernelOverlayfs):
+    name = "overlayfs-ext4"
+    description = "the kernel's overlayfs, the same lower layer, the upper one on ext4, as containers have it"
+
+    def __init__(self, ext4):
+        self.base = ext4.mounted
 
 
 class FuseOverlayfs(Layered, FuseFilesystem):
@@ -229,6 +265,14 @@ class FuseOverlayfs(Layered, FuseFilesystem):
         self.make_layers(work, "upper", "work")
         return ["fuse-overlayfs", "-f", "-o",
                 f"lowerdir={self.lower(work)},upperdir={work}/upper,workdir={work}/work", directory]
+
+
+class FuseOverlayfsOnExt4(FuseOverlayfs):
+    name = "fuse-overlayfs-ext4"
+    description = "fuse-overlayfs, the same"
+
+    def __init__(self, ext4):
+        self.base = ext4.mounted
 
 
 class NullServer(FuseFilesystem):

@@ -34,6 +34,7 @@ void ReadSandbox(const nlohmann::json& json, sandbox::SandboxOptions& options) {
 nlohmann::json ContentToJson(const ContentOptions& options) {
   return {{"prefetch", static_cast<int>(options.prefetch)},
           {"record_trace", options.record_trace},
+          {"share_in", options.share_in},
           {"own_as_root", options.own_as_root},
           {"fd_limit", options.host.fd_limit},
           {"layer_cache", options.roots.layer_cache}};
@@ -42,6 +43,7 @@ nlohmann::json ContentToJson(const ContentOptions& options) {
 void ReadContent(const nlohmann::json& json, ContentOptions& options) {
   options.prefetch = static_cast<image::PrefetchMode>(json.at("prefetch").get<int>());
   json.at("record_trace").get_to(options.record_trace);
+  options.share_in = json.value("share_in", "");
   json.at("own_as_root").get_to(options.own_as_root);
   json.at("fd_limit").get_to(options.host.fd_limit);
   json.at("layer_cache").get_to(options.roots.layer_cache);

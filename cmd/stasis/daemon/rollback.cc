@@ -97,6 +97,7 @@ absl::Status Rollback::ReadOptions() {
   wanted_.reader = box_.name();
   wanted_.prefetch = options.content.prefetch;
   wanted_.record_trace = options.content.record_trace;
+  wanted_.share_in = options.content.share_in;
   wanted_.own_as_root = options.content.own_as_root;
   wanted_.host.own_as_root = options.content.own_as_root;
   wanted_.host.fd_limit = options.content.host.fd_limit;

@@ -77,6 +77,7 @@ absl::StatusOr<control::Info> Service::GetInfo() {
   info.prefetch_total = prefetch.total_bytes;
   info.memory_bytes = state::ChunkReclaim::Resident();
   info.memory_limit = state::ChunkReclaim::limit();
+  info.shared_memory_bytes = lazy->shared_bytes();
   return info;
 }
 

@@ -151,7 +151,9 @@ absl::Status Takeover::Load() {
   if (absl::Status watching = life_.WatchSignals(); !watching.ok()) return watching;
   if (const auto record = life_.options().dir.ReadRecord(); record.ok()) cgroups_ = record->cgroups;
   Content content;
-  content.lazy = MakeLazy(ContentOptions{}, box_.NewDataLog(), "");
+  ContentOptions lazy;
+  lazy.share_in = life_.options().content.share_in;
+  content.lazy = MakeLazy(lazy, box_.NewDataLog(), "");
   if (absl::Status taken = TakeOrigin(parcel_, content); !taken.ok()) return taken;
   if (absl::Status taken = TakeBox(parcel_, box_); !taken.ok()) return taken;
   absl::StatusOr<restore::RestoredImage> restored = Restore(*content.lazy);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// shared_frames.h: what sandboxes that read the same packs have unpacked of them, once in memory
+// for all of them.
+//
+// Whoever unpacks a piece of a pack first puts it where the others find it, and all read it where
+// it is. So ten sandboxes that were restored from one image, or forked from one that was, take
+// memory for what they read once.
+//
+// A pack's memory belongs to nobody in particular: it is there as long as somebody has it open, and
+// found by links to the descriptors of those who do:
+//
+//   DIRECTORY/HEX DIGEST OF THE PACK/PID.FD -> /proc/PID/fd/FD
+//
+// Nothing is ever taken out of it. It is not for readers whose memory has a limit.
+
+#ifndef STASIS_RESTORE_IMAGE_SHARED_FRAMES_H_
+#define STASIS_RESTORE_IMAGE_SHARED_FRAMES_H_
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "restore/image/digest.h"
+
+namespace stasis::image {
+
+class SharedPack;
+
+// Thread-safe.
+class SharedFrames {
+ public:
+  // `directory` is made if need be, and must be the caller's alone.
+  explicit SharedFrames(std::string directory);
+  ~SharedFrames();
+  SharedFrames(const SharedFrames&) = delete;
+  SharedFrames& operator=(const SharedFrames&) = delete;
+
+  // Opens the pack's if somebody has it. So it stays when he goes.
+  void Join(const Digest& pack) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same, and makes it if nobody has: with room for so many frames, and bytes of their content.
+  // Null if there can be none. Lives as long as this.
+  SharedPack* Get(const Digest& pack, uint64_t frames, uint64_t content) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Bytes of memory that all take which are open here.
+  uint64_t bytes() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Open;
+  std::unique_ptr<Open> Find(const Digest& pack) const;
+  std::unique_ptr<Open> FindOrMake(const Digest& pack, uint64_t frames, uint64_t content) const;
+  std::string FolderOf(const Digest& pack) const;
+
+  const std::string directory_;
+  mutable absl::Mutex mu_;
+  // A null one: there can be none.
+  absl::flat_hash_map<Digest, std::unique_ptr<Open>> packs_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace stasis::image
+
+#endif  // STASIS_RESTORE_IMAGE_SHARED_FRAMES_H_
