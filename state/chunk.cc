@@ -141,7 +141,8 @@ Result<std::span<const std::byte>> Chunk::Bytes() const {
 Result<std::byte*> Chunk::Load() const {
   std::byte* data = data_.load(std::memory_order_relaxed);
   if (data != nullptr) return data;
-  if (const std::byte* in_place = source_->InPlace(at_, size_); in_place != nullptr) {
+  STASIS_ASSIGN_OR_RETURN(const std::byte* const in_place, source_->InPlace(at_, size_));
+  if (in_place != nullptr) {
     // Never written to: Claim makes a copy first.
     data_.store(const_cast<std::byte*>(in_place), std::memory_order_release);
     return const_cast<std::byte*>(in_place);

@@ -56,7 +56,8 @@ class ChunkSource : public RefCounted {
   // Errors: EIO if they are missing, cannot be read, or do not match their digest.
   virtual Result<void> Read(ChunkLocation at, std::span<std::byte> out) = 0;
   // The bytes where they are, if they can stay there for as long as this lives; null if not.
-  virtual const std::byte* InPlace(ChunkLocation, uint32_t /*size*/) const { return nullptr; }
+  // Errors: as Read.
+  virtual Result<const std::byte*> InPlace(ChunkLocation, uint32_t /*size*/) { return nullptr; }
 };
 
 // Thread-safe, but for what requires to be the only holder.

@@ -16,15 +16,15 @@ Result<RefPtr<ChunkMemoryView>> ChunkMemoryView::Map(UniqueFd memory, UniqueFd t
 ChunkMemoryView::ChunkMemoryView(std::unique_ptr<MemoryFileView> memory, UniqueFd token)
     : memory_(std::move(memory)), token_(std::move(token)) {}
 
-const std::byte* ChunkMemoryView::InPlace(ChunkLocation at, uint32_t size) const {
+Result<const std::byte*> ChunkMemoryView::InPlace(ChunkLocation at, uint32_t size) {
   const uint64_t offset = OffsetOf(at);
-  if (offset > memory_->size() || size > memory_->size() - offset) return nullptr;
+  if (offset > memory_->size() || size > memory_->size() - offset) return Err(EIO);
   return memory_->data() + offset;
 }
 
 Result<void> ChunkMemoryView::Read(ChunkLocation at, std::span<std::byte> out) {
-  const std::byte* from = InPlace(at, static_cast<uint32_t>(out.size()));
-  if (from == nullptr) return Err(EIO);
+  STASIS_ASSIGN_OR_RETURN(const std::byte* const from,
+                          InPlace(at, static_cast<uint32_t>(out.size())));
   std::memcpy(out.data(), from, out.size());
   return {};
 }

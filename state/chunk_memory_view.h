@@ -33,9 +33,9 @@ class ChunkMemoryView final : public ChunkSource {
   }
   static uint64_t OffsetOf(ChunkLocation at) { return uint64_t{at.frame} << 32 | at.offset; }
 
-  // Errors: EIO if that is not within the memory.
+  // Both: EIO if that is not within the memory.
   Result<void> Read(ChunkLocation at, std::span<std::byte> out) override;
-  const std::byte* InPlace(ChunkLocation at, uint32_t size) const override;
+  Result<const std::byte*> InPlace(ChunkLocation at, uint32_t size) override;
 
  private:
   ChunkMemoryView(std::unique_ptr<MemoryFileView> memory, UniqueFd token);

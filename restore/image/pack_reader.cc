@@ -88,10 +88,16 @@ absl::StatusOr<FrameContent> PackReader::ReadFrameBy(uint32_t index, FrameReadFn
   return content;
 }
 
+absl::StatusOr<FrameContent> PackReader::GetFrame(uint32_t index) {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  auto content = cache_.Get(index, [&] { return ReadFrame(index); });
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  return content;
+}
+
 absl::Status PackReader::ReadChunk(state::ChunkLocation at, std::span<std::byte> out) {
   if (out.empty()) return absl::OkStatus();
-  IMAGE_ASSIGN_OR_RETURN(const FrameContent content,
-                         cache_.Get(at.frame, [&] { return ReadFrame(at.frame); }));
+  IMAGE_ASSIGN_OR_RETURN(const FrameContent content, GetFrame(at.frame));
   if (at.offset > content->size() || out.size() > content->size() - at.offset)
     return DataLoss("{}: {} bytes at {} are not within frame {}", image_, out.size(), at.offset,
                     at.frame);
@@ -101,11 +107,13 @@ absl::Status PackReader::ReadChunk(state::ChunkLocation at, std::span<std::byte>
 
 Result<void> PackReader::Read(state::ChunkLocation at, std::span<std::byte> out) {
   if (recorder_ != nullptr && !out.empty()) recorder_->Add(at.frame);
-  waiting_.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = ReadChunk(at, out);
-  waiting_.fetch_sub(1, std::memory_order_relaxed);
   if (status.ok()) [[likely]]
     return {};
+  return Failed(status);
+}
+
+tl::unexpected<Errno> PackReader::Failed(const absl::Status& status) {
   {
     absl::MutexLock lock(&mu_);
     last_error_ = status;
@@ -125,17 +133,16 @@ const std::byte* PackReader::FindShared(state::ChunkLocation at, uint32_t size) 
   return pack == nullptr ? nullptr : pack->Find(frames_[at.frame], at.offset, size);
 }
 
-const std::byte* PackReader::InPlace(state::ChunkLocation at, uint32_t size) const {
+Result<const std::byte*> PackReader::InPlace(state::ChunkLocation at, uint32_t size) {
   if (shared_ == nullptr || size == 0 || at.frame >= frames_.size()) return nullptr;
   const FrameEntry& frame = frames_[at.frame];
   SharedPack* pack = SharedPackOf(frame);
   if (pack == nullptr) return nullptr;
   if (recorder_ != nullptr) recorder_->Add(at.frame);
   if (const std::byte* there = pack->Find(frame, at.offset, size)) return there;
-  waiting_.fetch_add(1, std::memory_order_relaxed);
-  const auto content = cache_.Get(at.frame, [&] { return ReadFrame(at.frame); });
-  waiting_.fetch_sub(1, std::memory_order_relaxed);
-  return content.ok() ? pack->Put(frame, **content, at.offset, size) : nullptr;
+  const absl::StatusOr<FrameContent> content = GetFrame(at.frame);
+  if (!content.ok()) return Failed(content.status());
+  return pack->Put(frame, **content, at.offset, size);
 }
 
 absl::Status PackReader::last_error() const {

@@ -69,7 +69,7 @@ class PackReader final : public state::ChunkSource {
 
   Result<void> Read(state::ChunkLocation at, std::span<std::byte> out) override;
   // Shared with others who read the pack.
-  const std::byte* InPlace(state::ChunkLocation at, uint32_t size) const override;
+  Result<const std::byte*> InPlace(state::ChunkLocation at, uint32_t size) override;
   // The same if nothing has to be read for it.
   const std::byte* FindShared(state::ChunkLocation at, uint32_t size) const;
 
@@ -106,6 +106,9 @@ class PackReader final : public state::ChunkSource {
              std::vector<FrameEntry> frames, PackReaderOptions options);
   absl::StatusOr<FrameContent> ReadFrameFromAnywhere(uint32_t index, FrameReadFn read) const;
   std::string NameOf(uint32_t index) const;
+  // The frame, for somebody who waits for it.
+  absl::StatusOr<FrameContent> GetFrame(uint32_t index);
+  tl::unexpected<Errno> Failed(const absl::Status& status);
   void JoinShared();
   SharedPack* SharedPackOf(const FrameEntry& frame) const;
 
@@ -129,8 +132,8 @@ class PackReader final : public state::ChunkSource {
   std::vector<Content> contents_;  // of each pack, if it may be shared
 
   mutable std::atomic<uint64_t> frames_read_{0};
-  mutable std::atomic<uint32_t> waiting_{0};
-  mutable FrameCache cache_;
+  std::atomic<uint32_t> waiting_{0};
+  FrameCache cache_;
 
   mutable absl::Mutex mu_;
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);

@@ -2,6 +2,8 @@
 
 #include "restore/image/shared_frames.h"
 
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -24,6 +26,19 @@ namespace fs = std::filesystem;
 
 // Each is a descriptor. Data of further packs is unpacked by everybody for himself.
 constexpr size_t kMostPacks = 1024;
+// Whoever has a folder for longer has been stopped in the middle. Nobody waits for him: this is
+// in the way of a program's read.
+constexpr int kLockAttempts = 20;
+constexpr absl::Duration kLockInterval = absl::Milliseconds(1);
+
+bool TryToLock(int fd) {
+  for (int attempt = 0; attempt < kLockAttempts; ++attempt) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) return false;
+    absl::SleepFor(kLockInterval);
+  }
+  return false;
+}
 
 // The folder of a pack, which nobody else looks for or makes anything in meanwhile.
 class LockedFolder {
@@ -35,8 +50,7 @@ class LockedFolder {
       UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
       if (!fd.valid() && make && errno == ENOENT) continue;
       if (!fd.valid()) return std::nullopt;
-      while (::flock(fd.get(), LOCK_EX) != 0)
-        if (errno != EINTR) return std::nullopt;
+      if (!TryToLock(fd.get())) return std::nullopt;
       struct stat st;
       if (::fstat(fd.get(), &st) != 0) return std::nullopt;
       if (st.st_nlink > 0) return LockedFolder(path, std::move(fd));

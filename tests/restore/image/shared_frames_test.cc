@@ -7,11 +7,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "restore/image/internal/shared_pack.h"
@@ -158,6 +160,41 @@ TEST_F(SharedFramesTest, WhereNothingCanBeSharedEverybodyReads) {
   const auto one = Open(nowhere);
   ExpectBytes(*one, 0);
   EXPECT_EQ(one->Get(0)->memory(), kChunk);
+}
+
+// And no second attempt is made.
+TEST_F(SharedFramesTest, ADamagedFrameIsAnError) {
+  SaveFrames(1);
+  int errors = 0;
+  const auto layout = Layout::Open(dir_);
+  ASSERT_TRUE(layout.ok());
+  ReadOptions options;
+  options.packs.shared = NewSharing();
+  options.packs.on_error = [&errors](const absl::Status& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kDataLoss);
+    ++errors;
+  };
+  const auto reader = ImageReader::Open(**layout, "v1", std::move(options));
+  ASSERT_TRUE(reader.ok());
+  std::fstream(Blob((*reader)->source()->packs().at(0).digest), std::ios::in | std::ios::out)
+      << "damage";
+  EXPECT_EQ((*reader)->Get(0)->Bytes().error(), Errno(EIO));
+  EXPECT_EQ(errors, 1);
+  EXPECT_EQ((*reader)->source()->frames_read(), 1U);
+}
+
+TEST_F(SharedFramesTest, NobodyWaitsForOneThatStandsStill) {
+  SaveFrames(1);
+  const auto one = Open(NewSharing());
+  ExpectBytes(*one, 0);
+  UniqueFd folder;
+  for (const auto& entry : fs::directory_iterator(Folder()))
+    folder.reset(::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(folder.get(), LOCK_EX), 0);
+  const auto other = Open(NewSharing());
+  ExpectBytes(*other, 0);
+  EXPECT_EQ(other->source()->frames_read(), 1U);
+  EXPECT_EQ(other->Get(0)->memory(), kChunk);
 }
 
 TEST_F(SharedFramesTest, PrefetchReadsNothingThatIsThere) {
