@@ -2,6 +2,8 @@
 
 #include "restore/image/pack_reader.h"
 
+#include <absl/time/clock.h>
+
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -11,6 +13,12 @@
 #include "restore/image/internal/status.h"
 
 namespace stasis::image {
+namespace {
+
+// What stood in the way of sharing a pack may have gone by then.
+constexpr absl::Duration kShareAgain = absl::Seconds(1);
+
+}  // namespace
 
 PackReader::PackReader(const Layout& layout, std::string image, std::vector<PackEntry> packs,
                        std::vector<FrameEntry> frames, PackReaderOptions options)
@@ -42,12 +50,13 @@ absl::StatusOr<RefPtr<PackReader>> PackReader::Open(const Layout& layout, std::s
 // What whoever goes on in another process's place wants to find after that has ended.
 void PackReader::JoinShared() {
   if (shared_ == nullptr) return;
-  contents_.resize(packs_.size());
+  const absl::MutexLock lock(&mu_);
+  sharings_.resize(packs_.size());
   for (const FrameEntry& frame : frames_) {
-    ++contents_[frame.pack].frames;
-    contents_[frame.pack].bytes += frame.content_length;
+    ++sharings_[frame.pack].frames;
+    sharings_[frame.pack].bytes += frame.content_length;
   }
-  for (const PackEntry& pack : packs_) shared_->Join(pack.digest);
+  for (size_t i = 0; i < packs_.size(); ++i) sharings_[i].pack = shared_->Join(packs_[i].digest);
 }
 
 std::string PackReader::NameOf(uint32_t index) const {
@@ -122,21 +131,27 @@ tl::unexpected<Errno> PackReader::Failed(const absl::Status& status) {
   return Err(EIO);
 }
 
-SharedPack* PackReader::SharedPackOf(const FrameEntry& frame) const {
-  const Content& content = contents_[frame.pack];
-  return shared_->Get(packs_[frame.pack].digest, content.frames, content.bytes);
+std::shared_ptr<SharedPack> PackReader::SharedPackOf(const FrameEntry& frame) {
+  const absl::MutexLock lock(&mu_);
+  Sharing& sharing = sharings_[frame.pack];
+  if (sharing.pack != nullptr) return sharing.pack;
+  const absl::Time now = absl::Now();
+  if (now < sharing.again) return nullptr;
+  sharing.pack = shared_->Get(packs_[frame.pack].digest, sharing.frames, sharing.bytes);
+  sharing.again = now + kShareAgain;
+  return sharing.pack;
 }
 
-const std::byte* PackReader::FindShared(state::ChunkLocation at, uint32_t size) const {
+const std::byte* PackReader::FindShared(state::ChunkLocation at, uint32_t size) {
   if (shared_ == nullptr || at.frame >= frames_.size()) return nullptr;
-  const SharedPack* pack = SharedPackOf(frames_[at.frame]);
+  const std::shared_ptr<SharedPack> pack = SharedPackOf(frames_[at.frame]);
   return pack == nullptr ? nullptr : pack->Find(frames_[at.frame], at.offset, size);
 }
 
 Result<const std::byte*> PackReader::InPlace(state::ChunkLocation at, uint32_t size) {
   if (shared_ == nullptr || size == 0 || at.frame >= frames_.size()) return nullptr;
   const FrameEntry& frame = frames_[at.frame];
-  SharedPack* pack = SharedPackOf(frame);
+  const std::shared_ptr<SharedPack> pack = SharedPackOf(frame);
   if (pack == nullptr) return nullptr;
   if (recorder_ != nullptr) recorder_->Add(at.frame);
   if (const std::byte* there = pack->Find(frame, at.offset, size)) return there;

@@ -14,6 +14,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 
 #include <atomic>
 #include <cstddef>
@@ -71,7 +72,7 @@ class PackReader final : public state::ChunkSource {
   // Shared with others who read the pack.
   Result<const std::byte*> InPlace(state::ChunkLocation at, uint32_t size) override;
   // The same if nothing has to be read for it.
-  const std::byte* FindShared(state::ChunkLocation at, uint32_t size) const;
+  const std::byte* FindShared(state::ChunkLocation at, uint32_t size);
 
   // The same with a full error. Errors: kDataLoss, kInternal.
   absl::Status ReadChunk(state::ChunkLocation at, std::span<std::byte> out);
@@ -110,7 +111,7 @@ class PackReader final : public state::ChunkSource {
   absl::StatusOr<FrameContent> GetFrame(uint32_t index);
   tl::unexpected<Errno> Failed(const absl::Status& status);
   void JoinShared();
-  SharedPack* SharedPackOf(const FrameEntry& frame) const;
+  std::shared_ptr<SharedPack> SharedPackOf(const FrameEntry& frame);
 
   // Immutable after Open.
   const std::string directory_;
@@ -125,17 +126,21 @@ class PackReader final : public state::ChunkSource {
   const std::shared_ptr<TraceRecorder> recorder_;
   const std::shared_ptr<SharedFrames> shared_;
   std::unique_ptr<PackFiles> files_;
-  struct Content {
-    uint64_t frames = 0;
-    uint64_t bytes = 0;
-  };
-  std::vector<Content> contents_;  // of each pack, if it may be shared
-
   mutable std::atomic<uint64_t> frames_read_{0};
   std::atomic<uint32_t> waiting_{0};
   FrameCache cache_;
 
+  // What of a pack this image has, and where it is shared. It stays as long as chunks are read
+  // there, which have this reader.
+  struct Sharing {
+    uint64_t frames = 0;
+    uint64_t bytes = 0;
+    std::shared_ptr<SharedPack> pack;
+    absl::Time again;  // when to look for it, if there is none
+  };
+
   mutable absl::Mutex mu_;
+  std::vector<Sharing> sharings_ ABSL_GUARDED_BY(mu_);  // by pack; empty if nothing is shared
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -2,19 +2,26 @@
 
 #include "restore/image/shared_frames.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "restore/image/internal/shared_pack.h"
 #include "state/base/unique_fd.h"
@@ -31,6 +38,12 @@ constexpr size_t kMostPacks = 1024;
 constexpr int kLockAttempts = 20;
 constexpr absl::Duration kLockInterval = absl::Milliseconds(1);
 
+size_t MostPacks() {
+  rlimit files;
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  return std::min<size_t>(kMostPacks, files.rlim_cur / 8);
+}
+
 bool TryToLock(int fd) {
   for (int attempt = 0; attempt < kLockAttempts; ++attempt) {
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
@@ -43,19 +56,25 @@ bool TryToLock(int fd) {
 // The folder of a pack, which nobody else looks for or makes anything in meanwhile.
 class LockedFolder {
  public:
-  // Nothing if it is not there and not to be made, or cannot be.
-  static std::optional<LockedFolder> Lock(const std::string& path, bool make) {
-    for (;;) {
-      if (make && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return std::nullopt;
-      UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-      if (!fd.valid() && make && errno == ENOENT) continue;
-      if (!fd.valid()) return std::nullopt;
-      if (!TryToLock(fd.get())) return std::nullopt;
-      struct stat st;
-      if (::fstat(fd.get(), &st) != 0) return std::nullopt;
-      if (st.st_nlink > 0) return LockedFolder(path, std::move(fd));
-      if (!make) return std::nullopt;  // somebody has removed it
+  // Nothing if it is not there.
+  static std::optional<LockedFolder> Find(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd.valid() || !TryToLock(fd.get())) return std::nullopt;
+    struct stat st;
+    // Somebody may have removed it.
+    if (::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return std::nullopt;
+    return LockedFolder(path, std::move(fd));
+  }
+  // Others remove what is empty, also what is above.
+  static std::optional<LockedFolder> Make(const std::string& path) {
+    const std::string above = fs::path(path).parent_path();
+    for (int attempt = 0; attempt < kLockAttempts; ++attempt) {
+      ::mkdir(above.c_str(), 0700);
+      if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST && errno != ENOENT)
+        return std::nullopt;
+      if (auto found = Find(path)) return found;
     }
+    return std::nullopt;
   }
 
   const std::string& path() const { return path_; }
@@ -67,112 +86,146 @@ class LockedFolder {
   UniqueFd fd_;
 };
 
+uint64_t OwnNamespace() {
+  struct stat st;
+  return ::stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
+struct statx Examine(const std::string& path) {
+  struct statx found {};
+  // A file of a sandbox's own, which a link may lead to by now, is not asked for.
+  constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+  if (::statx(AT_FDCWD, path.c_str(), kFlags, STATX_TYPE | STATX_INO, &found) != 0) found = {};
+  return found;
+}
+
+// Of the filesystem that all memory files are of.
+std::pair<uint32_t, uint32_t> MemoryDevice() {
+  const UniqueFd fd(::memfd_create("stasis-device", MFD_CLOEXEC));
+  struct stat st;
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0) return {};
+  return {major(st.st_dev), minor(st.st_dev)};
+}
+
+enum class LinkState { kAlive, kDead, kForeign };
+
+// Whether it leads to the file still that it was made for.
+LinkState StateOf(const fs::path& link) {
+  const std::string name = link.filename();
+  const std::vector<std::string> parts = absl::StrSplit(name, '.');
+  uint64_t inode = 0, pid_namespace = 0;
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[2], &inode) ||
+      !absl::SimpleAtoi(parts[3], &pid_namespace))
+    return LinkState::kDead;
+  if (pid_namespace != OwnNamespace()) return LinkState::kForeign;
+  const struct statx found = Examine(link);
+  const bool same = S_ISREG(found.stx_mode) && found.stx_ino == inode &&
+                    std::pair(found.stx_dev_major, found.stx_dev_minor) == MemoryDevice();
+  return same ? LinkState::kAlive : LinkState::kDead;
+}
+
+std::unique_ptr<SharedPack> FindIn(const LockedFolder& folder, const Digest& pack) {
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path(), failed)) {
+    const LinkState state = StateOf(entry.path());
+    if (state == LinkState::kDead) ::unlink(entry.path().c_str());
+    if (state != LinkState::kAlive) continue;
+    UniqueFd fd(::open(entry.path().c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (!fd.valid()) continue;  // another user's, say
+    if (auto found = SharedPack::Adopt(std::move(fd), pack)) return *std::move(found);
+  }
+  return nullptr;
+}
+
 // What is of nobody any more: ours, and what those have left who could not remove it themselves.
-void RemoveDangling(const std::string& directory) {
+void RemoveDead(const std::string& directory) {
   std::error_code failed;
   for (const fs::directory_entry& pack : fs::directory_iterator(directory, failed)) {
-    const auto folder = LockedFolder::Lock(pack.path(), /*make=*/false);
+    const auto folder = LockedFolder::Find(pack.path());
     if (!folder.has_value()) continue;
-    struct stat st;
     for (const fs::directory_entry& link : fs::directory_iterator(folder->path(), failed))
-      if (::stat(link.path().c_str(), &st) != 0 && errno == ENOENT) ::unlink(link.path().c_str());
+      if (StateOf(link.path()) == LinkState::kDead) ::unlink(link.path().c_str());
     ::rmdir(folder->path().c_str());  // unless there are others
   }
   ::rmdir(directory.c_str());
 }
 
-}  // namespace
-
 // A pack, and how others find it.
-struct SharedFrames::Open {
+struct Offered {
   std::unique_ptr<SharedPack> pack;
   std::string link;
 
-  Open(std::unique_ptr<SharedPack> with, const LockedFolder& in)
-      : pack(std::move(with)), link(fmt::format("{}/{}.{}", in.path(), ::getpid(), pack->fd())) {
+  Offered(std::unique_ptr<SharedPack> with, const LockedFolder& in) : pack(std::move(with)) {
+    struct stat st;
+    if (::fstat(pack->fd(), &st) != 0) return;
+    link =
+        fmt::format("{}/{}.{}.{}.{}", in.path(), ::getpid(), pack->fd(), st.st_ino, OwnNamespace());
     const std::string to = fmt::format("/proc/{}/fd/{}", ::getpid(), pack->fd());
-    ::unlink(link.c_str());  // of a process that had this number before
     if (::symlink(to.c_str(), link.c_str()) != 0) link.clear();  // nobody finds it
   }
-  ~Open() {
+  ~Offered() {
     if (!link.empty()) ::unlink(link.c_str());
   }
-  Open(const Open&) = delete;
-  Open& operator=(const Open&) = delete;
+  Offered(const Offered&) = delete;
+  Offered& operator=(const Offered&) = delete;
 };
 
-SharedFrames::SharedFrames(std::string directory) : directory_(std::move(directory)) {}
-
-SharedFrames::~SharedFrames() {
-  {
-    const absl::MutexLock lock(&mu_);
-    packs_.clear();
-  }
-  RemoveDangling(directory_);
+std::shared_ptr<SharedPack> Offer(std::unique_ptr<SharedPack> pack, const LockedFolder& in) {
+  auto offered = std::make_shared<Offered>(std::move(pack), in);
+  SharedPack* const at = offered->pack.get();
+  return {std::move(offered), at};
 }
+
+}  // namespace
+
+SharedFrames::SharedFrames(std::string directory)
+    : directory_(std::move(directory)), most_packs_(MostPacks()) {}
+
+SharedFrames::~SharedFrames() { RemoveDead(directory_); }
 
 std::string SharedFrames::FolderOf(const Digest& pack) const {
   return directory_ + "/" + pack.Hex();
 }
 
-namespace {
-
-std::unique_ptr<SharedPack> FindIn(const LockedFolder& folder, const Digest& pack) {
-  std::error_code failed;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path(), failed)) {
-    UniqueFd fd(::open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
-    if (fd.valid()) {
-      auto found = SharedPack::Adopt(std::move(fd), pack);
-      if (found) return *std::move(found);
-    } else if (errno != ENOENT) {
-      continue;  // another user's, say
-    }
-    ::unlink(entry.path().c_str());  // whoever had it is gone
-  }
-  return nullptr;
+std::shared_ptr<SharedPack> SharedFrames::Known(const Digest& pack) const {
+  const auto known = packs_.find(pack);
+  return known == packs_.end() ? nullptr : known->second.lock();
 }
 
-}  // namespace
-
-std::unique_ptr<SharedFrames::Open> SharedFrames::Find(const Digest& pack) const {
-  const auto folder = LockedFolder::Lock(FolderOf(pack), /*make=*/false);
+std::shared_ptr<SharedPack> SharedFrames::Join(const Digest& pack) {
+  const absl::MutexLock lock(&mu_);
+  if (auto known = Known(pack); known != nullptr || packs_.size() >= most_packs_) return known;
+  const auto folder = LockedFolder::Find(FolderOf(pack));
   if (!folder.has_value()) return nullptr;
   auto found = FindIn(*folder, pack);
-  return found == nullptr ? nullptr : std::make_unique<Open>(std::move(found), *folder);
+  if (found == nullptr) return nullptr;
+  auto joined = Offer(std::move(found), *folder);
+  packs_[pack] = joined;
+  return joined;
 }
 
-std::unique_ptr<SharedFrames::Open> SharedFrames::FindOrMake(const Digest& pack, uint64_t frames,
-                                                             uint64_t content) const {
-  ::mkdir(directory_.c_str(), 0700);
-  const auto folder = LockedFolder::Lock(FolderOf(pack), /*make=*/true);
+std::shared_ptr<SharedPack> SharedFrames::Get(const Digest& pack, uint64_t frames,
+                                              uint64_t content) {
+  const absl::MutexLock lock(&mu_);
+  if (auto known = Known(pack); known != nullptr) return known;
+  absl::erase_if(packs_, [](const auto& entry) { return entry.second.expired(); });
+  if (packs_.size() >= most_packs_) return nullptr;
+  const auto folder = LockedFolder::Make(FolderOf(pack));
   if (!folder.has_value()) return nullptr;
-  if (auto found = FindIn(*folder, pack); found != nullptr)
-    return std::make_unique<Open>(std::move(found), *folder);
-  auto made = SharedPack::Create(pack, frames, content);
-  return made ? std::make_unique<Open>(*std::move(made), *folder) : nullptr;
-}
-
-void SharedFrames::Join(const Digest& pack) {
-  const absl::MutexLock lock(&mu_);
-  if (packs_.size() >= kMostPacks || packs_.contains(pack)) return;
-  if (auto found = Find(pack); found != nullptr) packs_[pack] = std::move(found);
-}
-
-SharedPack* SharedFrames::Get(const Digest& pack, uint64_t frames, uint64_t content) {
-  const absl::MutexLock lock(&mu_);
-  auto known = packs_.find(pack);
-  if (known == packs_.end()) {
-    if (packs_.size() >= kMostPacks) return nullptr;
-    known = packs_.emplace(pack, FindOrMake(pack, frames, content)).first;
-  }
-  return known->second == nullptr ? nullptr : known->second->pack.get();
+  auto found = FindIn(*folder, pack);
+  if (found == nullptr)
+    if (auto made = SharedPack::Create(pack, frames, content)) found = *std::move(made);
+  if (found == nullptr) return nullptr;
+  auto offered = Offer(std::move(found), *folder);
+  packs_[pack] = offered;
+  return offered;
 }
 
 uint64_t SharedFrames::bytes() const {
   const absl::MutexLock lock(&mu_);
   uint64_t bytes = 0;
-  for (const auto& [digest, open] : packs_)
-    if (open != nullptr) bytes += open->pack->bytes();
+  for (const auto& [digest, pack] : packs_)
+    if (const auto open = pack.lock()) bytes += open->bytes();
   return bytes;
 }
 

@@ -10,9 +10,11 @@
 // A pack's memory belongs to nobody in particular: it is there as long as somebody has it open, and
 // found by links to the descriptors of those who do:
 //
-//   DIRECTORY/HEX DIGEST OF THE PACK/PID.FD -> /proc/PID/fd/FD
+//   DIRECTORY/HEX DIGEST OF THE PACK/PID.FD.INODE.NAMESPACE -> /proc/PID/fd/FD
 //
-// Nothing is ever taken out of it. It is not for readers whose memory has a limit.
+// with the file's inode and that of the namespace that the PID is of, by which a link is known
+// whose process has ended, or is another one by now. Nothing is ever taken out of the memory. It is
+// not for readers whose memory has a limit.
 
 #ifndef STASIS_RESTORE_IMAGE_SHARED_FRAMES_H_
 #define STASIS_RESTORE_IMAGE_SHARED_FRAMES_H_
@@ -21,6 +23,7 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -40,25 +43,24 @@ class SharedFrames {
   SharedFrames(const SharedFrames&) = delete;
   SharedFrames& operator=(const SharedFrames&) = delete;
 
-  // Opens the pack's if somebody has it. So it stays when he goes.
-  void Join(const Digest& pack) ABSL_LOCKS_EXCLUDED(mu_);
+  // Opens the pack's if somebody has it; null if not. So it stays when he goes.
+  std::shared_ptr<SharedPack> Join(const Digest& pack) ABSL_LOCKS_EXCLUDED(mu_);
   // The same, and makes it if nobody has: with room for so many frames, and bytes of their content.
-  // Null if there can be none. Lives as long as this.
-  SharedPack* Get(const Digest& pack, uint64_t frames, uint64_t content) ABSL_LOCKS_EXCLUDED(mu_);
+  // Null if there can be none now.
+  std::shared_ptr<SharedPack> Get(const Digest& pack, uint64_t frames, uint64_t content)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Bytes of memory that all take which are open here.
+  // Bytes of memory that all take which somebody has from here.
   uint64_t bytes() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  struct Open;
-  std::unique_ptr<Open> Find(const Digest& pack) const;
-  std::unique_ptr<Open> FindOrMake(const Digest& pack, uint64_t frames, uint64_t content) const;
+  std::shared_ptr<SharedPack> Known(const Digest& pack) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string FolderOf(const Digest& pack) const;
 
   const std::string directory_;
+  const size_t most_packs_;
   mutable absl::Mutex mu_;
-  // A null one: there can be none.
-  absl::flat_hash_map<Digest, std::unique_ptr<Open>> packs_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<Digest, std::weak_ptr<SharedPack>> packs_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace stasis::image

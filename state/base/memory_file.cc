@@ -50,13 +50,21 @@ int Retry(Call call) {
   return result;
 }
 
+// Whoever asks for more, or writes beyond it, gets a SIGXFSZ.
+Result<void> CheckFileSize(uint64_t size) {
+  rlimit limit;
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  if (size > limit.rlim_cur) return Err(EFBIG);
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<MemoryFile>> MemoryFile::Create(const std::string& directory,
                                                        uint64_t size) {
   UniqueFd fd;
   if (directory.empty()) {
-    fd = UniqueFd(::memfd_create("stasis-data", MFD_CLOEXEC));
+    fd = UniqueFd(::memfd_create("stasis-data", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd.valid()) return Err(errno);
   } else {
     STASIS_ASSIGN_OR_RETURN(fd, OpenUnlinked(directory));
@@ -83,14 +91,13 @@ Result<std::unique_ptr<MemoryFile>> MemoryFile::Adopt(UniqueFd fd) {
 }
 
 Result<void> MemoryFile::Map(uint64_t size) {
-  rlimit file_size;
-  ::getrlimit(RLIMIT_FSIZE, &file_size);
-  if (size > file_size.rlim_cur) return Err(EFBIG);  // asking would raise SIGXFSZ
+  STASIS_RETURN_IF_ERROR(CheckFileSize(size));
   if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return Err(errno);
   return MapAll(size);
 }
 
 Result<void> MemoryFile::MapAll(uint64_t size) {
+  STASIS_RETURN_IF_ERROR(CheckFileSize(size));
   void* data =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_.get(), 0);
   if (data == MAP_FAILED) return Err(errno);

@@ -2,33 +2,40 @@
 
 #include "restore/image/internal/shared_pack.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <utility>
 
 namespace stasis::image {
 namespace {
 
-constexpr uint64_t kMagic = 0x314d524653415453;  // "STASFRM1"
+constexpr uint64_t kMagic = 0x324d524653415453;  // "STASFRM2"
 constexpr uint64_t kPage = 4096;
-// Frames of a pack that can be found: a table of them takes 16 bytes each.
-constexpr uint64_t kMostPlaces = uint64_t{1} << 20;
+// Frames of a pack that can be found, 64 bytes each.
+constexpr uint64_t kMostPlaces = uint64_t{1} << 17;
 constexpr uint64_t kMostBlocks = uint64_t{1} << 24;  // 64 GiB of content
 // Beyond, the table counts as full.
 constexpr uint64_t kMostProbes = 64;
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 
 uint64_t BlocksFor(uint64_t bytes) { return (bytes + SharedPack::kBlock - 1) / SharedPack::kBlock; }
 
 uint64_t ToPages(uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-uint64_t Mix(uint64_t key) {
-  key *= 0x9e3779b97f4a7c15;
-  return key ^ (key >> 32);
+// Not 0.
+uint64_t KeyOf(const FrameEntry& frame) {
+  uint64_t key = 0;
+  std::memcpy(&key, frame.content_digest.bytes.data(), sizeof(key));
+  return key | 1;
 }
 
 }  // namespace
@@ -41,10 +48,17 @@ struct SharedPack::Header {
   std::atomic<uint64_t> next_block;
 };
 
-// One slot of a hash table with open addressing. Set once: first the key, then the block.
-struct SharedPack::Place {
-  std::atomic<uint64_t> key;    // the frame's offset in the pack, + 1
-  std::atomic<uint64_t> block;  // its first one, + 1
+// One slot of a hash table with open addressing. Set once: first the key, then the rest, then the
+// block.
+struct alignas(64) SharedPack::Place {
+  std::atomic<uint64_t> key;    // the beginning of the digest
+  std::atomic<uint64_t> block;  // the first one, + 1
+  std::array<uint8_t, 32> digest;
+  uint32_t length;
+
+  bool IsOf(const FrameEntry& frame) const {
+    return digest == frame.content_digest.bytes && length == frame.content_length;
+  }
 };
 
 SharedPack::SharedPack(std::unique_ptr<MemoryFile> file) : file_(std::move(file)) {}
@@ -78,6 +92,9 @@ Result<std::unique_ptr<SharedPack>> SharedPack::Create(const Digest& pack, uint6
   const uint64_t start = kPage + ToPages(places * sizeof(Place)) + ToPages(blocks);
   STASIS_ASSIGN_OR_RETURN(auto file, MemoryFile::Create("", start + blocks * kBlock));
   STASIS_RETURN_IF_ERROR(file->Take(0, start));
+  if (::fcntl(file->fd(), F_ADD_SEALS, kSeals) != 0) return Err(errno);
+  // Written by pwrite(2) only: what goes wrong in one process is not to go wrong in all.
+  if (::mprotect(file->data() + start, blocks * kBlock, PROT_READ) != 0) return Err(errno);
   std::unique_ptr<SharedPack> made(new SharedPack(std::move(file)));
   made->places_ = places;
   made->blocks_ = blocks;
@@ -92,7 +109,9 @@ Result<std::unique_ptr<SharedPack>> SharedPack::Create(const Digest& pack, uint6
 Result<std::unique_ptr<SharedPack>> SharedPack::Adopt(UniqueFd fd, const Digest& pack) {
   struct stat st;
   if (::fstat(fd.get(), &st) != 0) return Err(errno);
-  if (st.st_size < static_cast<off_t>(kPage)) return Err(EINVAL);
+  const int seals = ::fcntl(fd.get(), F_GET_SEALS);
+  if (st.st_size < static_cast<off_t>(kPage) || seals < 0 || (seals & kSeals) != kSeals)
+    return Err(EINVAL);
   STASIS_ASSIGN_OR_RETURN(auto file, MemoryFile::Adopt(std::move(fd)));
   std::unique_ptr<SharedPack> found(new SharedPack(std::move(file)));
   if (!found->IsOf(pack)) return Err(EINVAL);
@@ -102,6 +121,8 @@ Result<std::unique_ptr<SharedPack>> SharedPack::Adopt(UniqueFd fd, const Digest&
       found->blocks_ > kMostBlocks ||
       found->content_start() + found->blocks_ * kBlock != found->file_->size())
     return Err(EINVAL);
+  std::byte* const content = found->file_->data() + found->content_start();
+  if (::mprotect(content, found->blocks_ * kBlock, PROT_READ) != 0) return Err(errno);
   return found;
 }
 
@@ -111,16 +132,17 @@ bool SharedPack::IsOf(const Digest& pack) const {
 
 std::optional<uint64_t> SharedPack::PlaceOf(const FrameEntry& frame) const {
   const std::span<Place> all = places();
-  for (uint64_t i = 0, at = Mix(frame.offset); i < kMostProbes; ++i, ++at) {
-    const Place& slot = all[at & (places_ - 1)];
+  const uint64_t wanted = KeyOf(frame);
+  for (uint64_t i = 0; i < kMostProbes; ++i) {
+    const Place& slot = all[((wanted >> 8) + i) & (places_ - 1)];
     const uint64_t key = slot.key.load(std::memory_order_acquire);
     if (key == 0) return std::nullopt;
-    if (key != frame.offset + 1) continue;
+    if (key != wanted) continue;
     // None yet, or never if whoever was to set it has died.
     const uint64_t block = slot.block.load(std::memory_order_acquire);
-    const bool within =
-        block != 0 && block <= blocks_ && BlocksFor(frame.content_length) <= blocks_ - (block - 1);
-    return within ? std::optional(block - 1) : std::nullopt;
+    const bool is = block != 0 && block <= blocks_ && slot.IsOf(frame) &&
+                    BlocksFor(frame.content_length) <= blocks_ - (block - 1);
+    return is ? std::optional(block - 1) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -137,15 +159,18 @@ std::optional<uint64_t> SharedPack::TakeBlocks(uint64_t count) {
 std::optional<uint64_t> SharedPack::MakePlace(const FrameEntry& frame) {
   if (const auto place = PlaceOf(frame)) return place;
   const std::span<Place> all = places();
-  for (uint64_t i = 0, at = Mix(frame.offset); i < kMostProbes; ++i, ++at) {
-    Place& slot = all[at & (places_ - 1)];
+  const uint64_t wanted = KeyOf(frame);
+  for (uint64_t i = 0; i < kMostProbes; ++i) {
+    Place& slot = all[((wanted >> 8) + i) & (places_ - 1)];
     uint64_t key = 0;
-    if (slot.key.compare_exchange_strong(key, frame.offset + 1, std::memory_order_acq_rel)) {
+    if (slot.key.compare_exchange_strong(key, wanted, std::memory_order_acq_rel)) {
+      slot.digest = frame.content_digest.bytes;
+      slot.length = frame.content_length;
       const auto place = TakeBlocks(BlocksFor(frame.content_length));
       if (place) slot.block.store(*place + 1, std::memory_order_release);
       return place;
     }
-    if (key == frame.offset + 1) return PlaceOf(frame);
+    if (key == wanted) return PlaceOf(frame);
   }
   return std::nullopt;
 }

@@ -7,7 +7,8 @@
 //   header | places: where the content of a frame is | blocks that are there, a byte each | content
 //
 // A frame's content gets its place when somebody unpacks the first piece of it, and is put there by
-// blocks of 4 KiB, as they are needed. Whoever puts one has verified it, so two who put the same
+// blocks of 4 KiB, as they are needed. Its place is found by its digest: what an image says of a
+// pack is that image's business. Whoever puts a block has verified it, so two who put the same
 // write the same bytes. A block counts once its byte says so; a process that dies before that has
 // changed nothing. Nothing is ever taken out.
 
@@ -38,7 +39,8 @@ class SharedPack {
   // what other images have of the pack. Errors: of the system.
   static Result<std::unique_ptr<SharedPack>> Create(const Digest& pack, uint64_t frames,
                                                     uint64_t content);
-  // That of another process. Errors: EINVAL if it is none, or another pack's; of the system.
+  // That of another process, which can neither shrink nor grow it. Errors: EINVAL if it is none, or
+  // another pack's; of the system.
   static Result<std::unique_ptr<SharedPack>> Adopt(UniqueFd fd, const Digest& pack);
 
   // `size` bytes at `offset` of the frame's content, for as long as this lives; null if they are

@@ -160,10 +160,10 @@ TEST_F(ControlTest, OnlyTheOwnerMayOpenTheSocket) {
 }
 
 TEST_F(ControlTest, InfoComesOver) {
-  handler_.info = Info{"box",        "1.2",  3,    4,         5,        6,  "snaps:v1", true,
-                       "/c",         2,      "/w", "running", 7,        8,  9,          10,
-                       {"A=b", "C"}, 0,      3,    5,         "killed", 77, {},         "no pack",
-                       "all",        "done", 9,    10};
+  handler_.info = Info{"box", "1.2", 3,         4,        5,  6,  "snaps:v1", true,  "/c",
+                       2,     "/w",  "running", 7,        8,  9,  10,         11,    {"A=b", "C"},
+                       0,     3,     5,         "killed", 77, {}, "no pack",  "all", "done",
+                       9,     10};
   const absl::StatusOr<Info> info = Connect()->GetInfo();
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->name, "box");
@@ -182,6 +182,7 @@ TEST_F(ControlTest, InfoComesOver) {
   EXPECT_EQ(info->bytes, 8u);
   EXPECT_EQ(info->memory_bytes, 9u);
   EXPECT_EQ(info->memory_limit, 10u);
+  EXPECT_EQ(info->shared_memory_bytes, 11u);
   EXPECT_EQ(info->upgrades, 3u);
   EXPECT_EQ(info->recoveries, 5u);
   EXPECT_EQ(info->last_recovery, "killed");

@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,15 +145,41 @@ TEST_F(SharedFramesTest, LinksOfTheDeadAreRemoved) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
   ASSERT_EQ(Links(), 1U);
-  // Another file that is no pack.
-  const UniqueFd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  // Its number and that of its descriptor are another's by now.
+  const UniqueFd other(::memfd_create("other", MFD_CLOEXEC));
   for (const auto& folder : fs::directory_iterator(Folder()))
-    fs::create_symlink(fmt::format("/proc/{}/fd/{}", ::getpid(), other.get()),
-                       folder.path() / "1.1");
+    for (const auto& link : fs::directory_iterator(folder.path()))
+      fs::create_symlink(fmt::format("/proc/{}/fd/{}", ::getpid(), other.get()),
+                         folder.path() / ("1" + link.path().filename().string()));
   const auto one = Open(NewSharing());
   ExpectBytes(*one, 0);
   EXPECT_EQ(Links(), 1U);
   EXPECT_EQ(one->source()->frames_read(), 1U);
+}
+
+// Its number says nothing here.
+TEST_F(SharedFramesTest, LinksOfOtherNamespacesAreLeftAlone) {
+  SaveFrames(1);
+  const auto one = Open(NewSharing());
+  ExpectBytes(*one, 0);
+  for (const auto& folder : fs::directory_iterator(Folder()))
+    fs::create_symlink("/proc/1/fd/1000", folder.path() / "1.1000.5.6");
+  const auto other = Open(NewSharing());
+  ExpectBytes(*other, 0);
+  EXPECT_EQ(Links(), 3U);
+}
+
+// With its last reader goes what a pack takes: a checkpoint may have stored all of it elsewhere.
+TEST_F(SharedFramesTest, APackThatNobodyReadsTakesNothing) {
+  SaveFrames(1);
+  const auto shared = NewSharing();
+  {
+    const auto one = Open(shared);
+    ExpectBytes(*one, 0);
+    EXPECT_GT(shared->bytes(), 0U);
+  }
+  EXPECT_EQ(shared->bytes(), 0U);
+  EXPECT_EQ(Links(), 0U);
 }
 
 TEST_F(SharedFramesTest, WhereNothingCanBeSharedEverybodyReads) {
@@ -229,7 +258,9 @@ TEST_F(SharedFramesTest, ManyReadersAtOnceSeeTheSame) {
 class SharedPackTest : public testing::Test {
  protected:
   const Digest pack_ = Digest::Of(std::as_bytes(std::span("pack", 4)));
-  static FrameEntry Frame(uint64_t offset, uint32_t length) { return {0, 1, offset, length, {}}; }
+  static FrameEntry Frame(uint64_t number, uint32_t length) {
+    return {0, 1, number, length, Digest::Of(std::as_bytes(std::span(&number, 1)))};
+  }
   UniqueFd Again(const SharedPack& pack) const {
     return UniqueFd(::open(fmt::format("/proc/self/fd/{}", pack.fd()).c_str(), O_RDWR | O_CLOEXEC));
   }
@@ -253,6 +284,25 @@ TEST_F(SharedPackTest, ThePiecesThatAreThereAreFound) {
   EXPECT_EQ((*pack)->Find(frame, 9999, 2), nullptr);
 }
 
+// Two images may say different things of the same pack; neither is believed by the other.
+TEST_F(SharedPackTest, WhatIsOfAnotherTableIsNotFound) {
+  const auto pack = SharedPack::Create(pack_, 2, 20000);
+  ASSERT_TRUE(pack.has_value());
+  const std::vector<std::byte> content(4096, std::byte{1});
+  const FrameEntry mine = Frame(77, 4096);
+  ASSERT_NE((*pack)->Put(mine, content, 0, 4096), nullptr);
+  FrameEntry other = Frame(78, 4096);
+  other.offset = mine.offset;
+  EXPECT_EQ((*pack)->Find(other, 0, 10), nullptr);
+  FrameEntry longer = mine;
+  longer.content_length = 8192;
+  EXPECT_EQ((*pack)->Find(longer, 0, 10), nullptr);
+  EXPECT_EQ((*pack)->Put(longer, std::vector<std::byte>(8192), 4096, 10), nullptr);
+  FrameEntry moved = mine;
+  moved.offset = 5;
+  EXPECT_NE((*pack)->Find(moved, 0, 10), nullptr);
+}
+
 TEST_F(SharedPackTest, WithoutRoomThereIsNone) {
   const auto pack = SharedPack::Create(pack_, 1, 4096);
   ASSERT_TRUE(pack.has_value());
@@ -269,11 +319,26 @@ TEST_F(SharedPackTest, WhatIsNoPackOfThatNameIsRefused) {
   EXPECT_TRUE(SharedPack::Adopt(Again(**pack), pack_).has_value());
   const Digest other = Digest::Of(std::as_bytes(std::span("other", 5)));
   EXPECT_EQ(SharedPack::Adopt(Again(**pack), other).error(), Errno(EINVAL));
-  // Of another size than its header says.
-  ASSERT_EQ(::ftruncate((*pack)->fd(), 1 << 20), 0);
-  EXPECT_EQ(SharedPack::Adopt(Again(**pack), pack_).error(), Errno(EINVAL));
-  ASSERT_EQ(::ftruncate((*pack)->fd(), 100), 0);
-  EXPECT_EQ(SharedPack::Adopt(Again(**pack), pack_).error(), Errno(EINVAL));
+  // Nobody can take it away from those who read it.
+  EXPECT_EQ(::ftruncate((*pack)->fd(), 100), -1);
+  EXPECT_EQ(::ftruncate((*pack)->fd(), 1 << 30), -1);
+  // One that can be, of the same content.
+  UniqueFd copy(::memfd_create("copy", MFD_CLOEXEC));
+  ASSERT_GT(::sendfile(copy.get(), (*pack)->fd(), nullptr, 1 << 20), 0);
+  EXPECT_EQ(SharedPack::Adopt(std::move(copy), pack_).error(), Errno(EINVAL));
+}
+
+TEST_F(SharedPackTest, ALimitOfFileSizesIsAnErrorAndNoSignal) {
+  const auto pack = SharedPack::Create(pack_, 1, 1 << 20);
+  ASSERT_TRUE(pack.has_value());
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit small = before;
+  small.rlim_cur = 1 << 20;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_EQ(SharedPack::Adopt(Again(**pack), pack_).error(), Errno(EFBIG));
+  EXPECT_EQ(SharedPack::Create(pack_, 1, 1 << 20).error(), Errno(EFBIG));
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
 }
 
 }  // namespace
