@@ -13,6 +13,7 @@
 #include "restore/image/index.h"
 #include "restore/image/internal/files.h"
 #include "restore/image/internal/pending.h"
+#include "restore/image/internal/reserve.h"
 #include "restore/image/internal/staged_file.h"
 #include "restore/image/internal/status.h"
 
@@ -43,10 +44,23 @@ absl::Status MakeFolder(FileOps& ops, int dir, const std::string& name, const st
   return absl::OkStatus();
 }
 
-// Writes a file under a temporary name and renames it to its own.
-absl::Status WriteByRename(Layout& layout, const std::string& name, std::string_view bytes) {
+// How many an index has.
+size_t Entries(std::string_view index) {
+  const auto parsed = Index::Parse(index);
+  return parsed.ok() ? parsed->Entries().size() : 0;
+}
+
+// A file under a temporary name, durable.
+absl::StatusOr<StagedFile> WriteDurably(Layout& layout, const std::string& name,
+                                        std::string_view bytes) {
   IMAGE_ASSIGN_OR_RETURN(StagedFile staged, StagedFile::Write(layout, name, bytes));
   IMAGE_RETURN_IF_ERROR(staged.Sync());
+  return staged;
+}
+
+// That, and renames it to its own.
+absl::Status WriteByRename(Layout& layout, const std::string& name, std::string_view bytes) {
+  IMAGE_ASSIGN_OR_RETURN(StagedFile staged, WriteDurably(layout, name, bytes));
   return staged.Rename();
 }
 
@@ -74,6 +88,7 @@ absl::StatusOr<std::unique_ptr<Layout>> Layout::OpenForWriting(const std::string
   IMAGE_RETURN_IF_ERROR(layout->CheckLayoutFile());
   IMAGE_RETURN_IF_ERROR(layout->OpenBlobs());
   IMAGE_RETURN_IF_ERROR(RemoveLeftovers(*layout));
+  KeepReserve(*layout);
   return layout;
 }
 
@@ -136,9 +151,9 @@ absl::Status Layout::CheckMayWrite() const {
 absl::Status Layout::Lock() {
   const std::string own = fmt::format("{}/{}", directory_, kOwnFolder);
   IMAGE_RETURN_IF_ERROR(MakeFolder(*ops_, root_.get(), kOwnFolder, own));
-  IMAGE_ASSIGN_OR_RETURN(UniqueFd folder, OpenFolder(*ops_, root_.get(), kOwnFolder, own));
+  IMAGE_ASSIGN_OR_RETURN(own_, OpenFolder(*ops_, root_.get(), kOwnFolder, own));
   IMAGE_ASSIGN_OR_ERRNO(lock_,
-                        ops_->OpenAt(folder.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0666),
+                        ops_->OpenAt(own_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0666),
                         "cannot open " + own + "/lock");
   const auto locked = ops_->LockExclusive(lock_.get());
   if (!locked) {
@@ -149,8 +164,8 @@ absl::Status Layout::Lock() {
           directory_));
     return ErrnoStatus(locked.error(), "cannot lock " + own + "/lock");
   }
-  IMAGE_RETURN_IF_ERROR(MakeFolder(*ops_, folder.get(), "tmp", own + "/tmp"));
-  IMAGE_ASSIGN_OR_RETURN(temp_, OpenFolder(*ops_, folder.get(), "tmp", own + "/tmp"));
+  IMAGE_RETURN_IF_ERROR(MakeFolder(*ops_, own_.get(), "tmp", own + "/tmp"));
+  IMAGE_ASSIGN_OR_RETURN(temp_, OpenFolder(*ops_, own_.get(), "tmp", own + "/tmp"));
   return absl::OkStatus();
 }
 
@@ -219,9 +234,14 @@ absl::Status Layout::RemoveTags(const std::vector<std::string>& tags) {
 
 absl::Status Layout::ReplaceIndex(std::string_view bytes) {
   IMAGE_ASSIGN_OR_RETURN(const std::string old, ReadIndex());
-  IMAGE_ASSIGN_OR_RETURN(StagedFile staged, StagedFile::Write(*this, kIndexFile, bytes));
-  IMAGE_RETURN_IF_ERROR(staged.Sync());
-  return PublishIndex(*this, std::move(staged), old);
+  auto staged = WriteDurably(*this, kIndexFile, bytes);
+  if (absl::IsResourceExhausted(staged.status()) && Entries(bytes) <= Entries(old))
+    if (auto reserved = WriteIndexInReserve(*this, bytes); reserved.ok())
+      staged = std::move(reserved);
+  if (!staged.ok()) return staged.status();
+  IMAGE_RETURN_IF_ERROR(PublishIndex(*this, *std::move(staged), old));
+  KeepReserve(*this);
+  return absl::OkStatus();
 }
 
 bool Layout::HasBlob(const Digest& digest, uint64_t size) const {

@@ -8,6 +8,7 @@
 //   .stasis/lock          held with flock(2) by the one writer
 //   .stasis/tmp/          blobs being written; whatever a new writer finds there is left over
 //   .stasis/tmp/pending   digests that are being published; see transaction.h
+//   .stasis/reserve       space for an index.json that takes something away
 //
 // Any number of processes may read while one writes: blobs never change, and index.json is replaced
 // by rename.
@@ -114,12 +115,15 @@ class Layout {
   absl::StatusOr<std::string> ReadIndex() const;
 
   // Replaces index.json: temporary file, fsync, rename, fsync of the directory. A failure leaves
-  // the old one, or puts it back. Requires: writable().
+  // the old one, or puts it back. On a full disk the new one is written in the space that the
+  // layout has in reserve: this is for what makes room, not for what takes more. Requires:
+  // writable().
   absl::Status ReplaceIndex(std::string_view bytes);
 
   // Descriptors of the folders; borrowed.
   int root_fd() const { return root_.get(); }
   int blobs_fd() const { return blobs_.get(); }
+  int own_fd() const { return own_.get(); }  // .stasis
   int temp_fd() const { return temp_.get(); }
   // A file name in temp_fd() that no other blob of this writer has.
   std::string NewTempName();
@@ -140,6 +144,7 @@ class Layout {
   LayoutId id_;
   UniqueFd root_;
   UniqueFd blobs_;
+  UniqueFd own_;   // only when writable
   UniqueFd temp_;  // only when writable
   UniqueFd lock_;  // only when writable
   uint64_t next_temp_ = 0;

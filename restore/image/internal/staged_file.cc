@@ -26,6 +26,26 @@ absl::StatusOr<StagedFile> StagedFile::Write(Layout& layout, const std::string& 
   return staged;
 }
 
+absl::StatusOr<StagedFile> StagedFile::Overwrite(Layout& layout, const std::string& name,
+                                                 const std::string& temp_name,
+                                                 const struct stat& known, std::string_view bytes) {
+  StagedFile staged(layout, name, temp_name, UniqueFd());
+  FileOps& ops = layout.ops();
+  IMAGE_ASSIGN_OR_ERRNO(
+      staged.fd_, ops.OpenAt(layout.temp_fd(), temp_name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0),
+      "cannot open a file for " + staged.What());
+  IMAGE_ASSIGN_OR_ERRNO(const struct stat opened, ops.Stat(staged.fd()),
+                        "cannot examine a file for " + staged.What());
+  if (!S_ISREG(opened.st_mode) || opened.st_nlink != 1 || opened.st_dev != known.st_dev ||
+      opened.st_ino != known.st_ino)
+    return absl::PermissionDeniedError(
+        fmt::format("the file for {} is not this writer's own", staged.What()));
+  IMAGE_RETURN_IF_ERROR(WriteAll(ops, staged.fd(), AsBytes(bytes), staged.What()));
+  IMAGE_RETURN_IF_ERRNO(ops.Truncate(staged.fd(), bytes.size()), "cannot write " + staged.What());
+  IMAGE_RETURN_IF_ERROR(staged.Sync());
+  return staged;
+}
+
 StagedFile::StagedFile(StagedFile&& other) noexcept
     : layout_(other.layout_),
       name_(std::move(other.name_)),

@@ -7,6 +7,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <sys/stat.h>
 
 #include <string>
 #include <string_view>
@@ -24,6 +25,11 @@ class StagedFile {
   // Not durable yet. Requires: layout.writable(), and outlives this.
   static absl::StatusOr<StagedFile> Write(Layout& layout, const std::string& name,
                                           std::string_view bytes);
+  // The same in a file of .stasis/tmp that is there, in the space that it has; durable. It must
+  // have no other name, and be the one that `known` is of: somebody may have put another there.
+  static absl::StatusOr<StagedFile> Overwrite(Layout& layout, const std::string& name,
+                                              const std::string& temp_name,
+                                              const struct stat& known, std::string_view bytes);
   StagedFile(StagedFile&& other) noexcept;
   StagedFile& operator=(StagedFile&& other) noexcept;
   ~StagedFile();

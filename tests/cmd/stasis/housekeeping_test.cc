@@ -207,6 +207,32 @@ TEST_F(HousekeepingFilesTest, CopyToAFullDiskLeavesNothing) {
   EXPECT_EQ(outcome.out, "full/to/.stasis/tmp:\n\nfull/to/blobs/sha256:\n");
 }
 
+// Twice: what is freed by the first removal is given back to the reserve.
+TEST_F(HousekeepingTest, AFullDiskCanBeEmptied) {
+  ASSERT_THAT(Shell("mkdir small && mount -t tmpfs -o size=3m tmpfs small"), Succeeded());
+  StartBox("box");
+  for (const char* tag : {"v1", "v2", "v3"}) {
+    ASSERT_THAT(In("box", "head -c 600000 /dev/urandom > /data"), Succeeded());
+    ASSERT_THAT(Stasis({"checkpoint", "box", std::string("small/snaps:") + tag}), Succeeded());
+  }
+  const auto fill = [this] {
+    return Host({"/bin/sh", "-c", "cat /dev/zero >> small/full; stat -f -c %f small"}).out;
+  };
+  ASSERT_EQ(fill(), "0\n");
+  ASSERT_THAT(In("box", "head -c 500000 /dev/urandom > /data"), Succeeded());
+  EXPECT_THAT(Stasis({"checkpoint", "box", "small/snaps:v4"}), ExitsWith(9));
+  ASSERT_EQ(fill(), "0\n");
+  EXPECT_THAT(Stasis({"rm", "small/snaps:v1"}), Succeeded());
+  ASSERT_EQ(fill(), "0\n");
+  EXPECT_THAT(Stasis({"rm", "small/snaps:v2"}), Succeeded());
+  EXPECT_THAT(Stasis({"gc", "small/snaps:"}), Succeeded());
+  EXPECT_THAT(Stasis({"checkpoint", "box", "small/snaps:v4"}), Succeeded());
+  EXPECT_THAT(Stasis({"verify", "small/snaps:v3"}), Succeeded());
+  EXPECT_THAT(Stasis({"verify", "small/snaps:v4"}), Succeeded());
+  EXPECT_EQ(Log("small/snaps:").at("tags").size(), 2u);
+  EXPECT_THAT(Shell("umount -l small"), Succeeded());
+}
+
 TEST_F(HousekeepingFilesTest, AReadOnlyLayoutIsReadWithoutALease) {
   ASSERT_THAT(Shell("rm -rf snaps/.stasis"), Succeeded());
   prefix_ = {"unshare",

@@ -2,6 +2,8 @@
 //
 // Every file operation of gc, squash and copy fails once: nothing that is named is lost.
 
+#include <fcntl.h>
+
 #include <tuple>
 
 #include "tests/restore/image/faulty_ops.h"
@@ -109,6 +111,57 @@ TEST_F(HousekeepingFaultTest, RemovingTags) {
         return absl::IsNotFound(none) ? absl::OkStatus() : none;
       },
       [] {});
+}
+
+TEST_F(HousekeepingFaultTest, RemovingATagWithoutSpaceForTheNextIndex) {
+  uint64_t removed = 0;
+  for (const auto fault : {Fault::kOnce, Fault::kFromThenOn}) {
+    bool hit = true;
+    for (uint64_t at = 0; hit; ++at) {
+      SCOPED_TRACE(::testing::Message() << "operation " << at);
+      Refresh();
+      auto ops = std::make_shared<FaultyOps>(fault, at, ENOSPC);
+      absl::Status status;
+      {
+        auto layout = Layout::OpenForWriting(dir_, ops);
+        status = layout.ok() ? (*layout)->RemoveTags({"v2"}) : layout.status();
+      }
+      hit = ops->hit();
+      ASSERT_TRUE(Layout::OpenForWriting(dir_).ok());
+      EXPECT_TRUE(TempFiles().empty());
+      EXPECT_GE(std::filesystem::file_size(dir_ / ".stasis/reserve"), 64u * 1024);
+      ExpectTag("v3", contents_["v3"]);
+      const absl::Status left = Verify("v2");
+      if (status.ok())
+        EXPECT_TRUE(absl::IsNotFound(left)) << left;
+      else if (fault == Fault::kOnce || !absl::IsNotFound(left))  // else it cannot be put back
+        ExpectTag("v2", contents_["v2"]);
+      if (hit && status.ok()) ++removed;
+      if (HasFailure()) return;
+    }
+  }
+  EXPECT_GT(removed, 3u);
+}
+
+class FullDisk final : public PosixFileOps {
+ public:
+  Result<UniqueFd> OpenAt(int dir, const std::string& name, int flags, mode_t mode) override {
+    if ((flags & O_CREAT) != 0 && name != "lock") return Err(ENOSPC);
+    return PosixFileOps::OpenAt(dir, name, flags, mode);
+  }
+};
+
+TEST_F(HousekeepingFaultTest, TheReserveOfACopyIsLeftAlone) {
+  Refresh();
+  ASSERT_TRUE(Layout::OpenForWriting(dir_).ok());
+  std::filesystem::create_hard_link(dir_ / ".stasis/reserve", temp_ / "copy");
+  auto layout = Layout::OpenForWriting(dir_, std::make_shared<FullDisk>());
+  ASSERT_TRUE(layout.ok()) << layout.status();
+  EXPECT_TRUE(absl::IsResourceExhausted((*layout)->RemoveTags({"v2"})));
+  std::filesystem::remove(temp_ / "copy");
+  EXPECT_EQ((*layout)->RemoveTags({"v2"}), absl::OkStatus());
+  EXPECT_FALSE(std::filesystem::exists(dir_ / ".stasis/reserve"));
+  EXPECT_TRUE(absl::IsResourceExhausted((*layout)->RemoveTags({"v3"})));
 }
 
 }  // namespace
