@@ -113,8 +113,6 @@ absl::Status StatePoint::Split(const vfs::VirtualFilesystem& vfs, const state::R
   state::Require(gate.Quiesced(), "a moment is taken while nothing can change it");
   BlockedSignals blocked;
   freeze_ = state::ChunkFreeze::Take();
-  if (freeze_ == nullptr)
-    return absl::UnavailableError("another filesystem of this process is being saved");
   const pid_t child = ::fork();
   if (child == 0) RunChild(vfs, registry, roots);
   if (child > 0) {

@@ -29,7 +29,7 @@
 
 namespace stasis::restore {
 
-// For one thread, whose end is also the child's. One at a time.
+// For one thread, whose end is also the child's. There may be several, of one filesystem, too.
 class StatePoint {
  public:
   // Requires: as SaveRows. If no process can be made, the rows are built at once, in the pause.

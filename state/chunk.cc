@@ -37,19 +37,21 @@ absl::Mutex& ShardFor(const void* chunk) {
   return Shards()[(reinterpret_cast<uintptr_t>(chunk) >> 6) % kShards].mu;
 }
 
-// How many freezes there have been, and the number of the one that lives (0: none). It holds the
-// chunks that were born before it.
+// How many freezes there have been, and the number of the last one as long as any lives (0: none
+// does). All of them hold the chunks that were born before it: what only the others would let go of
+// is held a little longer.
 constinit std::atomic<uint32_t> freezes{0};
 constinit std::atomic<uint32_t> live_freeze{0};
 
-// Chunks that a freeze holds and that have lost their last reference meanwhile.
-struct Unreferenced {
+struct LiveFreezes {
   absl::Mutex mu;
-  absl::flat_hash_set<const Chunk*> chunks ABSL_GUARDED_BY(mu);
+  int count ABSL_GUARDED_BY(mu) = 0;
+  // Chunks that they hold and that have lost their last reference meanwhile.
+  absl::flat_hash_set<const Chunk*> unreferenced ABSL_GUARDED_BY(mu);
 };
-Unreferenced& TheUnreferenced() {
-  static auto* unreferenced = new Unreferenced();
-  return *unreferenced;
+LiveFreezes& TheLiveFreezes() {
+  static auto* live = new LiveFreezes();
+  return *live;
 }
 
 // Rounds up so that appending in small steps does not copy every time: powers of two, at least 64.
@@ -111,10 +113,10 @@ bool Chunk::MayChange() const { return !Frozen() && HasOneRef(); }
 
 void Chunk::OnZeroRefs() {
   if (Frozen()) [[unlikely]] {
-    Unreferenced& unreferenced = TheUnreferenced();
-    absl::MutexLock lock(&unreferenced.mu);
-    if (Frozen()) {  // the freeze ends under the lock
-      unreferenced.chunks.insert(this);
+    LiveFreezes& live = TheLiveFreezes();
+    const absl::MutexLock lock(&live.mu);
+    if (Frozen()) {  // the freezes end under the lock
+      live.unreferenced.insert(this);
       return;
     }
   }
@@ -144,6 +146,7 @@ Result<std::byte*> Chunk::Load() const {
   STASIS_ASSIGN_OR_RETURN(const std::byte* const in_place, source_->InPlace(at_, size_));
   if (in_place != nullptr) {
     // Never written to: Claim makes a copy first.
+    capacity_ = 0;
     data_.store(const_cast<std::byte*>(in_place), std::memory_order_release);
     return const_cast<std::byte*>(in_place);
   }
@@ -272,33 +275,34 @@ ChunkHold::~ChunkHold() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   for (Shard& shard : Shards()) shard.mu.Unlock();
 }
 
+// The gate's closing and opening order this with what changes chunks before and after.
 std::unique_ptr<ChunkFreeze> ChunkFreeze::Take() {
-  // The gate's closing and opening order this with what changes chunks before and after.
-  static absl::Mutex mu(absl::kConstInit);
-  const absl::MutexLock lock(&mu);
-  if (live_freeze.load() != 0) return nullptr;
+  LiveFreezes& live = TheLiveFreezes();
+  const absl::MutexLock lock(&live.mu);
+  ++live.count;
   live_freeze.store(freezes.fetch_add(1) + 1);
   return std::unique_ptr<ChunkFreeze>(new ChunkFreeze());
 }
 
 ChunkFreeze::~ChunkFreeze() {
   absl::flat_hash_set<const Chunk*> chunks;
-  Unreferenced& unreferenced = TheUnreferenced();
+  LiveFreezes& live = TheLiveFreezes();
   {
-    absl::MutexLock lock(&unreferenced.mu);
+    const absl::MutexLock lock(&live.mu);
+    if (--live.count > 0) return;
     live_freeze.store(0);
-    chunks.swap(unreferenced.chunks);
+    chunks.swap(live.unreferenced);
   }
   for (const Chunk* chunk : chunks) delete chunk;
 }
 
 RefPtr<const Chunk> ChunkFreeze::Hold(const Chunk* chunk) {
-  Unreferenced& unreferenced = TheUnreferenced();
+  LiveFreezes& live = TheLiveFreezes();
   for (;;) {
     if (chunk->TryRef()) return RefPtr<const Chunk>::Adopt(chunk);
     {
-      absl::MutexLock lock(&unreferenced.mu);
-      if (unreferenced.chunks.erase(chunk) > 0) return RefPtr<const Chunk>(chunk);
+      const absl::MutexLock lock(&live.mu);
+      if (live.unreferenced.erase(chunk) > 0) return RefPtr<const Chunk>(chunk);
     }
     std::this_thread::yield();  // whoever dropped the last one is about to put it there
   }

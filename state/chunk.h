@@ -170,14 +170,14 @@ class Chunk final : public RefCounted {
 
 // The bytes of every chunk that there is at one moment, for as long as this lives: they are not
 // changed, and not freed when the last reference goes. What chunks there are need not be known: it
-// costs the same for one as for millions.
+// costs the same for one as for millions. Of several each goes on for all of them.
 //
-// One at a time. Thread-safe.
+// Thread-safe.
 class ChunkFreeze {
  public:
-  // Null if another one lives. Requires: nobody changes a chunk now (the operation gate is closed).
+  // Requires: nobody changes a chunk now (the operation gate is closed).
   static std::unique_ptr<ChunkFreeze> Take();
-  // Frees what has no reference.
+  // The last one frees what has no reference.
   ~ChunkFreeze();
   // A reference to one of the chunks, even if it has lost all others meanwhile.
   RefPtr<const Chunk> Hold(const Chunk* chunk);

@@ -84,8 +84,7 @@ class Writing {
   absl::StatusOr<Descriptor> WriteState() {
     IMAGE_ASSIGN_OR_RETURN(BlobWriter blob, BlobWriter::Create(layout_, 0));
     const auto write = [&](std::span<const std::byte> bytes) -> absl::Status {
-      if (options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed))
-        return absl::CancelledError("writing the image was cancelled");
+      IMAGE_RETURN_IF_ERROR(CheckCancelled());
       return blob.Append(bytes);
     };
     IMAGE_ASSIGN_OR_RETURN(const StateBlobSizes sizes, EncodeStateBlob(graph_, tables_, write));
@@ -105,8 +104,18 @@ class Writing {
     IMAGE_ASSIGN_OR_RETURN(const StoredBlob manifest, transaction_.AddBytes(text));
     result_.manifest_digest = manifest.digest;
     result_.manifest_size = manifest.size;
-    return transaction_.Commit(options_.tag, EntryFor(options_.tag, manifest.digest, manifest.size,
-                                                      manifest_.annotations));
+    IMAGE_RETURN_IF_ERROR(CheckCancelled());
+    CommitOptions commit;
+    commit.check = [this] { return CheckCancelled(); };
+    return transaction_.Commit(
+        options_.tag, EntryFor(options_.tag, manifest.digest, manifest.size, manifest_.annotations),
+        commit);
+  }
+
+  absl::Status CheckCancelled() const {
+    if (options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed))
+      return absl::CancelledError("writing the image was cancelled");
+    return absl::OkStatus();
   }
 
   // The image is there already: what goes wrong here only lets the next write store more.

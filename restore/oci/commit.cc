@@ -198,7 +198,9 @@ absl::StatusOr<CommitReport> Committer::Run() {
   entry.media_type = image::kMediaTypeManifest;
   entry.digest = manifest.digest;
   entry.size = manifest.size;
-  IMAGE_RETURN_IF_ERROR(transaction_.Commit(request_.tag, entry));
+  image::CommitOptions commit;
+  commit.check = [this] { return CheckCancel(); };
+  IMAGE_RETURN_IF_ERROR(transaction_.Commit(request_.tag, entry, commit));
   report_.reference = request_.directory + ":" + request_.tag;
   report_.manifest = manifest.digest;
   report_.layers = layers_.size();

@@ -148,6 +148,26 @@ TEST_F(StatePointTest, RowsAndBytesAreThoseOfTheMoment) {
   EXPECT_FALSE(Copy(*graph) == RowsNow());
 }
 
+// One whose child is held still does not make another one build its rows in the pause.
+TEST_F(StatePointTest, TwoAtOnceHaveEachItsMoment) {
+  const Copy expected = RowsNow();
+  auto first = Take();
+  ASSERT_EQ(kill(Child(), SIGSTOP), 0);
+  ChangeEverything();
+  const Copy changed = RowsNow();
+  auto second = Take();
+  EXPECT_EQ(second->warning(), "");
+  t_.Write("/d0/0", "once more");
+  auto graph = second->Finish();
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_TRUE(Copy(*graph) == changed);
+  second.reset();
+  ASSERT_EQ(kill(Child(), SIGCONT), 0);
+  graph = first->Finish();
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_TRUE(Copy(*graph) == expected);
+}
+
 TEST_F(StatePointTest, AChildThatDiesIsAnErrorThatSaysSo) {
   absl::Status status;
   // Until one is hit before it is done.

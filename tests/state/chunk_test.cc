@@ -47,8 +47,37 @@ TEST(ChunkFreezeTest, HoldsWhatWasThereAndNothingElse) {
   freeze.reset();
   EXPECT_TRUE(before->MayChange());
   freeze = ChunkFreeze::Take();
-  EXPECT_EQ(ChunkFreeze::Take(), nullptr) << "one at a time";
   EXPECT_FALSE(after->MayChange());
+}
+
+TEST(ChunkFreezeTest, OfSeveralTheLastLetsGo) {
+  RefPtr<Chunk> before = Make("before");
+  RefPtr<Chunk> dropped = Make("dropped");
+  const Chunk* raw = dropped.get();
+  std::unique_ptr<ChunkFreeze> first = ChunkFreeze::Take();
+  RefPtr<Chunk> between = Make("between");
+  std::unique_ptr<ChunkFreeze> second = ChunkFreeze::Take();
+  RefPtr<Chunk> after = Make("after");
+  dropped.reset();
+  EXPECT_EQ(TextOf(*first->Hold(raw)), "dropped");
+  first.reset();
+  EXPECT_FALSE(before->MayChange());
+  EXPECT_FALSE(between->MayChange());
+  EXPECT_TRUE(after->MayChange());
+  const RefPtr<const Chunk> held = second->Hold(raw);
+  second.reset();
+  EXPECT_EQ(TextOf(*held), "dropped");
+  EXPECT_TRUE(before->MayChange());
+  EXPECT_TRUE(between->MayChange());
+}
+
+TEST(ChunkFreezeTest, TheFirstOfSeveralMayBeTheLastToEnd) {
+  RefPtr<Chunk> chunk = Make("before");
+  std::unique_ptr<ChunkFreeze> first = ChunkFreeze::Take();
+  ChunkFreeze::Take().reset();
+  EXPECT_FALSE(chunk->MayChange());
+  first.reset();
+  EXPECT_TRUE(chunk->MayChange());
 }
 
 TEST(ChunkFreezeTest, KeepsWhatLosesItsLastReference) {

@@ -2,6 +2,7 @@
 //
 // Images written and read again.
 
+#include <atomic>
 #include <thread>
 
 #include "tests/restore/image/image_fixture.h"
@@ -290,6 +291,35 @@ TEST_F(RoundTripTest, CancelLeavesNothing) {
               HasCode(absl::StatusCode::kCancelled));
   EXPECT_TRUE(Blobs().empty());
   EXPECT_TRUE(TempFiles().empty());
+}
+
+// Cancels when the first file gets another name.
+class CancellingOps final : public PosixFileOps {
+ public:
+  explicit CancellingOps(std::atomic<bool>& cancel) : cancel_(cancel) {}
+  Result<void> RenameAt(int from_dir, const std::string& from, int to_dir,
+                        const std::string& to) override {
+    cancel_ = true;
+    return PosixFileOps::RenameAt(from_dir, from, to_dir, to);
+  }
+
+ private:
+  std::atomic<bool>& cancel_;
+};
+
+TEST_F(RoundTripTest, CancelWhileBlobsGetTheirNamesLeavesNothing) {
+  ASSERT_TRUE(Layout::OpenForWriting(dir_).ok());
+  std::atomic<bool> cancel = false;
+  auto layout = Layout::OpenForWriting(dir_, std::make_shared<CancellingOps>(cancel));
+  ASSERT_TRUE(layout.ok());
+  auto options = Options("v1");
+  options.cancel = &cancel;
+  EXPECT_THAT(ImageWriter(**layout).Write(MakeGraph(Chunks(Contents(10, 1))), options).status(),
+              HasCode(absl::StatusCode::kCancelled));
+  EXPECT_TRUE(cancel);
+  EXPECT_TRUE(Blobs().empty());
+  EXPECT_TRUE(TempFiles().empty());
+  EXPECT_THAT((*layout)->Resolve("v1").status(), HasCode(absl::StatusCode::kNotFound));
 }
 
 TEST_F(RoundTripTest, ReportsProgress) {
