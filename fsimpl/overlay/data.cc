@@ -175,7 +175,7 @@ Result<void> OverlayRegular::CopyData(vfs::Inode& to, uint64_t kept) {
 }
 
 Result<void> OverlayRegular::CompleteDataLocked(uint64_t kept) {
-  STASIS_ASSIGN_OR_RETURN(const auto lower, layer::Open(DataAt(), O_RDONLY | O_NOATIME));
+  STASIS_ASSIGN_OR_RETURN(const auto lower, OpenData());
   STASIS_ASSIGN_OR_RETURN(const auto opened, layer::Open(UpperAt(), O_RDWR));
   vfs::Inode& upper = this->upper()->inode();
   const vfs::Credentials root = vfs::Credentials::Root();
@@ -220,7 +220,7 @@ Result<vfs::VirtualDentry> OverlayRegular::MakeCopy(std::string_view name, uint6
   const uint64_t size = std::min(kept, below.size);
   const bool later = size != 0 && (fs().lazy_data() || fs().metacopy());
   if (!later && size != 0) {
-    STASIS_ASSIGN_OR_RETURN(const auto lower, layer::Open(DataAt(), O_RDONLY | O_NOATIME));
+    STASIS_ASSIGN_OR_RETURN(const auto lower, OpenData());
     STASIS_RETURN_IF_ERROR(CopyData(copy, size));
   }
   const uint64_t shown = later ? below.size : size;

@@ -304,6 +304,9 @@ class OverlayRegular final : public OverlayInode {
   vfs::VirtualDentry DataAt() const ABSL_SHARED_LOCKS_REQUIRED(mu()) {
     return fs().layers().At(data_below_ ? data_below_->file : lower_file());
   }
+  // Opens it. Errors: EIO if it is a metacopy, which no lookup has asked a small file of the last
+  // layer.
+  Result<RefPtr<vfs::FileDescription>> OpenData() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   bool data_in_upper() const { return data_in_upper_.load(std::memory_order_acquire); }
   Handles& MakeHandles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<void> OpenHandles(bool write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
@@ -352,6 +355,7 @@ class OverlayRegular final : public OverlayInode {
   // Null unless lower() is a metacopy; then set once.
   RefPtr<DataBelow> data_below_ ABSL_GUARDED_BY(mu());
   std::atomic<bool> has_data_below_ STATE(nosave){false};
+  bool has_data_ STATE(nosave) ABSL_GUARDED_BY(mu()) = false;  // it was asked
 };
 
 // An open regular file.

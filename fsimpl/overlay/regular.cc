@@ -37,10 +37,23 @@ OverlayRegular::Handles& OverlayRegular::MakeHandles() {
   return *handles_;
 }
 
+Result<RefPtr<vfs::FileDescription>> OverlayRegular::OpenData() {
+  STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
+                          layer::Open(DataAt(), O_RDONLY | O_NOATIME));
+  const uint32_t layer = data_below_ ? data_below_->file.layer : lower_file().layer;
+  const bool last = layer + 1 == fs().layers().lowers.size();
+  if (!has_data_ && last && MayBeMetacopy(Data(), /*last=*/false)) {
+    STASIS_ASSIGN_OR_RETURN(const bool metacopy, fs().format().IsMetacopy(Data()));
+    if (metacopy) return Err(EIO);
+  }
+  has_data_ = true;
+  return file;
+}
+
 Result<void> OverlayRegular::OpenHandles(bool write) {
   Handles& handles = MakeHandles();
   if (!data_in_upper() && !handles.lower) {
-    STASIS_ASSIGN_OR_RETURN(handles.lower, layer::Open(DataAt(), O_RDONLY | O_NOATIME));
+    STASIS_ASSIGN_OR_RETURN(handles.lower, OpenData());
   }
   if (upper() == nullptr) return {};
   if (handles.upper && (!write || handles.upper->writable())) return {};

@@ -444,6 +444,19 @@ class KernelTest : public ::testing::Test {
   bool mounted_ = false;
 };
 
+TEST_F(KernelTest, AMetacopyWithoutDataCannotBeOpened) {
+  const std::string file = Path("lowers/l2/f");
+  ASSERT_EQ(Host(Path("lowers/l2")).Write("/f", O_WRONLY | O_CREAT, "zeros"), 0);
+  ASSERT_EQ(::setxattr(file.c_str(), "trusted.overlay.metacopy", "", 0, 0), 0);
+  Mount("theirs");
+  Host kernel(Path("merged"));
+  auto ours = OurOverlay("ours");
+  for (System* system : {static_cast<System*>(&kernel), static_cast<System*>(ours.get())}) {
+    EXPECT_EQ(system->Write("/f", O_RDONLY, ""), EIO);
+    EXPECT_EQ(system->Write("/f", O_WRONLY, "x"), EIO);
+  }
+}
+
 TEST_F(KernelTest, SameOperationsGiveTheSameTrees) {
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::seconds(FromEnvironment("STASIS_MODEL_SECONDS", 10));

@@ -254,6 +254,31 @@ TEST_F(LowerMetacopyTest, OfTheLowestLayerIsAnError) {
   EXPECT_THAT(t.vfs().StatAt(t.creds(), t.At("/merged/f")), IsErrno(EIO));
 }
 
+// One that looks like a file with data: its attributes take blocks, too.
+TEST_F(LowerMetacopyTest, OfTheLowestLayerThatIsSmallIsAnErrorWhenItIsOpened) {
+  for (const bool lazy : {false, true}) {
+    for (const bool metacopy : {false, true}) {
+      const std::string name = std::string("f") + (lazy ? "l" : "") + (metacopy ? "m" : "");
+      Put("/lower2/" + name, "zeros");
+      t.SetXattr("/lower2/" + name, kMetacopy, "");
+      OverlayOptions options = Options();
+      options.lazy_data = lazy;
+      options.metacopy = metacopy;
+      Mount(options);
+      const auto open = [&](int flags) {
+        return t.vfs().OpenAt(t.creds(), t.At("/merged/" + name), {.flags = flags});
+      };
+      EXPECT_THAT(open(O_RDONLY), IsErrno(EIO));
+      EXPECT_THAT(open(O_RDWR), IsErrno(EIO));
+      (void)t.vfs().SetAttributesAt(t.creds(), t.At("/merged/" + name), {.uid = 5});
+      EXPECT_THAT(open(O_RDONLY), IsErrno(EIO)) << "copied up or not";
+      t.WriteAt("/lower2/" + name, 0, "data!");
+      t.vfs().RemoveXattrAt(t.creds(), t.At("/lower2/" + name), kMetacopy);
+      EXPECT_EQ(t.Read("/merged/" + name), "data!");
+    }
+  }
+}
+
 TEST_F(LookupTest, MetacopyWithoutDataIsAnError) {
   Put("/upper/f");
   t.SetXattr("/upper/f", "trusted.overlay.metacopy", "");
