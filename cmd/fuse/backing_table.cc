@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cmd/fuse/channel.h"
@@ -32,13 +33,24 @@ BackingTable::~BackingTable() {
 }
 
 bool BackingTable::available() const {
-  return channel_ != nullptr && !channel_->is_socket() && HasSysAdmin();
+  if (channel_ == nullptr) return given_ != 0;
+  return !channel_->is_socket() && HasSysAdmin();
+}
+
+// The kernel gives numbers in turn, and one request at a time is recorded: so one can be lost.
+void BackingTable::SetChannel(const Channel* channel, bool died) {
+  absl::MutexLock lock(&mu_);
+  channel_ = channel;
+  for (const int32_t number : closed_) channel_->CloseBacking(number);
+  closed_.clear();
+  if (died && enabled()) channel_->CloseBacking(last_ + 1);
 }
 
 int32_t BackingTable::MakeBacking(const vfs::FileDescription& file) {
+  if (channel_ == nullptr) return given_;
   const int fd = file.backing_fd();
   const uint32_t dev = file.inode().filesystem().dev();
-  if (fd < 0 || channel_ == nullptr || refused_ || stacked_.contains(dev)) return 0;
+  if (fd < 0 || refused_ || stacked_.contains(dev)) return 0;
   const Result<int32_t> backing = channel_->OpenBacking(fd);
   if (backing) return *backing;
   const Errno error = backing.error();
@@ -52,6 +64,7 @@ BackingTable::Opened BackingTable::Open(uint64_t node, vfs::FileDescription& fil
   Entry& entry = entries_[node];
   if (entry.opens++ == 0) entry.backing = MakeBacking(file);
   if (entry.backing == 0) return {};
+  last_ = std::max(last_, entry.backing);
   if (entry.inode == nullptr) {
     entry.inode = RefPtr<vfs::Inode>(&file.inode());
     entry.inode->BeginPassthrough();
@@ -59,6 +72,14 @@ BackingTable::Opened BackingTable::Open(uint64_t node, vfs::FileDescription& fil
   const bool mappable = file.readable() && file.writable();
   entry.mapped = entry.mapped || mappable;
   return {entry.backing, mappable};
+}
+
+void BackingTable::CloseBacking(int32_t number) {
+  if (channel_ == nullptr) {
+    closed_.push_back(number);
+  } else {
+    channel_->CloseBacking(number);
+  }
 }
 
 void BackingTable::Close(uint64_t node) {
@@ -69,7 +90,7 @@ void BackingTable::Close(uint64_t node) {
     if (it == entries_.end()) return;
     Entry& entry = it->second;
     if (--entry.opens != 0) return;
-    if (entry.backing != 0) channel_->CloseBacking(std::exchange(entry.backing, 0));
+    if (entry.backing != 0) CloseBacking(std::exchange(entry.backing, 0));
     if (entry.mapped) return;
     ended = std::move(entry.inode);
     entries_.erase(it);
@@ -96,6 +117,7 @@ void BackingTable::Export(Connection& connection) const {
   absl::MutexLock lock(&mu_);
   connection.passthrough = enabled();
   connection.refused = refused_;
+  connection.last = last_;
   connection.stacked.assign(stacked_.begin(), stacked_.end());
   for (const auto& [node, entry] : entries_)
     connection.backings.push_back(
@@ -106,6 +128,7 @@ void BackingTable::Import(const Connection& connection, const NodeTable& nodes) 
   if (connection.passthrough) Enable();
   absl::MutexLock lock(&mu_);
   refused_ = connection.refused;
+  last_ = connection.last;
   stacked_.insert(connection.stacked.begin(), connection.stacked.end());
   for (const Connection::Backing& backing : connection.backings) {
     const RefPtr<Node> node = nodes.Find(backing.node);

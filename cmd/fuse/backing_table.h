@@ -12,7 +12,9 @@
 // the last mapping.
 //
 // Nothing of this is saved: numbers are the connection's. A mount made anew starts with none; a
-// server that takes over a running mount gets them from the one before it (connection.h).
+// server that takes over a running mount gets them from the one before it (connection.h), and of
+// what that has done since then from the journal (Give): until it has the connection it asks the
+// kernel for none and gives none back.
 //
 // References: an entry holds the inode, which it has told that passthrough has begun.
 // Lock order: the table's lock comes before those of vfs/; callers hold none of them.
@@ -27,6 +29,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "cmd/fuse/connection.h"
 #include "state/base/ref_ptr.h"
@@ -47,8 +50,12 @@ class BackingTable {
   BackingTable(const BackingTable&) = delete;
   BackingTable& operator=(const BackingTable&) = delete;
 
-  // The connection, borrowed. Call it before any other thread is there.
-  void set_channel(const Channel* channel) { channel_ = channel; }
+  // The connection, borrowed. Call it before any other thread is there. Gives back to the kernel
+  // what it has no more; `died`: also what the server before this one may have got, and told
+  // nobody.
+  void SetChannel(const Channel* channel, bool died) ABSL_LOCKS_EXCLUDED(mu_);
+  // What the kernel said to the request that is done again next (Outcome::backing).
+  void Give(int32_t said) { given_ = said; }
   // Whether asking for passthrough makes sense: on a device, with the right to make backings.
   bool available() const;
   // Passthrough was agreed upon, with this server. Before, there are no backings.
@@ -81,14 +88,18 @@ class BackingTable {
     RefPtr<vfs::Inode> inode;  // null if passthrough has not begun
   };
 
+  void CloseBacking(int32_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // 0 if there can be none.
   int32_t MakeBacking(const vfs::FileDescription& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Channel* channel_ = nullptr;
+  int32_t given_ = 0;  // without one
   std::atomic<bool> enabled_{false};
 
   mutable absl::Mutex mu_;
   absl::flat_hash_map<uint64_t, Entry> entries_ ABSL_GUARDED_BY(mu_);  // by node
+  int32_t last_ ABSL_GUARDED_BY(mu_) = 0;                              // the highest number so far
+  std::vector<int32_t> closed_ ABSL_GUARDED_BY(mu_);                   // without a connection
   // What the kernel has refused: all, or the files of a filesystem (Filesystem::dev).
   bool refused_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_set<uint32_t> stacked_ ABSL_GUARDED_BY(mu_);

@@ -31,6 +31,8 @@ struct Connection {
   bool passthrough = false;       // there may be backings
   bool refused = false;           // the kernel wants none
   std::vector<uint32_t> stacked;  // filesystems of whose files it wants none
+  // The highest number so far: the kernel gives the next one after it.
+  int32_t last = 0;
   std::vector<Backing> backings;
   std::vector<Counted> counted;
 };

@@ -91,7 +91,7 @@ struct Journal::RecordHeader {
   uint64_t handle;
   uint64_t digest;
   int32_t error;
-  uint32_t zero;
+  int32_t backing;
 
   std::byte* message() { return reinterpret_cast<std::byte*>(this + 1); }
   uint32_t Sum() {
@@ -196,7 +196,7 @@ void Journal::Put(const JournalRecord& record, uint64_t size) {
     header.handle = record.outcome.handle;
     header.digest = record.outcome.digest;
     header.error = record.outcome.error;
-    header.zero = 0;
+    header.backing = record.outcome.backing;
     if (!record.message.empty())
       std::memcpy(header.message(), record.message.data(), record.message.size());
     header.checksum = header.Sum();
@@ -350,7 +350,7 @@ absl::StatusOr<std::optional<JournalRecord>> Journal::Read(uint64_t position) co
   record.server = header.server;
   record.time = header.time;
   record.unique = header.unique;
-  record.outcome = {header.error, header.node, header.handle, header.digest};
+  record.outcome = {header.error, header.node, header.handle, header.digest, header.backing};
   record.message = {header.message(), header.message_size};
   record.sent = header.sent.load(std::memory_order_acquire) != 0;
   return record;

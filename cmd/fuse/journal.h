@@ -47,6 +47,9 @@ struct Outcome {
   uint64_t node = 0;    // that the kernel was told of
   uint64_t handle = 0;  // that it got
   uint64_t digest = 0;  // of what else the reply says
+  // What the kernel has said, and is not asked again: the number of the file's backing (OPEN,
+  // CREATE), 0: none; whether there may be any (INIT).
+  int32_t backing = 0;
 
   bool operator==(const Outcome&) const = default;
 };
@@ -63,6 +66,9 @@ struct JournalRecord {
     // The tree was changed by something else than requests; `message` says by what. No replay
     // leads past it.
     kBarrier = 5,
+    // What was asked outside of the tree (state/base/answers.h) by the request whose record
+    // follows, or the next part of it.
+    kAnswers = 6,
   };
 
   Kind kind = Kind::kRequest;
@@ -106,6 +112,9 @@ class Journal {
   // For one that can be done without: when there is no room, it is closed, and nobody waits.
   // Before anybody appends.
   void CloseWhenFull() { close_when_full_ = true; }
+  // Requests are recorded with the answers that they got. Before anybody appends.
+  void KeepAnswers() { keeps_answers_ = true; }
+  bool keeps_answers() const { return keeps_answers_; }
 
   // Whether a message of that size can be appended, and then small ones that belong to it. Always
   // if the journal is closed, or to be.
@@ -172,6 +181,7 @@ class Journal {
   std::byte* const data_;
   const uint64_t capacity_;  // of the ring
   bool close_when_full_ = false;
+  bool keeps_answers_ = false;
   std::atomic<uint64_t> own_from_{0};  // what is before, another process has written
   std::atomic<int64_t> unsent_{0};
 

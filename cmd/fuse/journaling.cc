@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -91,6 +92,22 @@ uint64_t DigestOfReply(uint32_t opcode, std::span<const std::byte> payload) {
   }
 }
 
+int32_t BackingIn(uint32_t opcode, std::span<const std::byte> payload) {
+  if (opcode == FUSE_CREATE)
+    payload = payload.subspan(std::min(payload.size(), sizeof(fuse_entry_out)));
+  switch (opcode) {
+    case FUSE_INIT:
+      return (TakeFrom<InitOut>(payload).flags2 & (kPassthrough >> 32)) != 0 ? 1 : 0;
+    case FUSE_OPEN:
+    case FUSE_CREATE: {
+      const auto opened = TakeFrom<OpenOut>(payload);
+      return (opened.open_flags & kOpenPassthrough) != 0 ? opened.backing_id : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
 Journaling JournalingOf(uint32_t opcode) {
@@ -138,6 +155,7 @@ Outcome OutcomeOf(uint32_t opcode, int error, const Reply& reply) {
   if (!reply.looked_up().empty()) outcome.node = reply.looked_up().front();
   outcome.handle = reply.opened();
   outcome.digest = DigestOfReply(opcode, reply.payload());
+  outcome.backing = BackingIn(opcode, reply.payload());
   return outcome;
 }
 

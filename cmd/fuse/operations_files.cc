@@ -93,6 +93,8 @@ Result<void> Create(Call& call) {
   options.flags = (static_cast<int>(in.flags) & kCreateFlags) | O_CREAT | O_NOFOLLOW;
   options.mode = in.mode & vfs::kPermissionBits;
   options.drop_privileges = DropOnTruncation(in.open_flags);
+  // Of the open itself nobody hears, nor when it ends.
+  options.unreported = call.state().negotiated().opens_unasked();
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir, name), options));
   call.ChangedUntold(*dir);
@@ -109,6 +111,7 @@ Result<void> Tmpfile(Call& call) {
   vfs::OpenOptions options;
   options.flags = (static_cast<int>(in.flags) & kCreateFlags) | O_TMPFILE;
   options.mode = in.mode & vfs::kPermissionBits;
+  options.unreported = call.state().negotiated().opens_unasked();
   STASIS_ASSIGN_OR_RETURN(RefPtr<vfs::FileDescription> file,
                           call.vfs().OpenAt(call.creds(), call.At(*dir), options));
   return ReplyCreated(call, std::move(file), in.flags);

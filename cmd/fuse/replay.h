@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "cmd/fuse/journal.h"
 #include "cmd/fuse/known_replies.h"
@@ -47,6 +48,7 @@ class Replayer {
   absl::Status Run(const JournalRecord& record);
 
  private:
+  void KeepAnswers(std::span<const std::byte> part);
   absl::Status RunRequest(const JournalRecord& record);
   absl::Status RunListing(const JournalRecord& record);
   // Runs a message as the server did, and leaves the answer in reply_.
@@ -56,6 +58,11 @@ class Replayer {
   Session& session_;
   KnownReplies& known_;
   const bool died_;
+  // Of the request that is next, or of the one that was last.
+  std::vector<std::byte> answers_;
+  std::span<const std::byte> left_;
+  bool for_next_ = false;
+  bool asks_ = false;  // there were any: attributes that nobody asked for are not those of then
   std::unique_ptr<std::byte[]> memory_;
   Reply reply_;
 };

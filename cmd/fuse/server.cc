@@ -119,7 +119,7 @@ absl::Status Server::OpenChannels(UniqueFd fd) {
   auto first = Channel::Create(std::move(fd), {stop_event_.get(), pause_event_.get()});
   if (!first.ok()) return first.status();
   channels_.push_back(*std::move(first));
-  session_->backings().set_channel(channels_[0].get());
+  session_->backings().SetChannel(channels_[0].get(), options_.resend);
   // A socket has one reader. Of a device, those descriptors must do that there are.
   while (channels_.size() < static_cast<size_t>(options_.reader_threads)) {
     auto clone = options_.journal != nullptr ? channels_[0]->Share() : channels_[0]->Clone();
@@ -134,12 +134,15 @@ absl::Status Server::Serve(UniqueFd fd) {
   return ServeLocked(std::move(fd));
 }
 
-absl::Status Server::Adopt(UniqueFd fd, const Connection& known) {
+void Server::Know(const Connection& known) {
   for (const Connection::Counted& counted : known.counted)
     state_->handles().SetNode(counted.handle, counted.node);
   for (const Connection::Backing& backing : known.backings)
     if (backing.mapped) state_->nodes().SetMapped(backing.node);
   session_->backings().Import(known, state_->nodes());
+}
+
+absl::Status Server::Adopt(UniqueFd fd) {
   absl::MutexLock lock(&mu_);
   pausing_ = true;
   pause_.store(true);

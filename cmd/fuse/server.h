@@ -133,7 +133,9 @@ class Server {
   //   old.PauseFor(timeout);                                // nothing is without its reply
   //   ... the state is saved; old.connection() and a copy of old.device() are handed over ...
   // and here, with the state loaded and without an INIT:
-  //   server.Adopt(fd, connection);                         // everything that can fail
+  //   server.Know(connection);
+  //   ... RunAgain() of what was recorded since ...
+  //   server.Adopt(fd);                                     // everything that can fail
   //   server.Resume();
   // If nothing comes of it, the old one calls Resume().
 
@@ -143,9 +145,12 @@ class Server {
   bool PauseFor(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
   // Ends a pause. Does nothing without one.
   void Resume() ABSL_LOCKS_EXCLUDED(mu_);
-  // As Serve, but the server pauses. Requires: the state was loaded, of a server of this mount.
-  absl::Status Adopt(UniqueFd fd, const Connection& known) ABSL_LOCKS_EXCLUDED(mu_);
-  // What is to be handed over besides the state. Requires: it pauses.
+  // Requires: the state was loaded, of a server of this mount; before all that follows.
+  void Know(const Connection& known);
+  // As Serve, but the server pauses.
+  absl::Status Adopt(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);
+  // What is to be handed over besides the state, of the same moment. Requires: the operation gate
+  // is closed, or it pauses.
   Connection connection() const;
   // The descriptor that it was given; -1 if it does not serve. Borrowed.
   int device() const ABSL_LOCKS_EXCLUDED(mu_);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cmd/fuse/journaling.h"
+#include "state/base/answers.h"
 #include "state/base/fixed_time.h"
 #include "state/base/rcu.h"
 #include "state/chunk_memory.h"
@@ -172,12 +173,29 @@ Worker::Ran Worker::RunInOrder(const Request& request, std::span<const std::byte
     }
   }
   const uint64_t refusals = state::ChunkMemory::Get().refusals();
-  const int error = Run(request);
+  int error = 0;
+  answers_.clear();
+  {
+    std::optional<Answers::Recording> recording;
+    if (journal.keeps_answers()) recording.emplace(answers_);
+    error = Run(request);
+  }
   // Stored data that cannot be read, or no memory: another time it may do.
   if (JournalingOf(request.header.opcode) == Journaling::kAlways &&
       (error == EIO || error == ENOMEM || state::ChunkMemory::Get().refusals() != refusals))
     journal.AppendBarrierInOrder("a request that failed for a reason outside the tree");
   return {error, &journal, Record(request, message, error, now, journal)};
+}
+
+void Worker::RecordAnswers(Journal& journal) {
+  if (!journal.keeps_answers()) return;
+  std::span<const std::byte> left = answers_;
+  do {
+    const auto part = left.first(std::min(left.size(), Journal::kMaxMessage));
+    left = left.subspan(part.size());
+    journal.Append(
+        {.kind = JournalRecord::Kind::kAnswers, .server = parts_.journal_id, .message = part});
+  } while (!left.empty());
 }
 
 std::optional<uint64_t> Worker::Record(const Request& request, std::span<const std::byte> message,
@@ -189,12 +207,14 @@ std::optional<uint64_t> Worker::Record(const Request& request, std::span<const s
   record.unique = WantsReply(opcode) ? WithoutResend(request.header.unique) : 0;
   record.outcome = OutcomeOf(opcode, error, reply_);
   record.message = message;
+  // Who was asked may have given a file a number.
+  if (JournalingOf(opcode) == Journaling::kIfFound && record.outcome.node == 0 && answers_.empty())
+    return std::nullopt;
+  RecordAnswers(journal);
   switch (JournalingOf(opcode)) {
     case Journaling::kNever:
       return std::nullopt;
     case Journaling::kIfFound:
-      if (record.outcome.node == 0) return std::nullopt;
-      return journal.Append(record);
     case Journaling::kAlways:
       return journal.Append(record);
     case Journaling::kFirstLook:

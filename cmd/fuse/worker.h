@@ -94,6 +94,7 @@ class Worker {
   std::optional<uint64_t> Record(const Request& request, std::span<const std::byte> message,
                                  int error, TimeNs now, Journal& journal)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(journal.order());
+  void RecordAnswers(Journal& journal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(journal.order());
   // A request of this side's own.
   void RunOwn(const std::vector<std::byte>& message, TimeNs now, Journal& journal)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(journal.order());
@@ -115,6 +116,7 @@ class Worker {
   std::span<std::byte> receive_buffer_;
   std::span<std::byte> reply_buffer_;
   Reply reply_;
+  std::vector<std::byte> answers_;  // that the request got (state/base/answers.h)
 
   Counter requests_{0};
   Counter errors_{0};

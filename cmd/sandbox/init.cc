@@ -102,6 +102,7 @@ absl::StatusOr<std::unique_ptr<Init>> Init::Start(bool rootless) {
 
 Init::Init(InitLine line)
     : pid_(line.pid),
+      protocol_(line.protocol),
       process_(std::move(line.process)),
       channel_(std::move(line.channel)),
       next_id_(line.next_id) {}
@@ -113,15 +114,21 @@ std::unique_ptr<Init> Init::Adopt(InitLine line) {
 absl::StatusOr<InitLine> Init::Lend() {
   const absl::MutexLock lock(&mu_);
   InitLine line{pid_, UniqueFd(fcntl(process_.get(), F_DUPFD_CLOEXEC, 3)),
-                UniqueFd(fcntl(channel_.fd(), F_DUPFD_CLOEXEC, 3)), next_id_};
+                UniqueFd(fcntl(channel_.fd(), F_DUPFD_CLOEXEC, 3)), next_id_, protocol_};
   if (!line.process.valid() || !line.channel.valid())
     return absl::ErrnoToStatus(errno, "cannot copy the descriptors of the sandbox's init");
   return line;
 }
 
-int64_t Init::next_id() {
+int64_t Init::HoldRequests() {
   const absl::MutexLock lock(&mu_);
+  held_ = true;
   return next_id_;
+}
+
+void Init::GoOn() {
+  const absl::MutexLock lock(&mu_);
+  held_ = false;
 }
 
 void Init::SkipTo(int64_t id) {
@@ -161,6 +168,7 @@ absl::StatusOr<Packet> Init::Call(nlohmann::json request, absl::Duration timeout
 }
 
 absl::StatusOr<Packet> Init::CallLocked(nlohmann::json request, absl::Duration timeout) {
+  if (held_) return absl::UnavailableError("the sandbox's init is about to be another daemon's");
   const int64_t id = next_id_++;
   request["id"] = id;
   if (absl::Status sent = channel_.Send(request); !sent.ok()) return sent;

@@ -30,12 +30,18 @@
 
 namespace stasis::sandbox {
 
+// What requests to init mean. It lives as long as its sandbox, also under daemons of later
+// versions: what it does not know it answers with kUnimplemented, so that a further request is no
+// other protocol. One that means something else is.
+inline constexpr int kInitProtocol = 1;
+
 // What a process needs to be the daemon of an init.
 struct InitLine {
   pid_t pid = 0;
-  UniqueFd process;     // a pidfd: the number may be another process's one day
-  UniqueFd channel;     // the daemon's end
-  int64_t next_id = 1;  // of requests
+  UniqueFd process;              // a pidfd: the number may be another process's one day
+  UniqueFd channel;              // the daemon's end
+  int64_t next_id = 1;           // of requests
+  int protocol = kInitProtocol;  // of the version that has started it
 };
 
 // The daemon's handle on a running init. Thread-safe.
@@ -60,8 +66,11 @@ class Init {
 
   // Copies of what Adopt takes, for a process that is to go on in this one's place.
   absl::StatusOr<InitLine> Lend() ABSL_LOCKS_EXCLUDED(mu_);
-  // The next number of a request. What another process has used since Lend(), this one does not.
-  int64_t next_id() ABSL_LOCKS_EXCLUDED(mu_);
+  // The next number of a request, which another process may use: this one makes none any more,
+  // unless it goes on. What fails for that fails with kUnavailable.
+  int64_t HoldRequests() ABSL_LOCKS_EXCLUDED(mu_);
+  void GoOn() ABSL_LOCKS_EXCLUDED(mu_);
+  // What another process has used since Lend(), this one does not.
   void SkipTo(int64_t id) ABSL_LOCKS_EXCLUDED(mu_);
   // Another process has adopted it: it is not this one's to talk to, or to end, any more.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
@@ -105,11 +114,13 @@ class Init {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const pid_t pid_;
+  const int protocol_;
   const UniqueFd process_;
   bool awaited_ = false;
   absl::Mutex mu_;  // one request at a time
   InitChannel channel_ ABSL_GUARDED_BY(mu_);
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
+  bool held_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace stasis::sandbox

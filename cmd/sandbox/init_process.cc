@@ -211,7 +211,12 @@ void InitProcess::Serve() {
     if (entries[0].revents == 0) continue;
     const absl::StatusOr<Packet> packet = channel_.Receive();
     if (!packet.ok()) _exit(0);
-    Handle(packet->json);
+    try {
+      Handle(packet->json);
+    } catch (const nlohmann::json::exception& error) {
+      Answer(packet->json.value("id", int64_t{0}),
+             absl::UnimplementedError(absl::StrCat("not understood: ", error.what())));
+    }
   }
 }
 

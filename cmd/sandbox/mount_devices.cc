@@ -8,31 +8,60 @@
 
 #include <algorithm>
 
+#include "cmd/sandbox/paths.h"
+
 namespace stasis::sandbox {
 namespace {
 
 struct Line {
   uint64_t id = 0;
+  uint64_t parent = 0;
   uint64_t device = 0;
   std::string point;
+  bool ours = false;  // of the sandbox's filesystems
 };
 
-// "ID PARENT MAJOR:MINOR ROOT POINT FLAGS [TAG...] - TYPE SOURCE OPTIONS", if it is of `source`.
+// "ID PARENT MAJOR:MINOR ROOT POINT FLAGS [TAG...] - TYPE SOURCE OPTIONS".
 std::optional<Line> Parse(absl::string_view text, std::string_view source) {
   const std::vector<absl::string_view> words = absl::StrSplit(text, ' ');
   const auto dash = std::find(words.begin(), words.end(), "-");
   if (words.size() < 7 || words.end() - dash < 3) return std::nullopt;
-  if (dash[1] != "fuse" && !absl::StartsWith(dash[1], "fuse.")) return std::nullopt;
-  if (UnescapeOctal({dash[2].data(), dash[2].size()}) != source) return std::nullopt;
   const std::pair<absl::string_view, absl::string_view> device = absl::StrSplit(words[2], ':');
   Line line;
   uint64_t major = 0, minor = 0;
-  if (!absl::SimpleAtoi(words[0], &line.id) || !absl::SimpleAtoi(device.first, &major) ||
-      !absl::SimpleAtoi(device.second, &minor))
+  if (!absl::SimpleAtoi(words[0], &line.id) || !absl::SimpleAtoi(words[1], &line.parent) ||
+      !absl::SimpleAtoi(device.first, &major) || !absl::SimpleAtoi(device.second, &minor))
     return std::nullopt;
   line.device = MountDevices::Device(major, minor);
   line.point = UnescapeOctal({words[4].data(), words[4].size()});
+  line.ours = (dash[1] == "fuse" || absl::StartsWith(dash[1], "fuse.")) &&
+              UnescapeOctal({dash[2].data(), dash[2].size()}) == source;
   return line;
+}
+
+std::vector<Line> ParseAll(std::string_view mountinfo, std::string_view source) {
+  std::vector<Line> lines;
+  for (const absl::string_view text :
+       absl::StrSplit(absl::string_view(mountinfo.data(), mountinfo.size()), '\n'))
+    if (std::optional<Line> line = Parse(text, source)) lines.push_back(*std::move(line));
+  return lines;
+}
+
+// The first mount of those on `mount` (null: the root) that a walk along `path` comes to.
+const Line* NextOn(const std::vector<Line>& lines, const Line* mount, const std::string& path) {
+  const auto has_parent = [&lines](const Line& line) {
+    return std::any_of(lines.begin(), lines.end(), [&line](const Line& other) {
+      return other.id == line.parent && other.id != line.id;
+    });
+  };
+  const Line* next = nullptr;
+  for (const Line& line : lines) {
+    if (mount != nullptr ? line.parent != mount->id || line.id == mount->id : has_parent(line))
+      continue;
+    if (line.point != "/" && !IsBelow(path, line.point)) continue;
+    if (next == nullptr || line.point.size() < next->point.size()) next = &line;
+  }
+  return next;
 }
 
 }  // namespace
@@ -56,20 +85,26 @@ std::string UnescapeOctal(std::string_view text) {
 
 MountDevices::MountDevices(std::string_view mountinfo, std::string_view source,
                            const std::map<std::string, std::vector<uint32_t>>& places) {
-  std::vector<Line> lines;
   std::map<std::string, size_t> seen;  // how many at a path
-  for (const absl::string_view text :
-       absl::StrSplit(absl::string_view(mountinfo.data(), mountinfo.size()), '\n')) {
-    std::optional<Line> line = Parse(text, source);
-    if (!line.has_value()) continue;
-    const auto place = places.find(line->point);
-    const size_t index = seen[line->point]++;
-    uint32_t& number = by_device_.try_emplace(line->device, 0).first->second;
+  std::vector<Line> lines = ParseAll(mountinfo, source);
+  std::erase_if(lines, [](const Line& line) { return !line.ours; });
+  for (const Line& line : lines) {
+    const auto place = places.find(line.point);
+    const size_t index = seen[line.point]++;
+    uint32_t& number = by_device_.try_emplace(line.device, 0).first->second;
     if (number == 0 && place != places.end() && index < place->second.size())
       number = place->second[index];
-    lines.push_back(*std::move(line));
   }
   for (const Line& line : lines) by_mount_[line.id] = by_device_[line.device];
+}
+
+std::optional<std::string> ForeignMountAt(std::string_view mountinfo, std::string_view source,
+                                          const std::string& path) {
+  const std::vector<Line> lines = ParseAll(mountinfo, source);
+  const Line* mount = NextOn(lines, nullptr, path);
+  for (const Line* next = mount; next != nullptr; next = NextOn(lines, next, path)) mount = next;
+  if (mount == nullptr || mount->ours) return std::nullopt;
+  return mount->point;
 }
 
 }  // namespace stasis::sandbox

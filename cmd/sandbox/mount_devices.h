@@ -43,6 +43,12 @@ class MountDevices {
   Numbers by_device_;
 };
 
+// The place of the mount in which `path` is seen, if that mount is none of the sandbox's
+// filesystems. Of the same text. Nobody looks at the files: where `path` leads through a symbolic
+// link, the answer is about the link's own place.
+std::optional<std::string> ForeignMountAt(std::string_view mountinfo, std::string_view source,
+                                          const std::string& path);
+
 // "a\040b" as /proc writes it: "a b".
 std::string UnescapeOctal(std::string_view text);
 

@@ -318,18 +318,26 @@ std::vector<pid_t> ProcessesBelow(pid_t init) {
   };
   // Init's own link is that of the namespace that it is the first process of.
   const std::string own = read_link(init);
-  absl::flat_hash_map<pid_t, pid_t> parents;
-  absl::flat_hash_set<pid_t> inside;
+  const std::string callers = ReadLink(proc.get(), "self/ns/pid");
+  absl::flat_hash_map<pid_t, pid_t> parents;  // of those that may be of a namespace below
+  absl::flat_hash_set<pid_t> inside = {init};
   for (const pid_t pid : Numbers(proc.get(), ".")) {
+    const std::string of = read_link(pid);
+    if (!own.empty() && of == own) {
+      inside.insert(pid);
+      continue;
+    }
+    // Nobody gets back to the caller's from one below it: so most of a host's are not asked more.
+    if (!own.empty() && of == callers) continue;
     const std::string status = ReadText(proc.get(), absl::StrCat(pid, "/status").c_str());
     pid_t parent = 0;
     if (absl::SimpleAtoi(StatusField(status, "PPid"), &parent)) parents[pid] = parent;
-    if (pid == init || (!own.empty() && read_link(pid) == own)) inside.insert(pid);
   }
-  std::vector<pid_t> pids;
+  std::vector<pid_t> pids(inside.begin(), inside.end());
+  std::erase(pids, init);
   for (const auto& [pid, parent] : parents) {
-    // Of a namespace below it: through its parents, who are fewer than all.
-    pid_t at = pid;
+    // Through its parents, who are fewer than all.
+    pid_t at = parent;
     for (size_t steps = 0; steps < parents.size() && !inside.contains(at); ++steps) {
       const auto up = parents.find(at);
       if (up == parents.end()) break;

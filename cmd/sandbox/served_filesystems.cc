@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <set>
 
+#include "fsimpl/gofer/filesystem.h"
+
 namespace stasis::sandbox {
 namespace {
 
@@ -50,6 +52,9 @@ absl::Status CheckBackings(const fuse::Server& server, const fuse::Connection& c
   for (const fuse::Connection::Backing& backing : connection.backings) {
     const RefPtr<fuse::Node> node = server.state()->nodes().Find(backing.node);
     if (!backing.begun || node == nullptr || node->at().inode().nlink() != 0) continue;
+    const auto* host =
+        dynamic_cast<const gofer::GoferFilesystem*>(&node->at().inode().filesystem());
+    if (host != nullptr && host->keeps_answers()) continue;  // it gets the file itself
     return absl::FailedPreconditionError(
         absl::StrCat("a program has a file of a host directory open that was deleted (inode ",
                      node->at().inode().ino(), "); try again when it has closed it"));
@@ -82,7 +87,7 @@ absl::StatusOr<int> ServedFilesystems::Serve(const vfs::Mount& mount) {
       RefPtr<vfs::VirtualFilesystem>(&vfs),
       vfs::VirtualDentry(own, RefPtr<vfs::Dentry>(&own->root())), OptionsFor(*filesystem));
   if (absl::Status serving = server->Serve(std::move(*device)); !serving.ok()) return serving;
-  served_.push_back({number, std::move(filesystem), std::move(server), UniqueFd(), {}});
+  served_.push_back({number, std::move(filesystem), std::move(server), UniqueFd()});
   return number;
 }
 
@@ -253,8 +258,9 @@ absl::Status ServedFilesystems::Adopt(std::vector<Lent> lent,
     options.resend = died;
     auto server = std::make_shared<fuse::Server>(RefPtr<vfs::VirtualFilesystem>(&filesystem->vfs()),
                                                  found->second, options);
-    served_.push_back({one.number, std::move(filesystem), std::move(server), std::move(one.device),
-                       std::move(one.connection)});
+    server->Know(one.connection);
+    served_.push_back(
+        {one.number, std::move(filesystem), std::move(server), std::move(one.device)});
   }
   return absl::OkStatus();
 }
@@ -273,8 +279,7 @@ absl::StatusOr<fuse::ReplayReport> ServedFilesystems::RunAgain(const fuse::Journ
 absl::Status ServedFilesystems::Connect() {
   const absl::MutexLock lock(&mu_);
   for (Served& served : served_)
-    if (absl::Status serving = served.server->Adopt(std::move(served.device), served.connection);
-        !serving.ok())
+    if (absl::Status serving = served.server->Adopt(std::move(served.device)); !serving.ok())
       return serving;
   return absl::OkStatus();
 }
@@ -284,8 +289,6 @@ fuse::ServerOptions ServedFilesystems::OptionsFor(const vfs::Filesystem& filesys
   options.one_filesystem = true;
   options.journal = journal_;
   options.journal_id = filesystem.dev();
-  // What the kernel has of backings, no journal says.
-  options.passthrough = journal_ == nullptr;
   return options;
 }
 

@@ -99,8 +99,8 @@ class ServedFilesystems {
   // For another process that is to go on, see fuse::Server. PauseFor: all or none.
   bool PauseFor(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
   void Resume() ABSL_LOCKS_EXCLUDED(mu_);
-  // Requires: they pause. Errors: kFailedPrecondition while a deleted host file is open with a
-  // backing.
+  // Requires: they pause, or the operation gate is closed. Errors: kFailedPrecondition while a
+  // deleted host file is open with a backing.
   absl::StatusOr<std::vector<Lent>> Lend() const ABSL_LOCKS_EXCLUDED(mu_);
   // The servers of `lent` in this process. `states` as States() gives them. `died`: who had them
   // lives no more. Errors: kDataLoss if a state is missing.
@@ -124,8 +124,7 @@ class ServedFilesystems {
     int number = 0;
     RefPtr<vfs::Filesystem> filesystem;
     std::shared_ptr<fuse::Server> server;
-    UniqueFd device;  // both of one that is not connected yet
-    fuse::Connection connection;
+    UniqueFd device;  // of one that is not connected yet
   };
 
   const Served* Find(const vfs::Filesystem& filesystem) const ABSL_SHARED_LOCKS_REQUIRED(mu_);

@@ -190,6 +190,12 @@ absl::Status MakeDirectories(vfs::VirtualFilesystem& vfs, const vfs::VirtualDent
   return absl::OkStatus();
 }
 
+std::string SystemDirectoryOf(std::string_view path) {
+  for (const char* each : kSystemDirectories)
+    if (IsBelow(path, each)) return each;
+  return "";
+}
+
 absl::StatusOr<std::vector<Bind>> PrepareTree(vfs::VirtualFilesystem& vfs,
                                               const vfs::VirtualDentry& root,
                                               const std::vector<Bind>& binds,

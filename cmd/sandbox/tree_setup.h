@@ -24,6 +24,9 @@ absl::Status MakeDirectories(vfs::VirtualFilesystem& vfs, const vfs::VirtualDent
                              std::string_view path, uint32_t mode = 0755,
                              vfs::Placement placement = vfs::Placement::kSynthetic);
 
+// The system directory that `path` is, or is below of; empty if it is in none.
+std::string SystemDirectoryOf(std::string_view path);
+
 // Makes /proc, /dev, /tmp and the places of `binds` where they are missing and can be seen. Adds
 // the host's system directories as `system` says: those that are directories as read-only binds,
 // those that are symbolic links on the host as the same links in the tree, where it has no

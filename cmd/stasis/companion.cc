@@ -25,6 +25,11 @@ namespace {
 // CRIU's has some hundred bytes, ours too.
 constexpr size_t kMaxFile = size_t{1} << 20;
 
+// Not the image's damage, which has a code of its own.
+absl::Status NotUsable(const std::string& path, const char* why) {
+  return absl::FailedPreconditionError(absl::StrCat(path, " ", why));
+}
+
 absl::StatusOr<std::string> ReadSmall(const std::string& path) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
@@ -34,7 +39,7 @@ absl::StatusOr<std::string> ReadSmall(const std::string& path) {
     got = read(fd.get(), text.data() + size, text.size() - size);
     if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }
-  if (size > kMaxFile) return absl::DataLossError(absl::StrCat(path, " is larger than it can be"));
+  if (size > kMaxFile) return NotUsable(path, "is larger than it can be");
   text.resize(size);
   return text;
 }
@@ -114,7 +119,7 @@ absl::Status CheckCompanion(const std::string& directory, const std::string& ref
   const auto json = nlohmann::json::parse(*bytes, nullptr, false);
   if (!json.is_object() || !json.contains("digest") || !json["digest"].is_string() ||
       !json.contains("inventory") || !json["inventory"].is_string())
-    return absl::DataLossError(absl::StrCat(path, " is damaged"));
+    return NotUsable(path, "is damaged");
   const absl::StatusOr<ImageNames> names = NamesOf(reference);
   if (!names.ok()) return names.status();
   const std::string wanted = json["digest"];

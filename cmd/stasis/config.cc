@@ -40,7 +40,9 @@ void AddConfig(CLI::App& app, Invocation& invocation) {
   command->add_option("name", options->name, "The sandbox")->required()->type_name("NAME");
   command->add_flag("--json", options->json, "Print them as JSON");
   command->footer(
-      "With the mounts that were added since, and without those that were taken away.\n\n"
+      "With the mounts that were added since, and without those that were taken away. The\n"
+      "first line says what they are for: `run`, or, of a sandbox that was restored or\n"
+      "forked, `restore` of a checkpoint of it.\n\n"
       "  stasis config box > box.toml && stasis run --config box.toml --name other");
   command->callback(
       [options, &invocation] { invocation.action = [options] { return Config(*options); }; });

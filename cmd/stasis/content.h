@@ -70,7 +70,7 @@ struct ContentOptions {
 // What came of it.
 struct Content {
   sandbox::Tree tree;
-  std::string source;                  // the image's "DIR:TAG"
+  std::string source;                  // the image's "DIR:TAG", or what it is a fork of
   std::optional<image::Digest> image;  // its manifest
   std::string image_directory;         // the layout it is in
   UniqueFd upper_lock;                 // see LockUpper

@@ -67,8 +67,7 @@ int Events(const EventsOptions& options) {
     if (events.lost != 0) PrintLost(events.lost, options.json);
     for (const control::Event& event : events.events) PrintEvent(event, options.json);
     // Whoever reads them in a pipe reads them now.
-    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-    return written && !*interrupted && absl::Now() < end;
+    return WriteLines() && !*interrupted && absl::Now() < end;
   };
   absl::Status followed = (*client)->FollowEvents(options.reads, print);
   while (absl::IsNotFound(followed) && dir->Exists() && dir->Alive() && !*interrupted) {

@@ -17,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/tree_setup.h"
 
 namespace stasis::cli {
@@ -159,9 +160,28 @@ absl::StatusOr<ServeMode> ParseRootfsOptions(std::string_view text) {
   return mode;
 }
 
+namespace {
+
+// Whether programs would see it there.
+absl::Status CheckTarget(const std::string& option, const std::string& target) {
+  for (const char* own : {"/proc", "/dev"})
+    if (sandbox::IsBelow(target, own))
+      return absl::InvalidArgumentError(absl::StrCat(
+          option, target, ": the sandbox has its own ", own,
+          " over what is mounted there; choose another place, or show something of the "
+          "host with --bind"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status CheckHostMounts(const HostMounts& mounts) {
   std::map<std::string, ServeMode> used;
+  for (const TmpfsMount& mount : mounts.tmpfs)
+    if (absl::Status fits = CheckTarget("--tmpfs ", mount.target); !fits.ok()) return fits;
   for (const HostMount& mount : mounts.mounts) {
+    const std::string option = absl::StrCat("--mount ", mount.root, ":");
+    if (absl::Status fits = CheckTarget(option, mount.target); !fits.ok()) return fits;
     if (!mounts.roots.contains(mount.root))
       return absl::InvalidArgumentError(absl::StrCat("--mount ", mount.root, ":", mount.target,
                                                      ": there is no root ", mount.root,
@@ -205,22 +225,57 @@ struct Planned {
   const HostMount* host = nullptr;  // either this
   const TmpfsMount* tmpfs = nullptr;
 
-  auto depth() const { return std::count(target.begin(), target.end(), '/'); }
+  bool Is(vfs::Propagation type) const { return host != nullptr && host->propagation == type; }
 };
 
-std::vector<Planned> PlanOf(const HostMounts& mounts) {
-  std::vector<Planned> plan;
-  for (const HostMount& mount : mounts.mounts) plan.push_back({mount.target, &mount, nullptr});
-  for (const TmpfsMount& mount : mounts.tmpfs) plan.push_back({mount.target, nullptr, &mount});
-  const auto order = [](const Planned& planned) {
-    const bool is_slave =
-        planned.host != nullptr && planned.host->propagation == vfs::Propagation::kSlave;
-    return std::pair(planned.depth(), is_slave);
-  };
-  std::stable_sort(plan.begin(), plan.end(),
-                   [&order](const Planned& a, const Planned& b) { return order(a) < order(b); });
-  return plan;
-}
+// The order in which they are mounted: that of the options, a --tmpfs after each --mount; but
+// before each what it is mounted on, and before a slave what may be its master.
+class MountOrder {
+ public:
+  explicit MountOrder(const HostMounts& mounts) {
+    for (const HostMount& mount : mounts.mounts) given_.push_back({mount.target, &mount, nullptr});
+    for (const TmpfsMount& mount : mounts.tmpfs) given_.push_back({mount.target, nullptr, &mount});
+    placed_.resize(given_.size());
+  }
+
+  std::vector<Planned> Plan() {
+    for (size_t i = 0; i < given_.size(); ++i) Place(i);
+    return std::move(plan_);
+  }
+
+ private:
+  // Host directories are mounted on a sandbox's --tmpfs when it runs, never the other way round.
+  bool IsMountedOn(const Planned& mount, const Planned& below) const {
+    if (mount.target == below.target) return mount.host != nullptr && below.tmpfs != nullptr;
+    return sandbox::IsBelow(mount.target, below.target);
+  }
+
+  void Place(size_t i) {
+    if (placed_[i]) return;
+    placed_[i] = true;
+    const Planned& mount = given_[i];
+    for (size_t j = 0; j < given_.size(); ++j)
+      if (j != i && IsMountedOn(mount, given_[j])) Place(j);
+    if (mount.Is(vfs::Propagation::kSlave)) PlaceMasterOf(mount);
+    plan_.push_back(mount);
+  }
+
+  void PlaceMasterOf(const Planned& slave) {
+    std::optional<size_t> master;
+    for (size_t j = 0; j < given_.size(); ++j) {
+      const Planned& other = given_[j];
+      if (!other.Is(vfs::Propagation::kShared) || other.host->root != slave.host->root) continue;
+      if (placed_[j] && !IsMountedOn(other, slave))
+        return;  // else its turn comes after the slave's
+      if (!placed_[j] && !master.has_value() && !IsMountedOn(other, slave)) master = j;
+    }
+    if (master.has_value()) Place(*master);
+  }
+
+  std::vector<Planned> given_;
+  std::vector<bool> placed_;
+  std::vector<Planned> plan_;
+};
 
 using ServedRoots = std::map<std::string, RefPtr<vfs::Filesystem>>;
 
@@ -254,8 +309,8 @@ absl::Status NoMaster(const HostMount& mount) {
   return absl::InvalidArgumentError(
       absl::StrCat("--mount ", mount.root, ":", mount.target,
                    " would be a slave of nothing: no mount of the root ", mount.root,
-                   " is shared before it (less deep in the tree, or as deep). The host's own "
-                   "mounts are none of the sandbox's"));
+                   " is shared, but for such below it. The host's own mounts are none of the "
+                   "sandbox's"));
 }
 
 // The first mount of a filesystem that is shared; null if there is none.
@@ -301,11 +356,11 @@ absl::StatusOr<RefPtr<vfs::Mount>> MountPeer(const HostMount& mount, const RefPt
   return Bind(mount, {source, source, ""}, tree);
 }
 
-// A part is a bind mount. The whole, which it is taken from, is for that time on top of the root,
-// where nobody looks: who serves the tree to programs has mounts of his own.
+// A bind mount, also of all of the root: unlike a first mount it may be on another of the same. The
+// whole, which it is taken from, is for that time on top of the root, where nobody looks: who
+// serves the tree to programs has mounts of his own.
 absl::StatusOr<RefPtr<vfs::Mount>> MountAlone(const HostMount& mount, RefPtr<vfs::Filesystem> fs,
                                               const sandbox::Tree& tree) {
-  if (mount.part.empty()) return MountWhole(mount.target, mount.flags, std::move(fs), tree);
   const vfs::Credentials creds = vfs::Credentials::Root();
   absl::StatusOr<RefPtr<vfs::Mount>> whole = MountWhole("/", {}, fs, tree);
   if (!whole.ok()) return whole.status();
@@ -355,7 +410,7 @@ absl::StatusOr<bool> EndSharing(const HostMount& mount, const sandbox::Tree& tre
 absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree) {
   const vfs::VirtualDentry root = tree.root();
   ServedRoots served;
-  for (const Planned& planned : PlanOf(mounts)) {
+  for (const Planned& planned : MountOrder(mounts).Plan()) {
     absl::StatusOr<RefPtr<vfs::Filesystem>> fs = FilesystemOf(planned, mounts, *tree.vfs, served);
     if (!fs.ok()) return fs.status();
     if (absl::Status made = sandbox::MakeDirectories(*tree.vfs, root, planned.target); !made.ok())

@@ -74,7 +74,8 @@ absl::StatusOr<RefPtr<vfs::Mount>> MountHost(const HostMount& mount, RefPtr<vfs:
                                              const sandbox::Tree& tree);
 // Makes it what it is to be after that: a slave, private or unbindable. True if that is a change.
 absl::StatusOr<bool> EndSharing(const HostMount& mount, const sandbox::Tree& tree);
-// Mounts all of `mounts`, what is less deep first; makes their places. Requires: CheckHostMounts.
+// Mounts all of `mounts`, in their order if they can be; makes their places. Requires:
+// CheckHostMounts.
 absl::Status MountAll(const HostMounts& mounts, const sandbox::Tree& tree);
 
 }  // namespace stasis::cli

@@ -8,10 +8,13 @@
 #include <absl/strings/str_split.h>
 #include <sys/mount.h>
 
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "cmd/sandbox/mount_devices.h"
 #include "cmd/sandbox/paths.h"
 
 namespace stasis::cli {
@@ -50,6 +53,19 @@ absl::StatusOr<RefPtr<gofer::GoferFilesystem>> FilesystemFor(const HostMount& mo
     return absl::InvalidArgumentError(
         absl::StrCat("the root ", mount.root, " is mounted with another interop mode or specials"));
   return known;
+}
+
+// That programs see the tree at `target`, and would see what is mounted there when the sandbox is
+// made again, too.
+absl::Status CheckSeen(const std::string& target, sandbox::Sandbox& sandbox) {
+  std::ifstream file(absl::StrCat("/proc/", sandbox.init().pid(), "/mountinfo"));
+  const std::string mountinfo(std::istreambuf_iterator<char>(file), {});
+  const auto foreign = sandbox::ForeignMountAt(mountinfo, sandbox.served().source(), target);
+  if (!foreign.has_value()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "cannot mount on ", target,
+      ": what is seen there is not the sandbox's tree, but what is mounted on ", *foreign,
+      " (by the sandbox itself, of the host, or by a program); choose another place"));
 }
 
 absl::Status CheckPlace(const std::string& target, const sandbox::Tree& tree) {
@@ -100,16 +116,17 @@ void DropFrom(nlohmann::ordered_json& config, const char* key, Drop drop) {
 void DropGone(const Places& places, nlohmann::ordered_json& config) {
   std::map<std::string, int> left;
   for (const auto& place : places) ++left[place.path];
-  DropFrom(config, "mount", [&](const std::string& entry) {
-    const absl::StatusOr<HostMount> mount = ParseHostMount(entry);
-    return mount.ok() && --left[mount->target] < 0;
-  });
   DropFrom(config, "tmpfs", [&](const std::string& entry) {
     const absl::StatusOr<TmpfsMount> mount = ParseTmpfsMount(entry);
     return mount.ok() && --left[mount->target] < 0;
   });
+  DropFrom(config, "mount", [&](const std::string& entry) {
+    const absl::StatusOr<HostMount> mount = ParseHostMount(entry);
+    return mount.ok() && --left[mount->target] < 0;
+  });
   DropFrom(config, "root", [&](const std::string& entry) {
-    return !FindRoot(places, entry.substr(0, entry.find('=')));
+    const std::string name = entry.substr(0, entry.find('='));
+    return !IsReservedRoot(name) && !FindRoot(places, name);
   });
 }
 
@@ -164,6 +181,7 @@ absl::Status AddHostMount(const std::string& text, const std::string& directory,
   if (!mount.ok()) return mount.status();
   const sandbox::Tree& tree = sandbox.tree();
   sandbox.served().EndUnused(*tree.vfs);
+  if (absl::Status seen = CheckSeen(mount->target, sandbox); !seen.ok()) return seen;
   if (absl::Status place = CheckPlace(mount->target, tree); !place.ok()) return place;
   absl::StatusOr<RefPtr<gofer::GoferFilesystem>> fs =
       FilesystemFor(*mount, directory, defaults, tree);

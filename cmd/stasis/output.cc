@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/time.h>
 #include <fmt/core.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +20,16 @@
 
 namespace stasis::cli {
 namespace {
+
+// As of a program that SIGPIPE has ended, which what speaks to the daemon ignores.
+constexpr int kReaderIsGone = 128 + SIGPIPE;
+
+// Why the standard output could not be written first; 0: it could.
+int write_error = 0;
+
+void NoteWriteError() {
+  if (write_error == 0) write_error = errno;
+}
 
 constexpr const char* kRed = "\033[31m";
 constexpr const char* kYellow = "\033[33m";
@@ -75,13 +86,21 @@ int Fail(const absl::Status& error, bool json) {
 void Warn(std::string_view message) { Say(kYellow, " warning", message); }
 
 void PrintLine(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
+  const bool ended = !text.empty() && text.back() == '\n';
+  if (std::fwrite(text.data(), 1, text.size(), stdout) < text.size() ||
+      (!ended && std::fputc('\n', stdout) == EOF))
+    NoteWriteError();
+}
+
+bool WriteLines() {
+  if (std::fflush(stdout) != 0) NoteWriteError();
+  return write_error == 0;
 }
 
 int FlushLines() {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
-  return Fail(absl::ErrnoToStatus(errno, "cannot write to the standard output"));
+  if (WriteLines()) return 0;
+  if (write_error == EPIPE) return kReaderIsGone;
+  return Fail(absl::ErrnoToStatus(write_error, "cannot write to the standard output"));
 }
 
 int Print(std::string_view text) {

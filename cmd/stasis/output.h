@@ -25,16 +25,18 @@ void Warn(std::string_view message);
 absl::Status WithRemedy(const absl::Status& error, std::string_view remedy);
 
 // Prints a line, or a JSON document. 0 if it could be written, otherwise the exit code of a
-// failure.
+// failure; if nobody reads it any more, which is no error, that of SIGPIPE.
 int Print(std::string_view text);
 int PrintJson(const nlohmann::ordered_json& json);
 // One of several documents, in a line of its own.
 int PrintJsonLine(const nlohmann::ordered_json& json);
 // {"error": ...}, as Fail prints it.
 nlohmann::ordered_json ErrorDocument(const absl::Status& status);
-// One of many lines, and the end of them, which says whether all could be written.
+// One of many lines, and the end of them, which is as Print's.
 void PrintLine(std::string_view text);
 int FlushLines();
+// Has whoever reads them have those that there are; false if there is no use in more.
+bool WriteLines();
 
 // True if people see the standard error.
 bool ErrorIsTerminal();

@@ -37,6 +37,7 @@ struct RootfsOptions {
 
   bool is_image() const;
   bool in_memory() const { return base.empty() || upper == "memory"; }
+  bool changes_base() const { return !base.empty() && upper == "none"; }
 };
 // Completes paths and checks that the parts fit together. Errors: kInvalidArgument, kNotFound.
 absl::Status CheckRootfs(RootfsOptions& options);

@@ -6,12 +6,15 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "cmd/sandbox/command.h"
 #include "cmd/sandbox/paths.h"
 #include "cmd/sandbox/runtime_dir.h"
+#include "cmd/sandbox/tree_setup.h"
 #include "cmd/stasis/config_file.h"
 #include "cmd/stasis/daemon/daemon.h"
+#include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/launch.h"
 #include "cmd/stasis/output.h"
 #include "cmd/stasis/stop_sandbox.h"
@@ -53,6 +56,27 @@ absl::Status ReadHostMounts(const RunOptions& from, HostMounts& to) {
   return CheckHostMounts(to);
 }
 
+// Whether programs would see what is mounted where the host's system directories are, unless the
+// tree has such itself.
+absl::Status CheckSystemPlaces(const RunOptions& from, const ContentOptions& content) {
+  std::set<std::string> targets;
+  for (const HostMount& mount : content.host.mounts) targets.insert(mount.target);
+  for (const TmpfsMount& mount : content.host.tmpfs) targets.insert(mount.target);
+  bool is_own = !from.rootfs.empty() || targets.contains("/usr") || targets.contains("/bin");
+  for (const ImportSpec& spec : content.imports)
+    is_own |= spec.target == "/" || !sandbox::SystemDirectoryOf(spec.target).empty();
+  if (from.system == "none" || (from.system == "auto" && is_own)) return absl::OkStatus();
+  for (const std::string& target : targets) {
+    const std::string system = sandbox::SystemDirectoryOf(target);
+    if (system.empty() || (from.system == "auto" && targets.contains(system))) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot mount on ", target, ": the host's ", system,
+        " is to be seen there; choose another place, or show something of the host with "
+        "--bind, or --system none if the tree has programs of its own"));
+  }
+  return absl::OkStatus();
+}
+
 // The root of a new tree.
 absl::Status ReadRootfs(const RunOptions& from, RootfsOptions& to) {
   to.base = from.rootfs;
@@ -65,7 +89,7 @@ absl::Status ReadRootfs(const RunOptions& from, RootfsOptions& to) {
     *limit = *size;
   }
   if (absl::Status ok = CheckRootfs(to); !ok.ok()) return ok;
-  const bool itself = !to.base.empty() && to.upper == "none";
+  const bool itself = to.changes_base();
   if (!itself && !from.rootfs_options.empty())
     return absl::InvalidArgumentError("--rootfs-options is for a --rootfs with --upper none");
   if (itself && !from.imports.empty())
@@ -130,7 +154,7 @@ absl::Status ReadContentOptions(const RunOptions& from, ContentOptions& to) {
     if (!spec.ok()) return spec.status();
     to.imports.push_back(std::move(*spec));
   }
-  return absl::OkStatus();
+  return CheckSystemPlaces(from, to);
 }
 
 // The same for whoever reads it in another directory. Requires: the options were found right.
@@ -175,6 +199,8 @@ absl::StatusOr<DaemonOptions> ReadOptions(const RunOptions& from) {
   if (to.memory.limit == 0 && to.memory.filestore.empty())
     to.content.share_in = to.dir.root() + "/.frames";
   to.keeper = from.keeper;
+  if (to.keeper)
+    if (absl::Status possible = CanBeKept(to.content); !possible.ok()) return possible;
   to.content.reader = name;
   to.sandbox.name = name;
   to.sandbox.hostname = from.hostname.empty() ? name : from.hostname;
@@ -205,6 +231,17 @@ absl::Status AskForFork(RunOptions& options, CLI::App& app) {
                      " is of another version of stasis; use checkpoint and "
                      "restore"));
   return absl::OkStatus();
+}
+
+// The options of a restore of what is to be a fork.
+nlohmann::ordered_json ConfigOfFork(nlohmann::ordered_json config, const RunOptions& options) {
+  config["name"] = options.name;
+  config.erase("new");
+  for (const auto& [name, directory] : options.forked.at("roots").items())
+    config["root"].push_back(absl::StrCat(name, "=", directory.get<std::string>()));
+  const std::string cache = options.forked.value("layer_cache", "");
+  if (!cache.empty()) config["layer-cache"] = cache;
+  return config;
 }
 
 // Starts the daemon; what it said when it was ready.
@@ -327,6 +364,7 @@ void AddPlaceOptions(CLI::App& command, RunOptions& options) {
       .add_option("--system", options.system,
                   "The host's /usr, /bin, /lib*, /etc, read-only: auto shows those that the tree "
                   "does not have, if it has neither /usr nor /bin; host, all; none")
+      ->type_name("auto|host|none")
       ->capture_default_str();
   command.add_option("--workdir", options.workdir, "Where CMD starts")->capture_default_str();
   command.add_option("--env", options.environment, "Set (NAME=VALUE) or remove (NAME); repeatable")
@@ -340,6 +378,7 @@ void AddPlaceOptions(CLI::App& command, RunOptions& options) {
   command
       .add_option("--freezer", options.freezer,
                   "How a checkpoint holds programs still: auto, cgroup or signal")
+      ->type_name("auto|cgroup|signal")
       ->capture_default_str();
   command
       .add_option("--fd-limit", options.fd_limit,
@@ -386,8 +425,7 @@ int RunSandbox(RunOptions& options, CLI::App& app, const Invocation& invocation)
       return Fail(forked, options.json);
   options.config =
       ConfigOf(app, {"config", "json", "progress", "detach", "keep", "list-handles", "companion"});
-  if (!options.fork_of.empty())
-    for (const char* key : {"name", "new"}) options.config.erase(key);  // not options of a run
+  if (!options.fork_of.empty()) options.config = ConfigOfFork(std::move(options.config), options);
   if (!arguments.empty()) options.config["command"] = arguments;
   sandbox::SignalRelay signals;
   absl::StatusOr<DaemonOptions> daemon = ReadOptions(options);

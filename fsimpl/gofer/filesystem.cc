@@ -168,13 +168,13 @@ void GoferFilesystem::Rebind(HostInode& inode, const HostKey& key) {
 
 HostKey GoferFilesystem::KeyOf(const HostInode* inode) { return inode->key(); }
 
-std::vector<RefPtr<HostInode>> GoferFilesystem::Inodes() {
+std::vector<RefPtr<HostInode>> GoferFilesystem::Inodes(
+    absl::FunctionRef<bool(const HostInode&)> wanted) {
   std::vector<RefPtr<HostInode>> inodes;
   {
     absl::MutexLock lock(&inodes_mu_);
-    inodes.reserve(inodes_.size());
     for (HostInode* inode : inodes_)
-      if (inode->TryRef()) inodes.push_back(RefPtr<HostInode>::Adopt(inode));
+      if (wanted(*inode) && inode->TryRef()) inodes.push_back(RefPtr<HostInode>::Adopt(inode));
   }
   std::sort(inodes.begin(), inodes.end(),
             [](const auto& a, const auto& b) { return a->ino() < b->ino(); });
@@ -241,9 +241,25 @@ Result<UniqueFd> GoferFilesystem::OpenQuietly(int fd, int flags) const {
   return ops().Reopen(fd, flags);
 }
 
+void GoferFilesystem::LookAgain() {
+  const auto stale = [](const HostInode& inode) { return inode.loaded() && inode.stale(); };
+  std::vector<RefPtr<HostInode>> inodes = Inodes(stale);
+  // A reference may be the last one, which is given back inside, too.
+  while (!inodes.empty()) {
+    const vfs::Operation operation(vfs().gate());
+    (void)inodes.back()->Refresh();
+    inodes.pop_back();
+  }
+}
+
+// Programs wait for it: of most files there is nothing to do.
 absl::Status GoferFilesystem::PrepareSave() {
   const rcu::ReadLock lock;
-  for (const RefPtr<HostInode>& inode : Inodes()) {
+  const bool digests = digest_scope() != DigestScope::kNone || has_digests_.load();
+  const auto wanted = [digests](const HostInode& inode) {
+    return digests || inode.deleted() || inode.has_acl() || (inode.loaded() && inode.stale());
+  };
+  for (const RefPtr<HostInode>& inode : Inodes(wanted)) {
     // What cannot be found any more is saved as it was seen last: a restore will report it.
     if (inode->loaded() && inode->stale()) (void)inode->Refresh();
     // It is the host's, and asked for again.
@@ -254,7 +270,8 @@ absl::Status GoferFilesystem::PrepareSave() {
 }
 
 void GoferFilesystem::BeforeResume() {
-  for (const RefPtr<HostInode>& inode : Inodes()) inode->BeforeResume();
+  const auto deleted = [](const HostInode& inode) { return inode.deleted(); };
+  for (const RefPtr<HostInode>& inode : Inodes(deleted)) inode->BeforeResume();
 }
 
 absl::Status GoferFilesystem::AfterLoad(state::LoadContext& context) {
@@ -265,6 +282,7 @@ absl::Status GoferFilesystem::AfterLoad(state::LoadContext& context) {
   ops_ = services->ops != nullptr ? services->ops : MakeHostOps();
   owners_ = services->owners;
   fds_ = std::make_unique<FdCache>(services->fd_limit);
+  live_ = services->live.contains(root_name_);
   return absl::OkStatus();
 }
 

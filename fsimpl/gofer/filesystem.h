@@ -30,6 +30,7 @@
 #define STASIS_FSIMPL_GOFER_FILESYSTEM_H_
 
 #include <absl/container/flat_hash_set.h>
+#include <absl/functional/function_ref.h>
 #include <absl/hash/hash.h>
 #include <absl/status/statusor.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,6 +53,7 @@
 namespace stasis::gofer {
 
 class HostInode;
+class HostRegular;
 class RestoreRun;
 
 enum class Interop : uint8_t { kExclusive = 0, kWritethrough = 1, kShared = 2 };
@@ -89,6 +92,14 @@ struct GoferServices {
   std::shared_ptr<HostOps> ops;
   uint32_t fd_limit = kDefaultFdLimit;
   OwnerMap owners;
+  // Roots in which programs go on, by another process, until GoOn().
+  std::set<std::string> live;
+};
+
+// A file that has no name any more and that somebody uses.
+struct DeletedFile {
+  HostKey key;
+  UniqueFd fd;
 };
 
 // Thread-safe.
@@ -119,6 +130,22 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
     return specials_ == Specials::kAll ||
            specials_ == (type == S_IFIFO ? Specials::kFifo : Specials::kSocket);
   }
+
+  // Asks the host for attributes that may be old, so that the next checkpoint has less to ask while
+  // programs wait. Requires: the gate is not closed by the caller.
+  void LookAgain() ABSL_LOCKS_EXCLUDED(inodes_mu_);
+
+  // For another process that is to go on with it, while this one serves programs: it does again
+  // what they do (asked.h) once it has loaded, and asks nothing of the host until GoOn().
+  void set_keeps_answers(bool on) { keeps_answers_.store(on, std::memory_order_relaxed); }
+  bool keeps_answers() const { return keeps_answers_.load(std::memory_order_relaxed); }
+  bool without_host() const { return real_ops_ != nullptr; }
+  // Errors: EMFILE.
+  Result<std::vector<DeletedFile>> DeletedFiles() ABSL_LOCKS_EXCLUDED(inodes_mu_);
+  uint64_t next_ino() const { return next_ino_.load(std::memory_order_relaxed); }
+  // Programs are this process's from here on. `deleted`: of the other process. Errors:
+  // FailedPrecondition if a file that is open cannot be opened.
+  absl::Status GoOn(std::vector<DeletedFile> deleted) ABSL_LOCKS_EXCLUDED(inodes_mu_);
 
   // For the next checkpoint.
   void set_digest_scope(DigestScope scope) { digest_scope_ = scope; }
@@ -166,8 +193,9 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   void Forget(HostInode& inode) ABSL_LOCKS_EXCLUDED(inodes_mu_);
   // Makes the inode that of another host file, for a restore.
   void Rebind(HostInode& inode, const HostKey& key) ABSL_LOCKS_EXCLUDED(inodes_mu_);
-  // All that are alive, by number.
-  std::vector<RefPtr<HostInode>> Inodes() ABSL_LOCKS_EXCLUDED(inodes_mu_);
+  // All that are alive and that `wanted` says, by number. It is called with the lock held.
+  std::vector<RefPtr<HostInode>> Inodes(absl::FunctionRef<bool(const HostInode&)> wanted)
+      ABSL_LOCKS_EXCLUDED(inodes_mu_);
 
   // A descriptor of the file, for calls that take an O_PATH one. Errors: ESTALE if its path leads
   // to another file, ENOENT, EACCES, EMFILE.
@@ -190,6 +218,12 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   }
 
   absl::Status AfterLoad(state::LoadContext& context);
+  // Finds the directory again, in which nothing has changed but by programs that go on.
+  absl::Status Reattach(vfs::RestoreContext& context);
+  // Opens what is open, and is the last to do so until GoOn().
+  void LeaveHost();
+  absl::Status OpenAgain(HostRegular& file);
+  void OpenLater(HostRegular& file);
 
   // Immutable; those that are not saved are set again by AfterLoad and Reopen.
   std::string root_name_;
@@ -202,8 +236,14 @@ class GoferFilesystem final : public vfs::TreeFilesystem {
   UniqueFd root_fd_ STATE(nosave);
 
   std::unique_ptr<RestoreRun> restore_ STATE(nosave);  // from Reopen to CompleteRestore
+  std::atomic<bool> keeps_answers_ STATE(nosave){false};
+  // From a load until GoOn(), if programs go on meanwhile; one thread only.
+  bool live_ STATE(nosave) = false;
+  std::shared_ptr<HostOps> real_ops_ STATE(nosave);
+  std::vector<RefPtr<HostRegular>> unopened_ STATE(nosave);
   std::atomic<uint64_t> next_ino_{1};
   std::atomic<DigestScope> digest_scope_ STATE(nosave){DigestScope::kNone};
+  std::atomic<bool> has_digests_ STATE(nosave){false};  // some file may
 
   absl::Mutex inodes_mu_ STATE(nosave);
   // Borrowed; an inode takes itself out. Without detached ones. By their keys, which are theirs: a

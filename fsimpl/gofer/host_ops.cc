@@ -233,8 +233,46 @@ class RealHostOps final : public HostOps {
   Result<void> SyncFs(int fd) override { return Check(::syncfs(fd)); }
 };
 
+class NoHostOps final : public HostOps {
+ public:
+  Result<UniqueFd> OpenRoot(const std::string&) override { return kNone; }
+  Result<UniqueFd> OpenBeneath(int, const std::string&, int, uint32_t) override { return kNone; }
+  Result<UniqueFd> Reopen(int, int) override { return kNone; }
+  Result<HostStat> Statx(int, const std::string&) override { return kNone; }
+  Result<std::string> ReadLink(int, const std::string&) override { return kNone; }
+  Result<vfs::StatFs> GetStatFs(int) override { return kNone; }
+  Result<void> ReadDir(int, absl::FunctionRef<void(const HostDirent&)>) override { return kNone; }
+  Result<void> Mkdir(int, const std::string&, uint32_t) override { return kNone; }
+  Result<void> Mknod(int, const std::string&, uint32_t, uint64_t) override { return kNone; }
+  Result<void> Symlink(const std::string&, int, const std::string&) override { return kNone; }
+  Result<void> Link(int, int, const std::string&) override { return kNone; }
+  Result<void> Unlink(int, const std::string&, bool) override { return kNone; }
+  Result<void> Rename(int, const std::string&, int, const std::string&, uint32_t) override {
+    return kNone;
+  }
+  Result<void> Chmod(int, uint32_t) override { return kNone; }
+  Result<void> Chown(int, uint32_t, uint32_t) override { return kNone; }
+  Result<void> SetTimes(int, const timespec&, const timespec&) override { return kNone; }
+  Result<std::string> GetXattr(int, const std::string&) override { return kNone; }
+  Result<void> SetXattr(int, const std::string&, std::string_view, int) override { return kNone; }
+  Result<std::vector<std::string>> ListXattr(int) override { return kNone; }
+  Result<void> RemoveXattr(int, const std::string&) override { return kNone; }
+  Result<size_t> Read(int, uint64_t, std::span<std::byte>) override { return kNone; }
+  Result<size_t> Write(int, uint64_t, std::span<const std::byte>) override { return kNone; }
+  Result<void> Truncate(int, uint64_t) override { return kNone; }
+  Result<void> Allocate(int, int, uint64_t, uint64_t) override { return kNone; }
+  Result<uint64_t> CopyRange(int, uint64_t, int, uint64_t, uint64_t) override { return kNone; }
+  Result<uint64_t> Seek(int, uint64_t, int) override { return kNone; }
+  Result<void> Sync(int) override { return kNone; }
+  Result<void> SyncFs(int) override { return kNone; }
+
+ private:
+  static constexpr tl::unexpected<Errno> kNone = Err(ESTALE);
+};
+
 }  // namespace
 
 std::shared_ptr<HostOps> MakeHostOps() { return std::make_shared<RealHostOps>(); }
+std::shared_ptr<HostOps> MakeNoHostOps() { return std::make_shared<NoHostOps>(); }
 
 }  // namespace stasis::gofer

@@ -114,6 +114,8 @@ class HostOps {
 
 // The host's own.
 std::shared_ptr<HostOps> MakeHostOps();
+// None at all: ESTALE.
+std::shared_ptr<HostOps> MakeNoHostOps();
 
 }  // namespace stasis::gofer
 

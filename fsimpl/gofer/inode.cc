@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fsimpl/gofer/asked.h"
 #include "state/base/rcu.h"
 #include "state/load_context.h"
 
@@ -31,11 +32,11 @@ vfs::NewFile NewFileLike(const HostStat& found) {
 namespace {
 
 // The file of which this thread has asked the host last, and in which operation.
-struct Asked {
+struct LastAsked {
   const HostInode* inode = nullptr;
   uint64_t section = 0;
 };
-thread_local Asked last_asked;
+thread_local LastAsked last_asked;
 
 }  // namespace
 
@@ -100,7 +101,7 @@ void HostInode::OnDisconnected(vfs::Dentry& dentry) {
 }
 
 bool HostInode::stale() const {
-  if (detached() || !fs().attached()) return false;
+  if (detached() || !fs().attached() || fs().without_host()) return false;
   const bool unseen = !fs().exclusive() || passthrough_.load(std::memory_order_relaxed) != 0;
   return stale_.load(std::memory_order_relaxed) || (unseen && !AskedInThisOperation());
 }
@@ -153,6 +154,10 @@ void HostInode::Adopt(const HostStat& found) {
 }
 
 Result<void> HostInode::RefreshLocked() {
+  if (fs().without_host()) {
+    set_stale();
+    return {};
+  }
   NoteAsked();
   auto found = StatHost();
   if (!found) {
@@ -187,7 +192,12 @@ Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::
   STASIS_RETURN_IF_ERROR(CheckSetAttributes(creds, set));
   if (set.size) {
     STASIS_RETURN_IF_ERROR(BeginWriting());
-    const Result<void> cut = TruncateHost(*set.size);
+    const auto truncate = [&] {
+      mu().AssertHeld();
+      return TruncateHost(*set.size);
+    };
+    const Result<void> cut =
+        detached() ? truncate() : Asked(fs(), Question::kTruncate, ino(), "", truncate);
     EndWriting();
     STASIS_RETURN_IF_ERROR(cut);
     if (detached()) set_size(*set.size);
@@ -196,7 +206,10 @@ Result<void> HostInode::SetAttributes(const vfs::Credentials& creds, const vfs::
   Inode::FillStat(before);
   ApplyAttributes(creds, set, now);
   if (detached()) return {};
-  const Result<void> pushed = Push(set, before.mode);
+  const Result<void> pushed = Asked(fs(), Question::kSetAttributes, ino(), "", [&] {
+    mu().AssertHeld();
+    return Push(set, before.mode);
+  });
   if (has_acl()) ForgetAcl();
   // Also after an error: some of it may have been done.
   const Result<void> refreshed = RefreshLocked();
@@ -255,11 +268,13 @@ Result<bool> HostInode::Drop(const vfs::DropPrivileges& drop, TimeNs now) {
     return changed;
   }
   if (!changed && !drop.capabilities) return false;
-  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
-  if (drop.capabilities) {
-    STASIS_RETURN_IF_ERROR(DropCapabilities(pin.fd()));
-  }
-  STASIS_RETURN_IF_ERROR(Push({}, old_mode));
+  const auto push = [&]() -> Result<void> {
+    mu().AssertHeld();
+    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+    if (drop.capabilities) STASIS_RETURN_IF_ERROR(DropCapabilities(pin.fd()));
+    return Push({}, old_mode);
+  };
+  STASIS_RETURN_IF_ERROR(Asked(fs(), Question::kDropPrivileges, ino(), "", push));
   set_stale();
   return changed;
 }
@@ -275,8 +290,11 @@ Result<std::string> HostInode::GetXattr(std::string_view name) const {
 Result<void> HostInode::SetXattr(std::string_view name, std::string_view value, int flags,
                                  TimeNs now) {
   if (detached()) return Inode::SetXattr(name, value, flags, now);
-  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
-  const auto set = fs().ops().SetXattr(pin.fd(), std::string(name), value, flags);
+  const auto change = [&]() -> Result<void> {
+    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+    return fs().ops().SetXattr(pin.fd(), std::string(name), value, flags);
+  };
+  const auto set = Asked(fs(), Question::kSetXattr, ino(), name, change);
   if (vfs::IsAclXattr(name)) ForgetAcls();
   set_stale();
   return set;
@@ -290,8 +308,11 @@ Result<std::vector<std::string>> HostInode::ListXattr() const {
 
 Result<void> HostInode::RemoveXattr(std::string_view name, TimeNs now) {
   if (detached()) return Inode::RemoveXattr(name, now);
-  STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
-  const auto removed = fs().ops().RemoveXattr(pin.fd(), std::string(name));
+  const auto change = [&]() -> Result<void> {
+    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin pin, fs().Control(*this));
+    return fs().ops().RemoveXattr(pin.fd(), std::string(name));
+  };
+  const auto removed = Asked(fs(), Question::kRemoveXattr, ino(), name, change);
   if (vfs::IsAclXattr(name)) ForgetAcls();
   set_stale();
   return removed;
@@ -393,10 +414,16 @@ absl::Status HostInode::AfterLoad(state::LoadContext& context) ABSL_NO_THREAD_SA
   if (!ours_) return context.Invalid(*this, "filesystem", "is not complete");
   if (ino() == 0 || ino() >= fs().next_ino_.load())
     return context.Invalid(*this, "ino", "was never given out");
-  if (nlink() == 0 && !detached())
+  if (nlink() == 0 && !detached() && !fs().live_)
     return context.Invalid(*this, "nlink", "is 0, but the file is said to be on the host");
   deleted_.store(nlink() == 0);
-  if (!detached()) ForgetAcl();
+  if (detached()) return absl::OkStatus();
+  ForgetAcl();
+  if (!fs().live_) return absl::OkStatus();
+  // What programs go on with is the file that it was; otherwise a restore finds it.
+  const absl::MutexLock lock(&fs().inodes_mu_);
+  if (!fs().inodes_.insert(this).second)
+    return context.Invalid(*this, "host_ino", "is that of another file, too");
   return absl::OkStatus();
 }
 

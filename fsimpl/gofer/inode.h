@@ -46,6 +46,7 @@ class HostInode : public vfs::Inode {
   // It has no name on the host any more.
   bool deleted() const { return deleted_.load(std::memory_order_acquire); }
   bool loaded() const { return loaded_.load(std::memory_order_acquire); }
+  static bool IsRegular(const HostInode& inode) { return inode.is_regular(); }
   // Whether `found` is this file.
   bool Is(const HostStat& found) const;
 
@@ -98,6 +99,9 @@ class HostInode : public vfs::Inode {
   virtual void ForgetAcls() ABSL_LOCKS_EXCLUDED(mu());
   // For a checkpoint: all extended attributes of a deleted file. Errors: those of the host.
   Result<void> CaptureXattrs(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  // A deleted file is saved whole, unless who goes on with it gets its descriptor
+  // (GoferFilesystem::DeletedFiles).
+  bool is_captured() const { return !detached() && deleted() && !fs().keeps_answers(); }
   // What a checkpoint needs besides fresh attributes.
   virtual absl::Status PrepareSave() { return absl::OkStatus(); }
   virtual void BeforeResume() {}
@@ -112,7 +116,7 @@ class HostInode : public vfs::Inode {
   STATE_SAVABLE(HostInode);
 
   Result<void> DropCapabilities(int fd) const;
-  bool SaveDetached() const { return detached() || deleted(); }
+  bool SaveDetached() const { return detached() || is_captured(); }
   absl::Status LoadDetached(bool detached, state::LoadContext& context);
   // Before the file loses its last name: keeps what will still lead to it.
   void KeepControl();
@@ -199,11 +203,12 @@ class HostDirectory final : public HostInode {
   bool has_default_acl() const {
     return default_acl_.load(std::memory_order_relaxed) == DefaultAcl::kSome;
   }
-  void ReadLinkOf(HostInode& child, int dir, const std::string& name);
+  void ReadLinkOf(HostInode& child, const std::string& name);
   // A file that was just made under that name: gives it owner and mode, and takes it away again if
   // that fails. `fd` is a descriptor of it, if there is one.
-  Result<RefPtr<HostInode>> Finish(int dir, const std::string& name, const vfs::NewFile& file,
-                                   UniqueFd fd);
+  Result<HostStat> Finish(int dir, const std::string& name, const vfs::NewFile& file, UniqueFd& fd);
+  // Its inode.
+  RefPtr<HostInode> NewInode(const HostStat& made, const vfs::NewFile& file, UniqueFd fd);
   // Undoes the making of a file, unless the name is another file's than `made` by now.
   void TakeAway(int dir, const std::string& name, const vfs::NewFile& file,
                 const std::optional<HostKey>& made);
@@ -211,13 +216,15 @@ class HostDirectory final : public HostInode {
                           UniqueFd* opened);
   Result<void> Rename(std::string_view name, vfs::Inode& child, vfs::Inode& new_dir,
                       std::string_view new_name, vfs::Inode* replaced, uint32_t flags);
+  Result<void> Remove(std::string_view name, HostInode& child, bool keep);
   RefPtr<vfs::Inode> MakeDetachedTmpfile(const vfs::NewFile& file, TimeNs now);
   Result<RefPtr<vfs::Inode>> TakeWhiteout(const std::string& name, const vfs::NewFile& file);
   Result<void> Attach(std::string_view name, HostInode& file, const vfs::XattrMap& xattrs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file.mu());
   // What a listing has found that the cache does not have.
-  Result<void> Enter(int dir, vfs::Dentry& self,
-                     const HostDirent& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  Result<void> Enter(vfs::Dentry& self, const HostDirent& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // All entries on the host: number, type and size of the name, and then that.
+  Result<std::string> ReadEntries();
   void ForgetUnseen(vfs::Dentry& self, const NameSet& seen) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   std::atomic<bool> complete_{false};  // written with the Directory locked
@@ -311,6 +318,8 @@ class HostRegular final : public HostInode {
   // Opens what is missing. With `force` also what the mode forbids, if the owner may change it.
   // Errors: those of open(2).
   Result<void> OpenHandles(bool read, bool write, bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
+  // Opens what those need that have the file open.
+  Result<void> OpenHandlesAgain(bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<UniqueFd> OpenHandle(int flags, bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   Result<FdCache::Pin> OpenReader(bool force) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu());
   // Makes a control descriptor that reads, if there is none of any kind, in one call instead of

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fsimpl/gofer/asked.h"
 #include "fsimpl/gofer/inode.h"
 #include "state/base/rcu.h"
 #include "state/load_context.h"
@@ -48,6 +49,11 @@ Result<FdCache::Pin> HostRegular::OpenReader(bool force) {
   if (FdCache::Pin pin = fs().fds_->Find(control_); pin && pin.readable()) return pin;
   STASIS_ASSIGN_OR_RETURN(UniqueFd fd, OpenHandle(O_RDONLY, force));
   return fs().fds_->PutReader(control_, std::move(fd), /*again=*/fs().exclusive());
+}
+
+Result<void> HostRegular::OpenHandlesAgain(bool force) {
+  if (handles_ == nullptr || handles_->unused()) return {};
+  return OpenHandles(handles_->readers != 0, handles_->writers != 0, force);
 }
 
 Result<void> HostRegular::OpenHandles(bool read, bool write, bool force) {
@@ -106,7 +112,14 @@ Result<RefPtr<vfs::FileDescription>> HostRegular::Open(const vfs::VirtualDentry&
   if (!options.writable()) OpenByName(at.dentry());
   {
     absl::MutexLock lock(&mu());
-    STASIS_RETURN_IF_ERROR(OpenHandles(read, options.writable(), /*force=*/false));
+    if (!detached()) {
+      const auto open = [&] {
+        mu().AssertHeld();
+        return OpenHandles(read, options.writable(), /*force=*/false);
+      };
+      STASIS_RETURN_IF_ERROR(Asked(fs(), Question::kOpen, ino(), "", open));
+      if (fs().without_host()) fs().OpenLater(*this);
+    }
     Handles& handles = MakeHandles();
     handles.readers += read ? 1 : 0;
     handles.writers += options.writable() ? 1 : 0;
@@ -179,15 +192,20 @@ Result<size_t> HostRegular::Read(uint64_t offset, std::span<std::byte> out) {
 }
 
 Result<size_t> HostRegular::WriteHost(uint64_t offset, std::span<const std::byte> bytes) {
-  STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
-  size_t done = 0;
-  while (done < bytes.size()) {
-    auto size = fs().ops().Write(fd, offset + done, bytes.subspan(done));
-    if (!size && size.error() == Errno(EINTR)) continue;
-    if (!size && done == 0) return Err(size.error());
-    if (!size || *size == 0) break;
-    done += *size;
-  }
+  const auto write = [&]() -> Result<size_t> {
+    mu().AssertReaderHeld();
+    STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
+    size_t done = 0;
+    while (done < bytes.size()) {
+      auto size = fs().ops().Write(fd, offset + done, bytes.subspan(done));
+      if (!size && size.error() == Errno(EINTR)) continue;
+      if (!size && done == 0) return Err(size.error());
+      if (!size || *size == 0) break;
+      done += *size;
+    }
+    return done;
+  };
+  STASIS_ASSIGN_OR_RETURN(const size_t done, Asked(fs(), Question::kWrite, ino(), "", write));
   RaiseSize(offset + done);
   set_stale();
   return done;
@@ -245,19 +263,29 @@ Result<void> HostRegular::AllocateDetached(int mode, uint64_t offset, uint64_t l
 Result<void> HostRegular::Allocate(int mode, uint64_t offset, uint64_t length, TimeNs now) {
   absl::MutexLock lock(&mu());
   if (detached()) return AllocateDetached(mode, offset, length, now);
-  STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
-  STASIS_RETURN_IF_ERROR(fs().ops().Allocate(fd, mode, offset, length));
+  const auto allocate = [&]() -> Result<void> {
+    mu().AssertHeld();
+    STASIS_ASSIGN_OR_RETURN(const int fd, Writer());
+    return fs().ops().Allocate(fd, mode, offset, length);
+  };
+  STASIS_RETURN_IF_ERROR(Asked(fs(), Question::kAllocate, ino(), "", allocate));
   return RefreshLocked();
 }
 
 // Once: what is copied to the end of the same file would be there to be copied again.
 Result<uint64_t> HostRegular::CopyRangeLocked(HostRegular& from, uint64_t from_offset,
                                               uint64_t offset, uint64_t length) {
-  STASIS_ASSIGN_OR_RETURN(const int in, from.Reader());
-  STASIS_ASSIGN_OR_RETURN(const int out, Writer());
-  Result<uint64_t> done = Err(EINTR);
-  while (!done && done.error() == Errno(EINTR))
-    done = fs().ops().CopyRange(in, from_offset, out, offset, length);
+  const auto copy = [&]() -> Result<uint64_t> {
+    mu().AssertReaderHeld();
+    from.mu().AssertReaderHeld();
+    STASIS_ASSIGN_OR_RETURN(const int in, from.Reader());
+    STASIS_ASSIGN_OR_RETURN(const int out, Writer());
+    Result<uint64_t> done = Err(EINTR);
+    while (!done && done.error() == Errno(EINTR))
+      done = fs().ops().CopyRange(in, from_offset, out, offset, length);
+    return done;
+  };
+  const Result<uint64_t> done = Asked(fs(), Question::kCopy, ino(), "", copy);
   if (done && *done != 0) RaiseSize(offset + *done);
   set_stale();
   return done;

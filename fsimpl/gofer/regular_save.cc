@@ -137,6 +137,7 @@ Result<void> HostRegular::ComputeDigest() {
     STASIS_RETURN_IF_ERROR(sha256);
     AdoptLocked(found);
     digest_ = std::make_unique<ContentDigest>();
+    fs().has_digests_.store(true);
     digest_->sha256 = *sha256;
     digest_->ctime = found.stat.ctime;
     digest_->size = found.stat.size;
@@ -147,7 +148,7 @@ Result<void> HostRegular::ComputeDigest() {
 
 absl::Status HostRegular::PrepareSave() {
   absl::MutexLock lock(&mu());
-  if (deleted() && !detached()) {
+  if (is_captured()) {
     if (auto captured = Capture(); !captured)
       return absl::ErrnoToStatus(
           captured.error().value(),
@@ -214,6 +215,7 @@ absl::Status HostRegular::AfterLoad(state::LoadContext& context) {
     return context.Invalid(*this, "data", "is there although the file is on the host");
   if (data_ != nullptr && data_->EndOfLastChunk() > size())
     return context.Invalid(*this, "data", "has a chunk past the end of the file");
+  if (digest_ != nullptr) fs().has_digests_.store(true);
   return absl::OkStatus();
 }
 

@@ -141,14 +141,12 @@ Result<void> RestoreRun::HealLink(const vfs::Drift& drift) {
 }
 
 absl::Status RestoreRun::OpenHandles() {
-  for (const RefPtr<HostInode>& inode : fs_.Inodes()) {
-    auto* file = dynamic_cast<HostRegular*>(inode.get());
-    if (file == nullptr) continue;
+  for (const RefPtr<HostInode>& inode : fs_.Inodes(&HostInode::IsRegular)) {
+    auto* file = static_cast<HostRegular*>(inode.get());
     absl::MutexLock lock(&file->mu());
     if (file->handles_ == nullptr || file->handles_->unused()) continue;
-    const bool read = file->handles_->readers != 0;
     const bool write = file->handles_->writers != 0;
-    if (auto opened = file->OpenHandles(read, write, /*force=*/true); !opened) {
+    if (auto opened = file->OpenHandlesAgain(/*force=*/true); !opened) {
       const vfs::Dentry* place = fs_.PlaceOf(*file);
       return absl::ErrnoToStatus(
           opened.error().value(),

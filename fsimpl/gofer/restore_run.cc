@@ -345,11 +345,16 @@ Result<void> RestoreRun::CompareContent(vfs::Dentry& dentry, const std::string& 
 }
 
 absl::Status GoferFilesystem::Reopen(vfs::RestoreContext& context) {
+  if (live_) return Reattach(context);
   restore_ = std::make_unique<RestoreRun>(*this, context);
   return restore_->Reopen();
 }
 
 absl::Status GoferFilesystem::CompleteRestore(vfs::RestoreContext&) {
+  if (live_) {
+    LeaveHost();
+    return absl::OkStatus();
+  }
   absl::Status status = restore_->Complete();
   restore_.reset();
   return status;

@@ -32,7 +32,7 @@ void HostSymlink::TakeTarget(std::string target) {
 
 // A deleted one comes back from the image, which needs the target.
 absl::Status HostSymlink::PrepareSave() {
-  if (!deleted()) return absl::OkStatus();
+  if (!is_captured()) return absl::OkStatus();
   if (auto target = ReadLink(); !target)
     return absl::ErrnoToStatus(target.error().value(),
                                absl::StrCat("cannot read a deleted link of the host directory ",

@@ -63,8 +63,8 @@ class ServedTree {
     UniqueFd device(fcntl(server_->device(), F_DUPFD_CLOEXEC, 0));
     const fuse::Connection connection = server_->connection();
     server_.reset();
-    if (absl::Status adopted = successor->Adopt(std::move(device), connection); !adopted.ok())
-      return adopted;
+    successor->Know(connection);
+    if (absl::Status adopted = successor->Adopt(std::move(device)); !adopted.ok()) return adopted;
     vfs_->Teardown();
     vfs_ = restored->TakeVfs();
     server_ = std::move(successor);

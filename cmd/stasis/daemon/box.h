@@ -32,7 +32,7 @@ class Keeping;
 
 // What the tree was made of.
 struct Origin {
-  std::string source;      // the image's "DIR:TAG"; empty: none
+  std::string source;      // the image's "DIR:TAG", or what it is a fork of; empty: none
   std::string base_image;  // see Content
   std::optional<oci::ImageConfig> base_config;
 };
@@ -105,6 +105,8 @@ class Box {
   // Layers' locks that came from the daemon before this one.
   void KeepLayerLock(UniqueFd lock) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Whether its tree is out of an image, or a fork's: whether its options are those of a restore.
+  bool IsRestored() const ABSL_LOCKS_EXCLUDED(mu_) { return !origin().source.empty(); }
   // The options it runs with (config_file.h).
   nlohmann::ordered_json config() const ABSL_LOCKS_EXCLUDED(mu_);
   void SetConfig(nlohmann::ordered_json config) ABSL_LOCKS_EXCLUDED(mu_);

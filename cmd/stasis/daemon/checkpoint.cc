@@ -29,6 +29,11 @@ std::optional<gofer::DigestScope> ParseDigestScope(const std::string& text) {
   return std::nullopt;
 }
 
+void SetDigestScope(const vfs::VirtualFilesystem& vfs, gofer::DigestScope scope) {
+  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get())) host->set_digest_scope(scope);
+}
+
 // Says what is being done until the image is written; has looked at what programs have open before
 // the state is taken.
 class ReportingFreezer final : public restore::Freezer {
@@ -116,9 +121,11 @@ absl::StatusOr<restore::CheckpointReport> SaveBox(Box& box, const control::Check
       params.timeout > absl::ZeroDuration() ? absl::Now() + params.timeout : absl::InfiniteFuture();
   sandbox::Sandbox& sandbox = *box.sandbox();
   EndUnusedFilesystems(box);
-  for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
-    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
-      host->set_digest_scope(*digest);
+  SetDigestScope(sandbox.vfs(), *digest);
+  // A fork's, an upgrade's and the keeper's state has none: nobody pays for them in a pause.
+  const absl::Cleanup no_digests = [&sandbox] {
+    SetDigestScope(sandbox.vfs(), gofer::DigestScope::kNone);
+  };
   sandbox.freezer().set_limits({deadline, params.freeze_timeout});
   OpenFileTable open_files(box);
   ReportingFreezer freezer(sandbox.freezer(), open_files, on_progress);

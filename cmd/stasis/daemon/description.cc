@@ -2,6 +2,8 @@
 
 #include "cmd/stasis/daemon/description.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <string>
 #include <utility>
 
@@ -19,11 +21,9 @@ nlohmann::json ConnectionToJson(const fuse::Connection& connection) {
     backings.push_back({b.node, b.opens, b.number, b.mapped, b.begun});
   for (const fuse::Connection::Counted& c : connection.counted)
     counted.push_back({c.handle, c.node});
-  return {{"passthrough", connection.passthrough},
-          {"refused", connection.refused},
-          {"stacked", connection.stacked},
-          {"backings", std::move(backings)},
-          {"counted", std::move(counted)}};
+  return {{"passthrough", connection.passthrough}, {"refused", connection.refused},
+          {"stacked", connection.stacked},         {"last", connection.last},
+          {"backings", std::move(backings)},       {"counted", std::move(counted)}};
 }
 
 fuse::Connection ConnectionFromJson(const nlohmann::json& json) {
@@ -31,6 +31,7 @@ fuse::Connection ConnectionFromJson(const nlohmann::json& json) {
   json.at("passthrough").get_to(connection.passthrough);
   json.at("refused").get_to(connection.refused);
   json.at("stacked").get_to(connection.stacked);
+  connection.last = json.value("last", 0);
   for (const nlohmann::json& b : json.at("backings"))
     connection.backings.push_back({b.at(0), b.at(1), b.at(2), b.at(3), b.at(4)});
   for (const nlohmann::json& c : json.at("counted"))
@@ -61,16 +62,17 @@ absl::Status DescribeLocks(const Box& box, restore::Parcel& parcel) {
   return absl::OkStatus();
 }
 
-absl::Status DescribeSandbox(sandbox::Sandbox& sandbox, restore::Parcel& parcel) {
+absl::Status DescribeSandbox(sandbox::Sandbox& sandbox,
+                             std::vector<sandbox::ServedFilesystems::Lent> lent,
+                             restore::Parcel& parcel) {
   absl::StatusOr<sandbox::InitLine> init = sandbox.init().Lend();
   if (!init.ok()) return init.status();
-  parcel.json["init"] = {{"pid", init->pid}, {"next_id", init->next_id}};
+  parcel.json["init"] = {
+      {"pid", init->pid}, {"next_id", init->next_id}, {"protocol", init->protocol}};
   parcel.json["init"]["process"] = parcel.Add(std::move(init->process));
   parcel.json["init"]["channel"] = parcel.Add(std::move(init->channel));
-  auto served = sandbox.served().Lend();
-  if (!served.ok()) return served.status();
   nlohmann::json& list = parcel.json["served"] = nlohmann::json::array();
-  for (sandbox::ServedFilesystems::Lent& one : *served)
+  for (sandbox::ServedFilesystems::Lent& one : lent)
     list.push_back({{"number", one.number},
                     {"state", one.state},
                     {"device", parcel.Add(std::move(one.device))},
@@ -89,7 +91,8 @@ absl::Status DescribeSandbox(sandbox::Sandbox& sandbox, restore::Parcel& parcel)
 
 }  // namespace
 
-absl::Status DescribeBox(Box& box, restore::Parcel& parcel) {
+absl::Status DescribeBox(Box& box, std::vector<sandbox::ServedFilesystems::Lent> lent,
+                         restore::Parcel& parcel) {
   parcel.json["version"] = Version();
   parcel.json["created_ns"] = box.created();
   parcel.json["rollbacks"] = box.rollbacks();
@@ -104,7 +107,7 @@ absl::Status DescribeBox(Box& box, restore::Parcel& parcel) {
     parcel.json["ancestor"] = {{"digest", ancestor->digest.ToString()},
                                {"directory", ancestor->directory}};
   if (absl::Status locks = DescribeLocks(box, parcel); !locks.ok()) return locks;
-  return DescribeSandbox(*box.sandbox(), parcel);
+  return DescribeSandbox(*box.sandbox(), std::move(lent), parcel);
 }
 
 absl::Status DescribeJournal(const fuse::Journal& journal, uint64_t from, restore::Parcel& parcel) {
@@ -130,6 +133,11 @@ absl::StatusOr<sandbox::InitLine> TakeInit(restore::Parcel& parcel) {
   sandbox::InitLine line;
   json.at("pid").get_to(line.pid);
   json.at("next_id").get_to(line.next_id);
+  line.protocol = json.value("protocol", 1);
+  if (line.protocol != sandbox::kInitProtocol)
+    return absl::UnimplementedError(absl::StrCat(
+        "the sandbox's process 1 speaks version ", line.protocol, " of its protocol, this daemon ",
+        sandbox::kInitProtocol, "; use checkpoint and restore"));
   absl::StatusOr<UniqueFd> process = parcel.Take(json.at("process"));
   if (!process.ok()) return process.status();
   absl::StatusOr<UniqueFd> channel = parcel.Take(json.at("channel"));

@@ -5,15 +5,16 @@
 //
 //   version, created_ns, rollbacks, upgrades, recoveries {count, last}
 //   recovery {reason}                 of a keeper: the daemon that gave it all has died
-//   keeper {channel, pid, daemon, binary}   if there is one (keeping.h)
+//   keeper {channel, pid, daemon, binary, executable}   if there is one (keeping.h)
 //   journal {file, from}              of the requests since the moment of the state
 //   options                           see options_json.h
 //   config                            as it is now
 //   origin {source, base_image, base_settings}, ancestor {digest, directory} or null
 //   roots {name: directory}           of the host, layers of container images too
+//   asked [name]                      of those, in which programs go on: see host_files.h
 //   host_roots, host_files            see host_files.h
 //   cgroup {path, version} or null
-//   init {pid, process, channel, next_id}          descriptors: see sandbox::InitLine
+//   init {pid, process, channel, next_id, protocol}     descriptors: see sandbox::InitLine
 //   next_filesystem, served [{number, state, device, connection}]      see ServedFilesystems
 //   locks {sandbox, upper, layers []}              descriptors
 //
@@ -39,9 +40,10 @@
 
 namespace stasis::cli {
 
-// All but the journal and the keeper. Requires: the state was taken; the servers pause since, or
-// use no passthrough; nobody changes the mounts. Errors: no descriptor is left.
-absl::Status DescribeBox(Box& box, restore::Parcel& parcel);
+// All but the journal and the keeper. `lent` is of the moment of the state. Requires: nobody
+// changes the mounts. Errors: no descriptor is left.
+absl::Status DescribeBox(Box& box, std::vector<sandbox::ServedFilesystems::Lent> lent,
+                         restore::Parcel& parcel);
 absl::Status DescribeJournal(const fuse::Journal& journal, uint64_t from, restore::Parcel& parcel);
 
 struct TakenJournal {
@@ -49,7 +51,8 @@ struct TakenJournal {
   uint64_t from = 0;
 };
 // The other way round; each takes its descriptors out of the parcel.
-// They throw nlohmann::json::exception for what is missing. Errors: kDataLoss.
+// They throw nlohmann::json::exception for what is missing. Errors: kDataLoss; kUnimplemented of an
+// init of another protocol.
 absl::StatusOr<TakenJournal> TakeJournal(restore::Parcel& parcel);
 absl::StatusOr<sandbox::InitLine> TakeInit(restore::Parcel& parcel);
 absl::StatusOr<std::vector<sandbox::ServedFilesystems::Lent>> TakeServed(restore::Parcel& parcel);

@@ -8,7 +8,6 @@
 #include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "cmd/stasis/rootfs.h"
-#include "fsimpl/gofer/filesystem.h"
 #include "restore/oci/image.h"
 
 namespace stasis::cli {
@@ -45,9 +44,6 @@ absl::StatusOr<control::Report> ForkBox(Box& box, const std::atomic<bool>* cance
   EndUnusedFilesystems(box);
   // Not what the last checkpoint was asked for.
   sandbox.freezer().set_limits({});
-  for (const RefPtr<vfs::Filesystem>& fs : sandbox.vfs().filesystems())
-    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()))
-      host->set_digest_scope(gofer::DigestScope::kNone);
   restore::CheckpointRequest request = RequestFor(box);
   request.cancel = cancel;
   absl::StatusOr<std::unique_ptr<restore::ForkOffer>> offer = restore::OfferFork(request);

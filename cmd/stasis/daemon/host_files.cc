@@ -5,6 +5,7 @@
 #include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -81,6 +82,59 @@ absl::Status CheckHostFiles(const vfs::VirtualFilesystem& vfs,
                        " open, which is another file on the host by now")));
     });
   return status;
+}
+
+void LookAgain(const vfs::VirtualFilesystem& vfs) {
+  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get()); host != nullptr)
+      if (host->exclusive()) host->LookAgain();
+}
+
+void KeepAnswers(const vfs::VirtualFilesystem& vfs, const std::set<std::string>& roots, bool on) {
+  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems())
+    if (auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get());
+        host != nullptr && roots.contains(host->root_name()))
+      host->set_keeps_answers(on);
+}
+
+absl::Status DescribeHosts(const vfs::VirtualFilesystem& vfs, restore::Parcel& parcel) {
+  nlohmann::json& hosts = parcel.json["hosts"] = nlohmann::json::array();
+  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems()) {
+    auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get());
+    if (host == nullptr || !host->keeps_answers()) continue;
+    auto files = host->DeletedFiles();
+    if (!files)
+      return absl::ErrnoToStatus(files.error().value(), "cannot copy the descriptor of a file");
+    nlohmann::json deleted = nlohmann::json::array();
+    for (gofer::DeletedFile& file : *files)
+      deleted.push_back({file.key.dev, file.key.ino, parcel.Add(std::move(file.fd))});
+    hosts.push_back({{"filesystem", host->dev()},
+                     {"next_ino", host->next_ino()},
+                     {"deleted", std::move(deleted)}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GoOnWithHosts(const vfs::VirtualFilesystem& vfs, restore::Parcel& parcel) {
+  for (const RefPtr<vfs::Filesystem>& fs : vfs.filesystems()) {
+    auto* host = dynamic_cast<gofer::GoferFilesystem*>(fs.get());
+    if (host == nullptr || !host->without_host()) continue;
+    const nlohmann::json& hosts = parcel.json.at("hosts");
+    const auto found = std::find_if(hosts.begin(), hosts.end(), [host](const nlohmann::json& one) {
+      return one.at("filesystem") == host->dev();
+    });
+    if (found == hosts.end() || found->at("next_ino") != host->next_ino())
+      return absl::DataLossError(absl::StrCat("what was done in the host directory '",
+                                              host->root_name(), "' gives other files"));
+    std::vector<gofer::DeletedFile> deleted;
+    for (const nlohmann::json& file : found->at("deleted")) {
+      absl::StatusOr<UniqueFd> fd = parcel.Take(file.at(2).get<int>());
+      if (!fd.ok()) return fd.status();
+      deleted.push_back({{file.at(0), file.at(1)}, *std::move(fd)});
+    }
+    if (absl::Status going = host->GoOn(std::move(deleted)); !going.ok()) return going;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace stasis::cli

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cmd/stasis/daemon/box.h"
+#include "cmd/stasis/daemon/host_files.h"
 #include "cmd/stasis/daemon/tasks.h"
 #include "restore/state_point.h"
 
@@ -27,11 +28,15 @@ absl::StatusOr<JournaledState> TakeJournaledState(Box& box, fuse::Journal& journ
     const absl::StatusOr<uint64_t> from = journal.Mark(kReplyTime);
     if (!from.ok()) return from.status();
     taken.from = *from;
+    auto lent = served.Lend();
+    if (!lent.ok()) return lent.status();
+    taken.lent = *std::move(lent);
     served.KeepReplies(journal);
     if (begin) served.Record(&journal);
     return absl::OkStatus();
   };
   const restore::CheckpointRequest request = RequestFor(box);
+  LookAgain(*request.vfs);
   auto point = restore::StatePoint::Take(*request.vfs, *request.registry, request.roots, mark);
   if (!point.ok()) return point.status();
   taken.times = (*point)->times();

@@ -10,8 +10,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "cmd/fuse/journal.h"
+#include "cmd/sandbox/served_filesystems.h"
 #include "restore/rows.h"
 #include "state/saved_graph.h"
 
@@ -23,11 +25,12 @@ struct JournaledState {
   state::SavedGraph graph;
   uint64_t from = 0;         // where its journal begins
   restore::RowsTimes times;  // of the pause
+  std::vector<sandbox::ServedFilesystems::Lent> lent;
 };
 
 // With `begin`, the servers record in `journal` from that moment on (fuse::Server::Record);
 // otherwise they do so already. `cancel` may be null.
-// Errors: of StatePoint and Journal::Mark. The servers may record even so.
+// Errors: of StatePoint, Journal::Mark and ServedFilesystems::Lend. The servers may record even so.
 absl::StatusOr<JournaledState> TakeJournaledState(Box& box, fuse::Journal& journal, bool begin,
                                                   const std::atomic<bool>* cancel = nullptr);
 

@@ -27,17 +27,12 @@ namespace stasis::cli {
 namespace {
 
 // One that dies again and again is not helped.
+constexpr char kLimitVariable[] = "STASIS_KEEPER_LIMIT";
 constexpr int kMostPerMinute = 30;
 constexpr absl::Duration kRetryTime = absl::Milliseconds(100);
 constexpr absl::Duration kStartTime = absl::Seconds(60);
 // To load the checkpoint and to run the journal.
 constexpr absl::Duration kLoadTime = absl::Minutes(10);
-
-int LimitPerMinute() {
-  const char* wanted = std::getenv("STASIS_KEEPER_LIMIT");  // NOLINT(concurrency-mt-unsafe)
-  int limit = 0;
-  return wanted != nullptr && absl::SimpleAtoi(wanted, &limit) ? limit : kMostPerMinute;
-}
 
 class Keeper {
  public:
@@ -58,7 +53,7 @@ class Keeper {
   void GiveUp(const absl::Status& why);
   // How the daemon ended. Not known of one that is not this process's child.
   std::string EndOfDaemon();
-  std::string Binary() const;
+  absl::StatusOr<std::unique_ptr<Successor>> StartBinary() const;
 
   TakeoverChannel channel_;
   const sandbox::RuntimeDir dir_;
@@ -66,7 +61,7 @@ class Keeper {
   const std::shared_ptr<spdlog::logger> log_;
   std::optional<restore::Parcel> kept_;
   bool armed_ = false;
-  const int limit_ = LimitPerMinute();
+  const int limit_ = KeeperLimit().value_or(kMostPerMinute);
   std::deque<absl::Time> recoveries_;
 };
 
@@ -114,10 +109,16 @@ std::string Keeper::EndOfDaemon() {
   return absl::StrCat(name, "ended with code ", WEXITSTATUS(status));
 }
 
-// The daemon's, which may have been upgraded; this process's if that file is gone.
-std::string Keeper::Binary() const {
-  const std::string binary = kept_->json["keeper"].value("binary", "");
-  return access(binary.c_str(), X_OK) == 0 ? binary : "/proc/self/exe";
+// The daemon's own, which may be another than this process's, after an upgrade, and another than
+// what is at its path by now.
+absl::StatusOr<std::unique_ptr<Successor>> Keeper::StartBinary() const {
+  const nlohmann::json& keeper = kept_->json["keeper"];
+  const std::string binary = keeper.value("binary", "");
+  const auto opened = keeper.value("executable", kept_->fds.size());
+  if (opened < kept_->fds.size())
+    return Successor::Start(binary, nullptr, kept_->fds[opened].get());
+  // Of a daemon that did not give it.
+  return Successor::Start(access(binary.c_str(), X_OK) == 0 ? binary : "/proc/self/exe");
 }
 
 absl::Status Keeper::Recover(const std::string& reason) {
@@ -150,7 +151,7 @@ absl::Status Keeper::Recover(const std::string& reason) {
 absl::Status Keeper::StartDaemon(const std::string& reason) {
   absl::StatusOr<std::pair<TakeoverChannel, TakeoverChannel>> ends = TakeoverChannel::MakePair();
   if (!ends.ok()) return ends.status();
-  absl::StatusOr<std::unique_ptr<Successor>> successor = Successor::Start(Binary());
+  absl::StatusOr<std::unique_ptr<Successor>> successor = StartBinary();
   if (!successor.ok()) return successor.status();
   if (absl::Status met = (*successor)->Greet(Types().registry(), absl::Now() + kStartTime);
       !met.ok())
@@ -166,7 +167,8 @@ absl::Status Keeper::StartDaemon(const std::string& reason) {
   auto loaded = (*successor)->Offer(*kept_, absl::Now() + kLoadTime, absl::OkStatus);
   kept_->fds.pop_back();
   if (!loaded.ok()) return loaded.status();
-  const auto ready = (*successor)->Finish(nlohmann::json::object(), absl::Now() + kLoadTime);
+  const auto ready =
+      (*successor)->Finish(nlohmann::json::object(), nullptr, absl::Now() + kLoadTime);
   if (!ready.ok()) return ready.status();
   loaded->update(*ready);
   {
@@ -192,6 +194,16 @@ void Keeper::GiveUp(const absl::Status& why) {
 }
 
 }  // namespace
+
+absl::StatusOr<int> KeeperLimit() {
+  const char* wanted = std::getenv(kLimitVariable);  // NOLINT(concurrency-mt-unsafe)
+  if (wanted == nullptr || *wanted == '\0') return kMostPerMinute;
+  int limit = 0;
+  if (absl::SimpleAtoi(wanted, &limit) && limit >= 0) return limit;
+  return absl::InvalidArgumentError(absl::StrCat(kLimitVariable, "=", wanted,
+                                                 " is no number of daemons, such as ",
+                                                 kMostPerMinute, "; 0 for none"));
+}
 
 int RunKeeper(TakeoverChannel channel, const sandbox::RuntimeDir& dir, pid_t daemon) {
   prctl(PR_SET_NAME, "stasis-keeper");

@@ -18,12 +18,17 @@
 #ifndef STASIS_CMD_STASIS_DAEMON_KEEPER_H_
 #define STASIS_CMD_STASIS_DAEMON_KEEPER_H_
 
+#include <absl/status/statusor.h>
 #include <sys/types.h>
 
 #include "cmd/sandbox/runtime_dir.h"
 #include "cmd/stasis/daemon/takeover_channel.h"
 
 namespace stasis::cli {
+
+// After how many ends of daemons in a minute it gives up: STASIS_KEEPER_LIMIT, or as many as usual.
+// Errors: kInvalidArgument.
+absl::StatusOr<int> KeeperLimit();
 
 // Returns when there is nothing to keep any more, with an exit code. Requires: a process of its
 // own, with one thread.

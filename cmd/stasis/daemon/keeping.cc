@@ -28,11 +28,21 @@ constexpr absl::Duration kAnswerTime = absl::Seconds(30);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
 constexpr absl::Duration kRetryTime = absl::Seconds(1);
 
-absl::Status HostIsChanged(const gofer::GoferFilesystem& host) {
+absl::Status HostIsChanged(const std::string& directory) {
   return absl::FailedPreconditionError(absl::StrCat(
-      "programs change the host's ", host.directory(),
+      "programs change the host's ", directory,
       ", and what they do there cannot be done again; mount it with :ro, or an upper layer "
       "with --upper memory"));
+}
+
+absl::Status OthersChange(const std::string& where) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("others change files below ", where,
+                   " (interop=shared), and a request would not give again what it gave"));
+}
+
+absl::Status NoKeeper(const absl::Status& why) {
+  return absl::Status(why.code(), absl::StrCat("--keeper cannot be: ", why.message()));
 }
 
 std::string OwnBinary() {
@@ -44,7 +54,7 @@ std::string OwnBinary() {
 }  // namespace
 
 // What is served counts, also if it is mounted nowhere any more: programs may be in it still.
-absl::Status CanBeDoneAgain(const Box& box) {
+absl::Status CanBeDoneAgain(const Box& box, std::set<std::string>* asked) {
   const sandbox::Tree& tree = box.sandbox()->tree();
   const auto places = tree.vfs->MountPlaces(*tree.ns);
   for (const auto& [name, state] : box.sandbox()->served().States()) {
@@ -56,27 +66,40 @@ absl::Status CanBeDoneAgain(const Box& box) {
       writable = writable || !place.mount->read_only();
       if (!std::exchange(mounted, true)) where = place.path;
     }
-    if (!fs->exclusive())
-      return absl::FailedPreconditionError(
-          absl::StrCat("others change files below ", where,
-                       " (interop=shared), and a request would not give again what it gave"));
+    if (!fs->exclusive()) return OthersChange(where);
     if (mounted && !writable) continue;
+    if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs);
+        host != nullptr && asked != nullptr) {
+      asked->insert(host->root_name());
+      continue;
+    }
     if (const auto* overlay = dynamic_cast<overlay::OverlayFilesystem*>(fs);
         overlay != nullptr && overlay->upper().ok())
       fs = &overlay->upper().mount().filesystem();
     if (const auto* host = dynamic_cast<const gofer::GoferFilesystem*>(fs); host != nullptr)
-      return HostIsChanged(*host);
+      return HostIsChanged(host->directory());
   }
   return absl::OkStatus();
 }
 
 absl::Status CanBeKept(const Box& box) {
-  if (absl::Status possible = CanBeDoneAgain(box); !possible.ok())
-    return absl::Status(possible.code(), absl::StrCat("--keeper cannot be: ", possible.message()));
+  if (absl::Status possible = CanBeDoneAgain(box); !possible.ok()) return NoKeeper(possible);
   for (const auto& [name, state] : box.sandbox()->served().States())
     if (state->initialized() && !state->negotiated().Has(fuse::kHasResend))
       return absl::FailedPreconditionError(
           "--keeper takes Linux 6.9 or later: this kernel does not send FUSE requests again");
+  return absl::OkStatus();
+}
+
+absl::Status CanBeKept(const ContentOptions& content) {
+  if (const auto limit = KeeperLimit(); !limit.ok()) return limit.status();
+  const RootfsOptions& rootfs = content.rootfs;
+  if (!rootfs.in_memory())
+    return NoKeeper(HostIsChanged(rootfs.changes_base() ? rootfs.base : rootfs.upper));
+  for (const HostMount& mount : content.host.mounts) {
+    if (mount.mode.interop == gofer::Interop::kShared) return NoKeeper(OthersChange(mount.target));
+    if (!mount.flags.read_only) return NoKeeper(HostIsChanged(content.host.roots.at(mount.root)));
+  }
   return absl::OkStatus();
 }
 
@@ -161,8 +184,11 @@ absl::Status Keeping::Describe(For whom,
                                restore::Parcel& parcel) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const absl::StatusOr<int> channel = parcel.AddCopy(whom == For::kDaemon ? channel_.fd() : -1);
   if (!channel.ok()) return channel.status();
-  parcel.json["keeper"] = {
+  nlohmann::json& json = parcel.json["keeper"] = {
       {"channel", *channel}, {"pid", keeper_}, {"daemon", getpid()}, {"binary", OwnBinary()}};
+  if (whom == For::kDaemon) return absl::OkStatus();
+  if (UniqueFd own(open("/proc/self/exe", O_PATH | O_CLOEXEC)); own.valid())
+    json["executable"] = parcel.Add(std::move(own));
   return absl::OkStatus();
 }
 
@@ -197,7 +223,7 @@ absl::Status Keeping::KeepLocked() {
   absl::StatusOr<JournaledState> state = TakeJournaledState(*box_, *journal_, false);
   if (!state.ok()) return state.status();
   restore::Parcel parcel;
-  absl::Status described = DescribeBox(*box_, parcel);
+  absl::Status described = DescribeBox(*box_, std::move(state->lent), parcel);
   if (described.ok()) described = Describe(For::kKeeper, parcel);
   if (described.ok()) described = DescribeJournal(*journal_, state->from, parcel);
   if (!described.ok()) return described;

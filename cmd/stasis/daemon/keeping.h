@@ -18,6 +18,8 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -32,11 +34,17 @@
 namespace stasis::cli {
 
 class Box;
+struct ContentOptions;
 
 // Whether what its programs do can be done again. Errors: kFailedPrecondition, with the reason.
-absl::Status CanBeDoneAgain(const Box& box);
+// With `asked` it can also be if they change directories of the host, whose names are added: with
+// what the host has answered to them (host_files.h).
+absl::Status CanBeDoneAgain(const Box& box, std::set<std::string>* asked = nullptr);
 // Whether there can be a keeper. Errors: likewise.
 absl::Status CanBeKept(const Box& box);
+// The same of a new tree that is to be made so: nothing of it is there yet. Errors: likewise;
+// kInvalidArgument for a limit that is none.
+absl::Status CanBeKept(const ContentOptions& content);
 // Ends filesystems that are mounted nowhere and that nobody uses; not while the keeper gets a
 // checkpoint. Requires: the caller's work has begun.
 void EndUnusedFilesystems(Box& box);

@@ -20,6 +20,7 @@ absl::StatusOr<control::Report> ChangeMounts(
   const TreeChange tree_change(box.keeping(), "changing its mounts");
   nlohmann::ordered_json config = box.config();
   if (absl::Status changed = change(config); !changed.ok()) return changed;
+  if (box.IsRestored()) config.erase("mount");  // it is in the image
   box.SetConfig(std::move(config));
   return control::Report{};
 }

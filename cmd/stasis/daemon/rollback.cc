@@ -38,11 +38,13 @@ absl::Status WithNote(const absl::Status& status, const std::string& note) {
 
 // The options of a sandbox whose tree is out of an image.
 nlohmann::ordered_json ConfigOfImage(nlohmann::ordered_json config, const std::string& reference,
+                                     const std::string& layer_cache,
                                      const vfs::VirtualFilesystem& vfs) {
   for (const char* key : {"import", "mount", "tmpfs", "rootfs", "rootfs-options", "upper",
                           "size-limit", "inode-limit", "root"})
     config.erase(key);
   config["image"] = reference;
+  if (!layer_cache.empty()) config["layer-cache"] = layer_cache;
   for (const auto& [name, directory] : HostDirectories(vfs))
     config["root"].push_back(absl::StrCat(name, "=", directory));
   return config;
@@ -193,7 +195,8 @@ absl::Status Rollback::Replace() {
   on_progress_({"replace", 0, 0, 0});
   const TreeChange tree_change(box_.keeping(), "a rollback");
   sandbox::Sandbox& sandbox = *box_.sandbox();
-  nlohmann::ordered_json config = ConfigOfImage(box_.config(), reference(), *content_.tree.vfs);
+  nlohmann::ordered_json config =
+      ConfigOfImage(box_.config(), reference(), wanted_.roots.layer_cache, *content_.tree.vfs);
   absl::StatusOr<sandbox::Sandbox::ServedTree> entered =
       sandbox.Enter(std::move(content_.tree), box_.options().sandbox);
   if (!entered.ok()) return entered.status();

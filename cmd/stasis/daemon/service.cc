@@ -2,6 +2,7 @@
 
 #include "cmd/stasis/daemon/service.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <unistd.h>
 
@@ -123,9 +124,12 @@ absl::StatusOr<control::Report> Service::RemoveMount(const std::string& target, 
 
 absl::StatusOr<control::Report> Service::GetConfig() {
   const nlohmann::ordered_json config = box_.config();
+  const char* use = box_.IsRestored() ? "# stasis restore DIR:TAG --config FILE\n"
+                                        "# DIR:TAG being a checkpoint of this sandbox\n"
+                                      : "# stasis run --config FILE\n";
   return control::Report{
       config.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
-      ToToml(config)};
+      absl::StrCat(use, ToToml(config))};
 }
 
 absl::StatusOr<control::Report> Service::OpenFiles() { return OpenFilesOfBox(box_); }

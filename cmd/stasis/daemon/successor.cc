@@ -25,6 +25,8 @@ constexpr int kChannel = 3;  // its number in the new process
 // For a process that has closed its channel to end by itself, so that it can be told how.
 constexpr absl::Duration kEndTime = absl::Milliseconds(200);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(2);
+// After a cancel, to one that was told to serve: nothing of that takes long.
+constexpr absl::Duration kServeTime = absl::Seconds(2);
 constexpr char kTakingOver[] = "cannot take over";
 
 class SpawnSettings {
@@ -76,7 +78,9 @@ std::string EndOf(int wait_status) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Successor>> Successor::Start(const std::string& binary) {
+absl::StatusOr<std::unique_ptr<Successor>> Successor::Start(const std::string& binary,
+                                                            const std::atomic<bool>* cancel,
+                                                            int opened) {
   absl::StatusOr<std::pair<TakeoverChannel, TakeoverChannel>> ends = TakeoverChannel::MakePair();
   if (!ends.ok()) return ends.status();
   const SpawnSettings settings(ends->second.fd());
@@ -85,12 +89,13 @@ absl::StatusOr<std::unique_ptr<Successor>> Successor::Start(const std::string& b
   char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(),
                   arguments[3].data(), nullptr};
   pid_t pid = 0;
+  const std::string file = opened < 0 ? binary : absl::StrCat("/proc/self/fd/", opened);
   const int error =
-      posix_spawn(&pid, binary.c_str(), &settings.actions(), &settings.attributes(), argv, environ);
+      posix_spawn(&pid, file.c_str(), &settings.actions(), &settings.attributes(), argv, environ);
   if (error != 0)
     return absl::FailedPreconditionError(
         absl::StrCat("cannot start ", binary, ": ", strerror(error)));
-  return std::unique_ptr<Successor>(new Successor(binary, pid, std::move(ends->first)));
+  return std::unique_ptr<Successor>(new Successor(binary, pid, std::move(ends->first), cancel));
 }
 
 Successor::~Successor() {
@@ -124,15 +129,27 @@ absl::Status Successor::Fail(const absl::Status& error, const char* when) {
   return absl::InternalError(absl::StrCat(binary_, " ", when, ": it ", EndOf(wait_status_)));
 }
 
+absl::StatusOr<nlohmann::json> Successor::Await(const char* what, absl::Time deadline,
+                                                absl::FunctionRef<absl::Status()> meanwhile) {
+  for (;;) {
+    absl::StatusOr<nlohmann::json> heard =
+        channel_.Hear(what, std::min(deadline, absl::Now() + kLookInterval));
+    if (!absl::IsDeadlineExceeded(heard.status()) || absl::Now() >= deadline) return heard;
+    if (cancel_ != nullptr && *cancel_) return absl::CancelledError("the upgrade was cancelled");
+    if (absl::Status goes_on = meanwhile(); !goes_on.ok()) return goes_on;
+  }
+}
+
 absl::Status Successor::Greet(const state::Registry& registry, absl::Time deadline) {
   constexpr char kWhen[] = "does not start as a daemon that takes over";
-  const absl::StatusOr<nlohmann::json> hello = channel_.Hear("hello", deadline);
+  const absl::StatusOr<nlohmann::json> hello = Await("hello", deadline);
   if (absl::IsAborted(hello.status())) {
     const absl::Status failed = Fail(hello.status(), kWhen);
     return absl::FailedPreconditionError(failed.message());
   }
   if (!hello.ok()) return Fail(hello.status(), kWhen);
   version_ = hello->value("version", "");
+  takes_answers_ = hello->value("answers", false);
   if (const int protocol = hello->value("protocol", 0); protocol != kTakeoverProtocol)
     return Fail(
         absl::UnimplementedError(absl::StrCat("it speaks version ", protocol,
@@ -152,31 +169,25 @@ absl::Status Successor::Greet(const state::Registry& registry, absl::Time deadli
 
 absl::Status Successor::Prepare(absl::Time deadline) {
   absl::Status prepared = channel_.Say("prepare", {{"bytes", PrivateBytes()}});
-  if (prepared.ok()) prepared = channel_.Hear("prepared", deadline).status();
+  if (prepared.ok()) prepared = Await("prepared", deadline).status();
   return prepared.ok() ? prepared : Fail(prepared, kTakingOver);
 }
 
 absl::StatusOr<nlohmann::json> Successor::Offer(const restore::Parcel& parcel, absl::Time deadline,
                                                 absl::FunctionRef<absl::Status()> meanwhile) {
   if (absl::Status sent = channel_.SendParcel(parcel); !sent.ok()) return Fail(sent, kTakingOver);
-  for (;;) {
-    absl::StatusOr<nlohmann::json> loaded =
-        channel_.Hear("loaded", std::min(deadline, absl::Now() + kLookInterval));
-    if (loaded.ok()) return loaded;
-    if (!absl::IsDeadlineExceeded(loaded.status()) || absl::Now() >= deadline)
-      return Fail(loaded.status(), kTakingOver);
-    if (absl::Status done = meanwhile(); !done.ok()) {
-      killed_ = true;
-      End();
-      return done;
-    }
-  }
+  absl::StatusOr<nlohmann::json> loaded = Await("loaded", deadline, meanwhile);
+  if (!loaded.ok()) return Fail(loaded.status(), kTakingOver);
+  return loaded;
 }
 
-absl::StatusOr<nlohmann::json> Successor::Finish(nlohmann::json end, absl::Time deadline) {
-  if (absl::Status said = channel_.Say("finish", std::move(end)); !said.ok())
-    return Fail(said, kTakingOver);
-  absl::StatusOr<nlohmann::json> ready = channel_.Hear("ready", deadline);
+absl::StatusOr<nlohmann::json> Successor::Finish(nlohmann::json end, const restore::Parcel* late,
+                                                 absl::Time deadline) {
+  if (late != nullptr) end["late"] = true;
+  absl::Status said = channel_.Say("finish", std::move(end));
+  if (said.ok() && late != nullptr) said = channel_.SendParcel(*late);
+  if (!said.ok()) return Fail(said, kTakingOver);
+  absl::StatusOr<nlohmann::json> ready = Await("ready", deadline);
   if (!ready.ok()) return Fail(ready.status(), kTakingOver);
   return ready;
 }
@@ -185,7 +196,9 @@ absl::StatusOr<nlohmann::json> Successor::Finish(nlohmann::json end, absl::Time 
 absl::Status Successor::Commit(absl::Time deadline) {
   constexpr char kWhen[] = "did not begin to serve";
   absl::Status committed = channel_.Say("commit");
-  if (committed.ok()) committed = channel_.Hear("serving", deadline).status();
+  if (committed.ok()) committed = Await("serving", deadline).status();
+  if (absl::IsCancelled(committed))
+    committed = channel_.Hear("serving", std::min(deadline, absl::Now() + kServeTime)).status();
   if (!committed.ok()) {
     committed = Fail(committed, kWhen);
     serves_ = channel_.Hear("serving", absl::Now()).ok();

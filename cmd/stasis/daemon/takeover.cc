@@ -54,7 +54,7 @@ class Takeover {
   // Loads the state, and does again what was done since.
   absl::Status Load();
   // Does the rest, and what is to be done when nothing changes any more.
-  absl::Status Finish(const nlohmann::json& end);
+  absl::Status Finish(const nlohmann::json& end, restore::Parcel late);
   // What the last of them took.
   const nlohmann::json& times() const { return times_; }
   void Serve();
@@ -97,6 +97,7 @@ absl::StatusOr<restore::RestoredImage> Takeover::Restore(const image::LazyImage&
   gofer::GoferServices services;
   services.fd_limit = options.content.host.fd_limit;
   services.owners = {options.content.own_as_root, geteuid(), getegid()};
+  if (parcel_.json.contains("asked")) parcel_.json["asked"].get_to(services.live);
   request.services.Provide(&services);
   absl::StatusOr<restore::UnpackedState> state = restore::UnpackState(
       parcel_, MemoryOptionsOf(options.memory), request.packs, request.lease_name);
@@ -197,11 +198,14 @@ absl::Status Takeover::CatchUp() {
   return absl::OkStatus();
 }
 
-absl::Status Takeover::Finish(const nlohmann::json& end) {
+absl::Status Takeover::Finish(const nlohmann::json& end, restore::Parcel late) {
   if (absl::Status done = CatchUp(); !done.ok()) return done;
   if (const uint64_t wanted = end.value("journal_end", replayed_); replayed_ != wanted)
     return absl::DataLossError(
         absl::StrCat("the journal ends at ", replayed_, ", and was written up to ", wanted));
+  const absl::Time begin = absl::Now();
+  if (absl::Status going = GoOnWithHosts(box_.sandbox()->vfs(), late); !going.ok()) return going;
+  times_["hosts_ns"] = absl::ToInt64Nanoseconds(absl::Now() - begin);
   if (absl::Status goes_on = journal_.GoOn(replayed_); !goes_on.ok()) return goes_on;
   spans_ = end.value("spans", uint32_t{0});
   box_.sandbox()->init().SkipTo(end.value("next_id", int64_t{0}));
@@ -242,7 +246,10 @@ nlohmann::json Hello() {
   const Types known;
   for (const state::TypeDescriptor* type : known.registry().types())
     types.push_back(std::string(type->name));
-  return {{"protocol", kTakeoverProtocol}, {"version", Version()}, {"types", std::move(types)}};
+  return {{"protocol", kTakeoverProtocol},
+          {"version", Version()},
+          {"types", std::move(types)},
+          {"answers", true}};
 }
 
 // As Launch (launch.h) does for a daemon that makes its sandbox.
@@ -280,9 +287,15 @@ absl::StatusOr<std::unique_ptr<Takeover>> LoadAll(TakeoverChannel& channel, rest
   }
 }
 
-absl::Status FinishAll(Takeover& takeover, const nlohmann::json& end) {
+absl::Status FinishAll(Takeover& takeover, TakeoverChannel& channel, const nlohmann::json& end) {
   try {
-    return takeover.Finish(end);
+    restore::Parcel late;
+    if (end.value("late", false)) {
+      absl::StatusOr<restore::Parcel> parcel = channel.ReceiveParcel(absl::InfiniteFuture());
+      if (!parcel.ok()) return parcel.status();
+      late = *std::move(parcel);
+    }
+    return takeover.Finish(end, std::move(late));
   } catch (const std::exception& error) {
     return absl::DataLossError(error.what());
   }
@@ -312,7 +325,7 @@ int RunTakeover(TakeoverChannel channel) {
   const absl::StatusOr<nlohmann::json> end = channel.Hear("finish", absl::InfiniteFuture());
   said.Update(end.status());
   if (!said.ok()) GiveUp(channel, said);
-  if (absl::Status finished = FinishAll(**takeover, *end); !finished.ok())
+  if (absl::Status finished = FinishAll(**takeover, channel, *end); !finished.ok())
     GiveUp(channel, finished);
   said = channel.Say("ready", (*takeover)->times());
   said.Update(channel.Hear("commit", absl::InfiniteFuture()).status());

@@ -5,7 +5,8 @@
 // JSON, a message a packet of a SOCK_SEQPACKET pair. N is the new one, O the old one, or whoever
 // keeps what it had when it died:
 //
-//   N  {"hello": {"protocol", "version", "types": [names of savable types]}}
+//   N  {"hello": {"protocol", "version", "types": [names of savable types], "answers": true}}: the
+//      last if it takes a journal with answers and backings (fuse/journal.h)
 //   O  {"prepare": {"bytes": of memory that it has itself}}
 //   N  {"prepared": {}}
 //   O  {"take": {"fds": how many}}, then packets with that many descriptors, the first of which is
@@ -14,7 +15,8 @@
 //      gone on so far
 //   O  {"finish": {"journal_end", "spans" (ChunkMemory::span_count), "next_id" (of init's
 //   requests)}}:
-//      nothing changes any more. All of them are missing if O has only what was kept
+//      nothing changes any more. All of them are missing if O has only what was kept. With "late"
+//      descriptors follow, as after "take" (daemon/host_files.h)
 //   N  {"ready": {what it took}}
 //   O  {"commit": {}}
 //   N  {"serving": {}}      before it takes the first request: O goes on if it does not get that

@@ -8,12 +8,15 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "cmd/fuse/journal.h"
 #include "cmd/stasis/daemon/description.h"
+#include "cmd/stasis/daemon/host_files.h"
 #include "cmd/stasis/daemon/journaled_state.h"
 #include "cmd/stasis/daemon/keeping.h"
 #include "cmd/stasis/daemon/successor.h"
@@ -38,8 +41,6 @@ constexpr uint32_t kReservedSpans = 16 * 1024;
 
 constexpr uint64_t kMuchUnread = uint64_t{64} << 10;  // bytes of the journal
 constexpr absl::Duration kSlowDown = absl::Milliseconds(2);
-// Of requests to init: what this process may ask it still.
-constexpr int64_t kSkippedIds = 1000;
 
 // When programs stop: with the other process loading what they had done so far, and then what they
 // have done meanwhile; or for all of that.
@@ -81,12 +82,20 @@ class JournalWatch {
   std::thread thread_;
 };
 
+// How, if it can be, programs go on while the other process loads.
+struct Meanwhile {
+  // Host directories that they change.
+  std::set<std::string> asked;
+  // It must know of that, or of files that the kernel reads and writes by itself.
+  bool takes_answers = false;
+};
+
 // One upgrade. Requires: its work has begun.
 class Upgrade {
  public:
-  Upgrade(Box& box, const control::UpgradeParams& params, Stop stop,
+  Upgrade(Box& box, const control::UpgradeParams& params, Stop stop, Meanwhile how,
           const std::atomic<bool>* cancel)
-      : box_(box), params_(params), stop_(stop), cancel_(cancel) {}
+      : box_(box), params_(params), stop_(stop), how_(std::move(how)), cancel_(cancel) {}
   // Whatever was paused goes on, unless it is another process's.
   ~Upgrade();
   Upgrade(const Upgrade&) = delete;
@@ -105,6 +114,7 @@ class Upgrade {
   fuse::Journal& journal() const;
   bool kept() const { return box_.keeping() != nullptr && box_.keeping()->keeper() != 0; }
 
+  absl::Status CheckSuccessor() const;
   absl::Status Pause();
   void StopWatch();
   absl::Status TakeState();
@@ -122,6 +132,7 @@ class Upgrade {
   Box& box_;
   const control::UpgradeParams& params_;
   const Stop stop_;
+  const Meanwhile how_;
   const std::atomic<bool>* const cancel_;
   const absl::Time began_ = absl::Now();
   absl::Time lap_ = began_;
@@ -157,7 +168,7 @@ absl::Status Upgrade::CheckCancelled() const {
 }
 
 absl::Status Upgrade::StartSuccessor() {
-  auto successor = Successor::Start(params_.binary);
+  auto successor = Successor::Start(params_.binary, cancel_);
   if (!successor.ok()) return successor.status();
   successor_ = *std::move(successor);
   if (absl::Status greeted = successor_->Greet(box_.types().registry(), Deadline()); !greeted.ok())
@@ -194,7 +205,9 @@ absl::Status Upgrade::TakeState() {
     if (!journal.ok()) return journal.status();
     own_journal_ = *std::move(journal);
     own_journal_->CloseWhenFull();
+    if (!how_.asked.empty()) own_journal_->KeepAnswers();
   }
+  KeepAnswers(box_.sandbox()->vfs(), how_.asked, true);
   try {
     if (!paused_) watch_.emplace(journal(), served());
   } catch (const std::system_error& error) {
@@ -206,7 +219,8 @@ absl::Status Upgrade::TakeState() {
   const restore::RowsTimes& times = state_->times;
   times_["point_ns"] = times.drain_ns + times.prepare_ns + times.rows_ns + times.resume_ns;
   times_["state_ns"] = Lap();
-  absl::Status described = DescribeBox(box_, parcel_);
+  absl::Status described = DescribeBox(box_, std::move(state_->lent), parcel_);
+  if (!how_.asked.empty()) parcel_.json["asked"] = how_.asked;
   if (described.ok() && kept())
     described = box_.keeping()->Describe(Keeping::For::kDaemon, parcel_);
   if (described.ok()) described = DescribeJournal(journal(), state_->from, parcel_);
@@ -230,12 +244,11 @@ void Upgrade::SlowDown() {
 
 absl::Status Upgrade::Offer() {
   const auto meanwhile = [this] {
-    absl::Status goes_on = CheckCancelled();
-    if (!goes_on.ok() || paused_) return goes_on;
+    if (paused_) return absl::OkStatus();
     if (journal().broken())
       return absl::FailedPreconditionError("a program did what cannot be done again");
     SlowDown();
-    return goes_on;
+    return absl::OkStatus();
   };
   absl::StatusOr<nlohmann::json> loaded = successor_->Offer(parcel_, Deadline(), meanwhile);
   if (!loaded.ok()) return loaded.status();
@@ -249,15 +262,19 @@ absl::Status Upgrade::Finish() {
   Lap();
   gate_ = std::make_unique<vfs::ClosedGate>(box_.sandbox()->vfs().gate());
   hold_ = std::make_unique<state::ChunkHold>();
-  const auto ready =
-      successor_->Finish({{"journal_end", journal().end()},
-                          {"spans", state::ChunkMemory::Get().span_count()},
-                          {"next_id", box_.sandbox()->init().next_id() + kSkippedIds}},
-                         Deadline());
+  restore::Parcel late;
+  if (!how_.asked.empty())
+    if (absl::Status described = DescribeHosts(box_.sandbox()->vfs(), late); !described.ok())
+      return described;
+  const auto ready = successor_->Finish({{"journal_end", journal().end()},
+                                         {"spans", state::ChunkMemory::Get().span_count()},
+                                         {"next_id", box_.sandbox()->init().HoldRequests()}},
+                                        how_.asked.empty() ? nullptr : &late, Deadline());
   if (!ready.ok()) return ready.status();
   loaded_.update(*ready);
   times_["finish_ns"] = Lap();
-  for (const char* part : {"load_ns", "reopen_ns", "complete_ns", "replay_ns", "replayed"})
+  for (const char* part :
+       {"load_ns", "reopen_ns", "complete_ns", "replay_ns", "hosts_ns", "replayed"})
     times_[part] = loaded_.value(part, int64_t{0});
   return CheckCancelled();
 }
@@ -288,11 +305,13 @@ Upgrade::~Upgrade() {
   StopWatch();
   if (successor_ != nullptr && successor_->serves()) return;
   successor_.reset();  // first: it must not read what changes again
+  box_.sandbox()->init().GoOn();
   hold_.reset();
   gate_.reset();
   packed_.reset();
   state_.reset();
   state::ChunkMemory::Get().Unreserve(reserved_);
+  KeepAnswers(box_.sandbox()->vfs(), how_.asked, false);
   if (own_journal_ != nullptr) StopRecording();
   if (paused_) served().Resume();
 }
@@ -320,8 +339,16 @@ control::Report Upgrade::Report() const {
   return {json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), ""};
 }
 
+absl::Status Upgrade::CheckSuccessor() const {
+  if (stop_ == Stop::kBeforeLoading || !how_.takes_answers || successor_->takes_answers())
+    return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the new version cannot do again what programs do in host directories");
+}
+
 absl::StatusOr<control::Report> Upgrade::Run() {
-  absl::Status done = stop_ == Stop::kBeforeLoading ? Pause() : absl::OkStatus();
+  absl::Status done = CheckSuccessor();
+  if (done.ok() && stop_ == Stop::kBeforeLoading) done = Pause();
   Lap();
   if (done.ok()) done = TakeState();
   if (done.ok()) done = Offer();
@@ -331,26 +358,35 @@ absl::StatusOr<control::Report> Upgrade::Run() {
   if (done.ok()) done = Commit();
   if (done.ok()) return Report();
   StopWatch();
-  may_do_in_a_pause_ = stop_ == Stop::kAfterLoading && !successor_->serves() &&
-                       (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done));
+  may_do_in_a_pause_ =
+      stop_ == Stop::kAfterLoading && !successor_->serves() &&
+      (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done) ||
+       (!how_.asked.empty() && !absl::IsCancelled(done) && !absl::IsDeadlineExceeded(done)));
   return done;
 }
 
-// Which files the kernel reads without asking, no journal says.
-bool CanLoadMeanwhile(const Box& box) {
-  for (const auto& [name, state] : box.sandbox()->served().States())
-    if (!state->initialized() || state->negotiated().passthrough()) return false;
-  return CanBeDoneAgain(box).ok();
+// Nothing: they cannot. What a keeper's journal has is without answers.
+std::optional<Meanwhile> HowToLoadMeanwhile(const Box& box) {
+  Meanwhile how;
+  if (!CanBeDoneAgain(box, &how.asked).ok()) return std::nullopt;
+  if (!how.asked.empty() && box.keeping() != nullptr) return std::nullopt;
+  how.takes_answers = !how.asked.empty();
+  for (const auto& [name, state] : box.sandbox()->served().States()) {
+    if (!state->initialized()) return std::nullopt;
+    if (state->negotiated().passthrough()) how.takes_answers = true;
+  }
+  return how;
 }
 
 // The keeper gets nothing meanwhile; after a failure, a checkpoint. `once_more`: Upgrade::
 // may_do_in_a_pause.
 absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParams& params,
-                                           Stop stop, const std::atomic<bool>* cancel,
+                                           Stop stop, Meanwhile how,
+                                           const std::atomic<bool>* cancel,
                                            bool& once_more) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Keeping* keeping = box.keeping();
   std::optional<Upgrade> upgrade;
-  upgrade.emplace(box, params, stop, cancel);
+  upgrade.emplace(box, params, stop, std::move(how), cancel);
   if (absl::Status started = upgrade->StartSuccessor(); !started.ok()) return started;
   EndUnusedFilesystems(box);
   // So that there is room for what programs do meanwhile.
@@ -370,12 +406,12 @@ absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParam
 absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParams& params,
                                            const std::atomic<bool>* cancel) {
   bool once_more = false;
-  if (CanLoadMeanwhile(box)) {
-    auto report = RunUpgrade(box, params, Stop::kAfterLoading, cancel, once_more);
+  if (auto how = HowToLoadMeanwhile(box); how.has_value()) {
+    auto report = RunUpgrade(box, params, Stop::kAfterLoading, *std::move(how), cancel, once_more);
     if (!once_more) return report;
     box.log().info("upgrade: {}; once more, in a pause", std::string(report.status().message()));
   }
-  return RunUpgrade(box, params, Stop::kBeforeLoading, cancel, once_more);
+  return RunUpgrade(box, params, Stop::kBeforeLoading, {}, cancel, once_more);
 }
 
 }  // namespace

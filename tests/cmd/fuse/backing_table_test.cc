@@ -44,12 +44,12 @@ class BackingTableTest : public ::testing::Test {
 
 TEST_F(BackingTableTest, IsNotAvailableWithoutADevice) {
   EXPECT_FALSE(table_.available());
-  table_.set_channel(channel_.get());
+  table_.SetChannel(channel_.get(), /*died=*/false);
   EXPECT_FALSE(table_.available());
 }
 
 TEST_F(BackingTableTest, WhatIsRefusedGoesThroughThePageCache) {
-  table_.set_channel(channel_.get());
+  table_.SetChannel(channel_.get(), /*died=*/false);
   const RefPtr<vfs::FileDescription> file = Open(O_RDWR);
   for (int i = 0; i < 2; ++i) {
     const BackingTable::Opened opened = table_.Open(128, *file);
@@ -64,8 +64,32 @@ TEST_F(BackingTableTest, WhatIsRefusedGoesThroughThePageCache) {
   EXPECT_EQ(table_.size(), 0u);
 }
 
+// What another server has got is done again without the kernel.
+TEST_F(BackingTableTest, BeforeItHasAConnectionNumbersAreGiven) {
+  EXPECT_FALSE(table_.available());
+  table_.Give(1);
+  EXPECT_TRUE(table_.available());
+  const RefPtr<vfs::FileDescription> file = Open(O_RDWR);
+  table_.Give(7);
+  EXPECT_EQ(table_.Open(128, *file).backing, 7);
+  table_.Give(0);
+  EXPECT_EQ(table_.Open(128, *file).backing, 7) << "one for all opens of a node";
+  EXPECT_EQ(table_.Open(129, *file).backing, 0);
+  EXPECT_EQ(fs_->passthrough, 1);
+  table_.Close(128);
+  Connection connection;
+  table_.Export(connection);
+  EXPECT_EQ(connection.last, 7);
+  ASSERT_EQ(connection.backings.size(), 2u);
+  table_.Close(128);
+  table_.Forget(128);
+  EXPECT_EQ(fs_->passthrough, 0);
+  table_.SetChannel(channel_.get(), /*died=*/true);
+  EXPECT_EQ(table_.Open(128, *file).backing, 0) << "a socket has none";
+}
+
 TEST_F(BackingTableTest, ANodeForgottenWhileOpenGoesWithItsLastOpen) {
-  table_.set_channel(channel_.get());
+  table_.SetChannel(channel_.get(), /*died=*/false);
   const RefPtr<vfs::FileDescription> file = Open(O_RDWR);
   table_.Open(128, *file);
   table_.Forget(128);

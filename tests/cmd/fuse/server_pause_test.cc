@@ -89,7 +89,8 @@ TEST_F(PauseTest, AnotherServerGoesOn) {
   const uint64_t second = SendMkdir("b");
   Server other(kernel_.tree().vfs(), kernel_.server().state(), {});
   UniqueFd device(fcntl(kernel_.server().device(), F_DUPFD_CLOEXEC, 3));
-  ASSERT_TRUE(other.Adopt(std::move(device), kernel_.server().connection()).ok());
+  other.Know(kernel_.server().connection());
+  ASSERT_TRUE(other.Adopt(std::move(device)).ok());
   EXPECT_FALSE(kernel_.Receive(50).has_value()) << "until it is told to go on";
   other.Resume();
   const auto reply = kernel_.Receive();

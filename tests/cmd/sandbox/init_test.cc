@@ -67,6 +67,26 @@ TEST_F(InitTest, TheEndOfInitIsTheEndOfEverything) {
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+// Of a daemon of a later version.
+TEST_F(InitTest, RefusesWhatItDoesNotUnderstandAndLivesOn) {
+  absl::StatusOr<InitLine> line = init_->Lend();
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(line->protocol, kInitProtocol);
+  InitChannel channel(std::move(line->channel));
+  for (const nlohmann::json& request :
+       {nlohmann::json{{"id", 1000}, {"do", "what is to come"}},
+        nlohmann::json{{"id", 1000}, {"do", "umount"}, {"otherwise", true}},
+        nlohmann::json{{"id", 1000}, {"do", "stop"}, {"ms", "long"}},
+        nlohmann::json{{"id", 1000}, {"do", 3}}}) {
+    ASSERT_TRUE(channel.Send(request).ok());
+    const absl::StatusOr<Packet> answer = channel.Receive(absl::Seconds(10));
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->json.at("id"), 1000);
+    EXPECT_TRUE(absl::IsUnimplemented(StatusOf(answer->json))) << request;
+  }
+  EXPECT_TRUE(init_->CountProcesses().ok());
+}
+
 TEST_F(InitTest, EndsWithTheLastCopyOfTheChannel) {
   const pid_t pid = StartScript("sleep 1000");
   absl::StatusOr<InitLine> line = init_->Lend();
@@ -95,6 +115,17 @@ TEST_F(InitTest, AnotherDaemonGoesOn) {
   EXPECT_FALSE(adopted->ended());
   adopted->Await();
   EXPECT_TRUE(adopted->ended());
+}
+
+// From the moment on when another one knows the next number, until it is clear that it gives up.
+TEST_F(InitTest, WhoeverHandsItOverAsksNothing) {
+  const int64_t next = init_->HoldRequests();
+  EXPECT_TRUE(absl::IsUnavailable(init_->CountProcesses().status()));
+  EXPECT_TRUE(absl::IsUnavailable(init_->Sync(absl::Seconds(5))));
+  EXPECT_EQ(init_->HoldRequests(), next);
+  init_->GoOn();
+  EXPECT_TRUE(init_->CountProcesses().ok());
+  EXPECT_EQ(init_->HoldRequests(), next + 1);
 }
 
 TEST_F(InitTest, CommandsHaveSmallNumbersInside) {

@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "cmd/fuse/mount.h"
 #include "tests/cmd/fuse/file_system_calls.h"
@@ -127,6 +130,38 @@ TEST_F(OpenFileScanTest, SaysWhenItHadToStop) {
 TEST_F(OpenFileScanTest, ListsTheProcessesOfANamespace) {
   // This process is in the namespace of its own init.
   EXPECT_THAT(ProcessesBelow(1), Contains(getpid()));
+}
+
+std::string CommandOf(pid_t pid) {
+  std::string name;
+  std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/comm"), name);
+  return name;
+}
+
+// A shell is the first process of a namespace; below it there is another one.
+TEST_F(OpenFileScanTest, ListsThoseOfNamespacesBelowAndNobodyElse) {
+  const pid_t outer = fork();
+  if (outer == 0) {
+    execlp("unshare", "unshare", "--pid", "--fork", "--kill-child", "sh", "-c",
+           "sleep 100 & unshare --pid --fork --kill-child tail -f /dev/null & wait", nullptr);
+    _exit(127);
+  }
+  const std::vector<std::string> expected = {"sleep", "tail", "unshare"};
+  std::vector<std::string> names;
+  for (int tries = 0; tries < 1000 && names != expected; ++tries) {
+    names.clear();
+    pid_t init = 0;
+    std::ifstream("/proc/" + std::to_string(outer) + "/task/" + std::to_string(outer) +
+                  "/children") >>
+        init;
+    for (const pid_t pid : init == 0 ? std::vector<pid_t>() : ProcessesBelow(init))
+      names.push_back(CommandOf(pid));
+    std::sort(names.begin(), names.end());
+    usleep(10'000);
+  }
+  EXPECT_EQ(names, expected);
+  kill(outer, SIGKILL);
+  waitpid(outer, nullptr, 0);
 }
 
 }  // namespace

@@ -52,6 +52,28 @@ TEST_F(CheckVersionTest, CompletionsAreScripts) {
   EXPECT_THAT(Stasis({"completion", "tcsh"}), ExitsWith(2));
 }
 
+TEST_F(CheckVersionTest, CompletionKnowsTheValuesOfOptions) {
+  ASSERT_THAT(Shell(binary_ + " completion bash > c.bash"), Succeeded());
+  WriteFile("complete.bash",
+            "source c.bash; COMP_WORDS=(stasis \"$@\"); COMP_CWORD=$#; _stasis\n"
+            "echo \"${COMPREPLY[*]}\"\n");
+  const auto complete = [this](const Strings& words) {
+    Strings line = {"bash", Path("complete.bash")};
+    line.insert(line.end(), words.begin(), words.end());
+    return Host(line).out;
+  };
+  EXPECT_EQ(complete({"restore", "--prefetch", ""}), "trace all none\n");
+  EXPECT_EQ(complete({"restore", "--handles", "k"}), "keep\n");
+  EXPECT_EQ(complete({"run", "--freezer", "c"}), "cgroup\n");
+  EXPECT_EQ(complete({"run", "--upper", ""}), "memory none\n");
+  EXPECT_EQ(complete({"run", "--upper", "c."}), "c.bash\n") << "or a directory";
+  EXPECT_EQ(complete({"run", "--upp"}), "--upper\n");
+  EXPECT_EQ(complete({"run", "--name", "c."}), "c.bash\n");
+  EXPECT_THAT(Stasis({"completion", "zsh"}).out,
+              HasSubstr("--prefetch) compadd -- trace all none;"));
+  EXPECT_THAT(Stasis({"completion", "fish"}).out, HasSubstr("-l prefetch -r -a 'trace all none'"));
+}
+
 TEST_F(CheckVersionTest, WrongUsageIsExitCodeTwo) {
   for (const Strings& arguments :
        {Strings{}, Strings{"dance"}, Strings{"run", "--dance"}, Strings{"checkpoint", "box"},

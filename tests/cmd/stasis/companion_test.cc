@@ -66,7 +66,16 @@ TEST_F(CompanionTest, SaysWhatIsMissing) {
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
   EXPECT_THAT(Restore("snaps:v1"), FailsWith(10, "stasis.json"));
   WriteFile("ps/stasis.json", "{\"digest\": 7}");
-  EXPECT_THAT(Restore("snaps:v1"), FailsWith(5, "is damaged"));
+  EXPECT_THAT(Restore("snaps:v1"), FailsWith(1, "is damaged"));
+}
+
+// The image is whole: only its own damage has the exit code 5.
+TEST_F(CompanionTest, AnInventoryThatCannotBeOneIsNoDamageOfTheImage) {
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--companion", "ps"}), Succeeded());
+  WriteFile("ps/inventory.img", std::string((1 << 20) + 1, 'x'));
+  EXPECT_THAT(Restore("snaps:v1"), FailsWith(1, "ps/inventory.img is larger than it can be"));
+  EXPECT_THAT(Stasis({"checkpoint", "box", "snaps:v2", "--companion", "ps"}),
+              FailsWith(1, "is larger than it can be"));
 }
 
 class CriuCheckTest : public CliTest {

@@ -13,6 +13,8 @@ namespace stasis::cli {
 namespace {
 
 using nlohmann::json;
+using testing::AnyOf;
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::IsSupersetOf;
 
@@ -55,6 +57,14 @@ class EventsTest : public CliTest {
     return texts;
   }
 
+  // What was done to files of the name "f".
+  static Strings AboutFile(const std::vector<json>& events) {
+    Strings names;
+    for (const json& event : events)
+      if (event.value("path", "").ends_with("/f")) names.push_back(event.value("event", ""));
+    return names;
+  }
+
   pid_t pid_ = 0;  // of what follows
 };
 
@@ -85,6 +95,22 @@ TEST_F(EventsTest, PathsAreThoseThatProgramsSee) {
   StartBox("box", {"--root", "data=data", "--mount", "data:/data", "--tmpfs", "/scratch"});
   EXPECT_THAT(Texts(EventsOf("echo x > /data/f; echo x > /scratch/g")),
               IsSupersetOf({"create /data/f", "create /scratch/g"}));
+}
+
+// Of an open that the kernel keeps to itself there is no end either: it would come before what was
+// done to the file.
+TEST_F(EventsTest, AFileThatIsMadeAndWrittenIsHeardOfInThatOrder) {
+  StartBox("box");
+  EXPECT_THAT(AboutFile(EventsOf("echo x > /f")), ElementsAre("create", "modify"));
+}
+
+TEST_F(EventsTest, WhereOpensAreAskedForTheCloseIsTheLast) {
+  ASSERT_THAT(Shell("mkdir data"), Succeeded());
+  StartBox("box", {"--root", "data=data", "--mount", "data:/data:interop=shared"});
+  // With passthrough the write goes past the server.
+  EXPECT_THAT(AboutFile(EventsOf("echo x > /data/f")),
+              AnyOf(ElementsAre("create", "open", "modify", "close_write"),
+                    ElementsAre("create", "open", "close_write")));
 }
 
 TEST_F(EventsTest, AnOverlayIsHeardOfOnce) {

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <random>
+#include <utility>
 
 #include "tests/cmd/stasis/cli_fixture.h"
 #include "tests/cmd/stasis/upgrade_programs.h"
@@ -171,12 +172,66 @@ TEST_F(KeeperTest, AnOverlayOnAHostDirectory) {
   EXPECT_EQ(ReadFile(Path("base/d/f")), "base\n");
 }
 
+// Through the kernel's passthrough, where there is one: while nobody serves, a file that is open
+// can be read.
+TEST_F(KeeperTest, HostFilesThatAreOpen) {
+  ASSERT_THAT(Shell("mkdir data; cd data; seq 100000 > held; for i in $(seq 50); do echo $i > $i; "
+                    "done"),
+              Succeeded());
+  StartBox(
+      "box",
+      {"--keeper", "--root", "data=" + Path("data"), "--mount", "data:/data:ro", "--fd-limit", "4"},
+      {"python3", "-c", kReadsOpenFiles});
+  AwaitRounds("box");
+  for (int i = 0; i < Kills(); ++i) {
+    KillDaemon("box");
+    AwaitRounds("box");
+    if (HasFailure()) return;
+  }
+  EndProgram("box");
+  EXPECT_THAT(Log("box"), Not(HasSubstr("the sandbox ends")));
+  EXPECT_EQ(In("box", "cat /data/held").out, ReadFile(Path("data/held")));
+}
+
 TEST_F(KeeperTest, AHostDirectoryThatProgramsChangeIsRefused) {
   ASSERT_THAT(Shell("mkdir -p " + Path("host")), Succeeded());
   EXPECT_THAT(Stasis({"run", "--keeper", "--root", "data=" + Path("host"), "--mount", "data:/data",
                       "--", "true"}),
               FailsWith(1, "cannot be done again"));
   EXPECT_THAT(Stasis({"ps"}).out, Not(HasSubstr("running")));
+}
+
+TEST_F(KeeperTest, WhatIsRefusedHasMadeNothing) {
+  ASSERT_THAT(Shell("mkdir -p host upper"), Succeeded());
+  EXPECT_THAT(Stasis({"run", "--keeper", "--rootfs", "host", "--upper", "none", "--", "true"}),
+              FailsWith(1, "programs change the host's " + Path("host")));
+  EXPECT_THAT(Stasis({"run", "--keeper", "--rootfs", "host", "--upper", "upper", "--", "true"}),
+              FailsWith(1, "programs change the host's " + Path("upper")));
+  EXPECT_EQ(Shell("ls host upper").out, "host:\n\nupper:\n");
+}
+
+TEST_F(KeeperTest, ALimitThatIsNoneIsRefused) {
+  for (const char* wrong : {"many", "-1", "3x", "99999999999"}) {
+    setenv("STASIS_KEEPER_LIMIT", wrong, 1);  // NOLINT(concurrency-mt-unsafe)
+    EXPECT_THAT(Stasis({"run", "--keeper", "--", "echo", "ran"}),
+                FailsWith(2, "STASIS_KEEPER_LIMIT=" + std::string(wrong) + " is no number"));
+  }
+  EXPECT_THAT(Stasis({"run", "--", "true"}), Succeeded());
+}
+
+// As when a package is upgraded.
+TEST_F(KeeperTest, AProgramThatWasReplacedOnDiskGoesOn) {
+  ASSERT_THAT(Shell("cp " + binary_ + " program"), Succeeded());
+  const std::string binary = std::exchange(binary_, Path("program"));
+  StartBox("box", {"--keeper"});
+  binary_ = binary;
+  ASSERT_THAT(In("box", "echo one > /f"), Succeeded());
+  ASSERT_THAT(Shell("printf '#!/bin/sh\\nexit 1\\n' > other; chmod +x other; mv other program"),
+              Succeeded());
+  for (int i = 0; i < 2; ++i) {
+    KillDaemon("box");
+    EXPECT_EQ(Cat("box", "/f"), "one\n");
+  }
 }
 
 TEST_F(KeeperTest, AKilledKeeperLeavesTheDaemon) {
@@ -229,6 +284,20 @@ TEST_F(KeeperTest, PsSaysWhyNothingWentOn) {
   EXPECT_THAT(Ps("box").at("lost").get<std::string>(), HasSubstr("time in a minute"));
   EXPECT_THAT(Stasis({"ps"}).out, HasSubstr("time in a minute"));
   EXPECT_THAT(Stasis({"stop", "box"}), Succeeded());
+}
+
+// The keeper gets one after the other, as the program writes as fast as it can.
+TEST_F(KeeperTest, ACheckpointBesideTheKeepersIsNotWrittenDownInThePause) {
+  StartBox("box", {"--keeper"},
+           {"/bin/sh", "-c",
+            "mkdir /d; for i in $(seq 3000); do : > /d/$i; done; touch /ready; while :; do "
+            "dd if=/dev/zero of=/w bs=1M count=64 conv=notrunc 2>/dev/null; done"});
+  ASSERT_TRUE(Eventually([this] { return In("box", "test -e /ready").exit_code == 0; }));
+  for (int i = 0; i < 6; ++i) {
+    const Outcome saved = Stasis({"checkpoint", "box", "snaps:v1", "--json"});
+    ASSERT_THAT(saved, Succeeded());
+    EXPECT_THAT(saved.Json().at("warnings").dump(), Not(HasSubstr("in the pause")));
+  }
 }
 
 TEST_F(KeeperTest, AnUpgradeKeepsTheKeeper) {

@@ -11,6 +11,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class MountsTest : public CliTest {
  protected:
@@ -80,6 +81,24 @@ TEST_F(MountsTest, PartsOfARootWithFlags) {
             "part\nmore\n");
 }
 
+TEST_F(MountsTest, OverAnotherOfTheSameRoot) {
+  ASSERT_THAT(Shell("mkdir data/in; echo in > data/in/f"), Succeeded());
+  StartBox("box", {"--root", "data=data", "--mount", "data:/a", "--mount", "data:/b", "--mount",
+                   "data:/b:noexec"});
+  EXPECT_EQ(OptionsOf("/b"), "rw,nodev,relatime\nrw,nodev,noexec,relatime\n");
+  ASSERT_THAT(Stasis({"mount-add", "box", "data:/a:ro"}), Succeeded());
+  EXPECT_EQ(OptionsOf("/a"), "rw,nodev,relatime\nro,nodev,relatime\n");
+  EXPECT_THAT(In("box", "cat /a/one; ! touch /a/one 2> /dev/null"), Succeeded());
+  ASSERT_THAT(Stasis({"mount-add", "box", "data/in:/a"}), Succeeded());
+  EXPECT_EQ(In("box", "cat /a/f").out, "in\n");
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
+  EXPECT_EQ(Stasis({"restore", "snaps:v1", "--root", "data=data", "--", "/bin/cat", "/a/f"}).out,
+            "in\n");
+  for (int i = 0; i < 2; ++i) ASSERT_THAT(Stasis({"umount", "box", "/a"}), Succeeded());
+  EXPECT_EQ(OptionsOf("/a"), "rw,nodev,relatime\n");
+  ASSERT_THAT(In("box", "touch /a/one"), Succeeded());
+}
+
 TEST_F(MountsTest, OtherPartsOfARootThatIsSeenInPartsOnly) {
   ASSERT_THAT(Shell("mkdir -p data/x data/y/deep; echo x > data/x/f; echo y > data/y/f"),
               Succeeded());
@@ -118,7 +137,7 @@ TEST_F(MountsTest, APartThatIsAddedIsNeverSeenWhole) {
 TEST_F(MountsTest, ARestoreHasThemWhereTheyWere) {
   StartBox("old", {"--root", "data=data", "--root", "more=more", "--mount", "data:/a", "--mount",
                    "more:/a/more:ro"});
-  EXPECT_THAT(Shell("ls data").out, testing::Not(HasSubstr("more"))) << "a place only we see";
+  EXPECT_THAT(Shell("ls data").out, Not(HasSubstr("more"))) << "a place only we see";
   ASSERT_THAT(Stasis({"checkpoint", "old", "snaps:v1", "--stop"}), Succeeded());
   ASSERT_THAT(Stasis({"restore", "snaps:v1", "--name", "box", "--root", "data=data", "--root",
                       "more=more", "--detach"}),
@@ -148,6 +167,40 @@ TEST_F(MountsTest, MountAddRefusesWhatCannotBe) {
   ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1", "--stop"}), Succeeded());
   EXPECT_THAT(Stasis({"drift", "snaps:v1", "--root", "data=data"}), Succeeded())
       << "nothing is left of the roots that were refused";
+}
+
+// The sandbox's own, the host's and those of programs.
+TEST_F(MountsTest, NothingIsMountedWhereTheTreeIsNotSeen) {
+  for (const char* place : {"/proc", "/proc/sys", "/dev", "/dev/shm", "/dev/../proc/"}) {
+    EXPECT_THAT(Stasis({"run", "--root", "data=data", "--mount", std::string("data:") + place, "--",
+                        "/bin/true"}),
+                FailsWith(2, "the sandbox has its own"))
+        << place;
+    EXPECT_THAT(Stasis({"run", "--tmpfs", place, "--", "/bin/true"}),
+                FailsWith(2, "the sandbox has its own"));
+  }
+  const auto run = [this](const Strings& options) {
+    Strings arguments = {"run", "--root", "data=data"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    arguments.insert(arguments.end(), {"--", "/bin/true"});
+    return Stasis(arguments);
+  };
+  EXPECT_THAT(run({"--mount", "data:/usr/local"}), FailsWith(2, "the host's /usr is to be seen"));
+  EXPECT_THAT(run({"--mount", "data:/usr", "--system", "host"}), FailsWith(2, "the host's /usr"));
+  EXPECT_THAT(run({"--mount", "data:/a", "--tmpfs", "/etc/x"}), FailsWith(2, "the host's /etc"));
+  EXPECT_THAT(run({"--mount", "data:/usr", "--mount", "data:/usr/local", "--tmpfs", "/etc/x"}),
+              ExitsWith(127))
+      << "a system of its own, if an empty one";
+  StartBox("box", {"--bind", "more:/bound"});
+  ASSERT_THAT(In("box", "mkdir -p /by/m; mount -t tmpfs t /by; mkdir /by/m"), Succeeded());
+  for (const char* place : {"/proc", "/dev/shm", "/usr", "/usr/local", "/bound", "/by", "/by/m"})
+    EXPECT_THAT(Stasis({"mount-add", "box", std::string("data:") + place, "--root", "data=data"}),
+                FailsWith(1, std::string("cannot mount on ") + place + ": what is seen there"));
+  ASSERT_THAT(In("box", "umount /by"), Succeeded());
+  EXPECT_THAT(Stasis({"mount-add", "box", "data:/by/m", "--root", "data=data"}), Succeeded());
+  ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:v1"}), Succeeded());
+  EXPECT_THAT(Stasis({"rollback", "box", "snaps:v1"}), Succeeded());
+  EXPECT_EQ(In("box", "cat /by/m/one /bound/two").out, "one\ntwo\n");
 }
 
 TEST_F(MountsTest, UmountLetsGo) {
@@ -186,9 +239,10 @@ TEST_F(MountsTest, AConfigurationFollowsTheMounts) {
   StartBox("box", {"--tmpfs", "/t", "--root", "data=data", "--mount", "data:/t/a", "--root",
                    "more=more", "--mount", "more:/t/a/b:ro"});
   ASSERT_THAT(Stasis({"umount", "box", "/t/a", "--detach"}), Succeeded());
-  EXPECT_EQ(Stasis({"config", "box"}).out, "name = \"box\"\ntmpfs = [\"/t\"]\n");
+  const std::string use = "# stasis run --config FILE\n";
+  EXPECT_EQ(Stasis({"config", "box"}).out, use + "name = \"box\"\ntmpfs = [\"/t\"]\n");
   ASSERT_THAT(Stasis({"umount", "box", "/t"}), Succeeded());
-  EXPECT_EQ(Stasis({"config", "box"}).out, "name = \"box\"\n");
+  EXPECT_EQ(Stasis({"config", "box"}).out, use + "name = \"box\"\n");
 }
 
 TEST_F(MountsTest, TheConfigurationComesBack) {
@@ -197,6 +251,7 @@ TEST_F(MountsTest, TheConfigurationComesBack) {
   ASSERT_THAT(Stasis({"mount-add", "box", "more:/tmp", "--root", "more=more"}), Succeeded());
   const Outcome config = Stasis({"config", "box"});
   EXPECT_EQ(config.out,
+            "# stasis run --config FILE\n"
             "name = \"box\"\nenv = [\"X=a \\\"b\\\"\"]\nhostname = \"inside\"\n"
             "fd-limit = 100\nroot = [\"data=" +
                 Path("data") + "\",\"more=" + Path("more") +
@@ -208,7 +263,7 @@ TEST_F(MountsTest, TheConfigurationComesBack) {
                 .out,
             "a \"b\"\ninside\none\ntwo\n");
   ASSERT_THAT(Stasis({"umount", "box", "/tmp"}), Succeeded());
-  EXPECT_THAT(Stasis({"config", "box"}).out, testing::Not(HasSubstr("more")));
+  EXPECT_THAT(Stasis({"config", "box"}).out, Not(HasSubstr("more")));
 }
 
 TEST_F(MountsTest, AConfigurationFileIsChecked) {

@@ -205,6 +205,101 @@ with open(top + '/ENDED', 'w') as f:
     f.write('well' if not any(codes) else str(codes))
 )PY";
 
+// In directory argv[1], new: reads and writes a file that it holds open, by calls and a mapping,
+// and makes, moves and deletes others while they are open. The same files.
+inline constexpr char kUsesOpenFiles[] = R"PY(
+import mmap, os, sys, time, traceback
+
+top = sys.argv[1]
+os.makedirs(top)
+
+def write(name, text):
+    with open(top + '/' + name + '.new', 'w') as f:
+        f.write(text)
+    os.rename(top + '/' + name + '.new', top + '/' + name)
+
+try:
+    os.chdir(top)
+    held = os.open('held', os.O_RDWR | os.O_CREAT)
+    os.ftruncate(held, 4096)
+    view = mmap.mmap(held, 4096)
+    n = 0
+    while not os.path.exists(top + '/STOP'):
+        n += 1
+        data = b'%08d' % n
+        os.pwrite(held, data, 0)
+        assert view[:8] == data, view[:8]
+        view[8:16] = data
+        assert os.pread(held, 16, 0) == data + data
+        os.utime('held', ns=(n * 10**9, n * 10**9))
+        assert os.stat('held').st_mtime_ns == n * 10**9
+        directory = 'd%d' % n
+        os.mkdir(directory)
+        one = os.open('one', os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        os.write(one, data)
+        os.rename('one', directory + '/two')
+        os.link(directory + '/two', 'name')
+        os.rename(directory, directory + 'm')
+        assert os.listdir(directory + 'm') == ['two']
+        os.unlink('name')
+        os.ftruncate(one, 4)
+        assert os.stat(directory + 'm/two').st_size == 4
+        os.unlink(directory + 'm/two')
+        os.pwrite(one, data, 4)
+        assert os.pread(one, 100, 0) == data[:4] + data
+        os.close(one)
+        os.rmdir(directory + 'm')
+        os.symlink('held', 'link')
+        assert os.stat('link').st_size == 4096
+        os.unlink('link')
+        if n % 5 == 0:
+            write('ROUND', str(n))
+    write('ENDED', 'well')
+except BaseException:
+    write('FAILED', traceback.format_exc())
+)PY";
+
+// Reads files of /data: one that it holds open, by calls and a mapping, and others that it opens
+// each time, of which it leaves some open. The same files, in /t.
+inline constexpr char kReadsOpenFiles[] = R"PY(
+import mmap, os, time, traceback
+
+os.mkdir('/t')
+def write(name, text):
+    with open('/t/' + name + '.new', 'w') as f:
+        f.write(text)
+    os.rename('/t/' + name + '.new', '/t/' + name)
+
+try:
+    held = os.open('/data/held', os.O_RDONLY)
+    size = os.fstat(held).st_size
+    view = mmap.mmap(held, size, prot=mmap.PROT_READ)
+    whole = os.pread(held, size, 0)
+    assert len(whole) == size
+    others, n = {}, 0
+    while not os.path.exists('/t/STOP'):
+        n += 1
+        at = n * 4099 % (size - 100)
+        assert os.pread(held, 100, at) == whole[at:at + 100]
+        assert view[at:at + 100] == whole[at:at + 100]
+        assert os.fstat(held).st_size == size
+        which = n % 50 + 1
+        if which in others:
+            os.close(others.pop(which))
+        other = os.open('/data/%d' % which, os.O_RDONLY)
+        assert os.read(other, 100) == b'%d\n' % which
+        if n % 3:
+            os.close(other)
+        else:
+            others[which] = other
+        for which, other in others.items():
+            assert os.pread(other, 100, 0) == b'%d\n' % which
+        write('ROUND', str(n))
+    write('ENDED', 'well')
+except BaseException:
+    write('FAILED', traceback.format_exc())
+)PY";
+
 }  // namespace stasis::cli
 
 #endif  // STASIS_TESTS_CMD_STASIS_UPGRADE_PROGRAMS_H_
