@@ -134,6 +134,12 @@ TEST_F(PropagationTest, ASlaveWithoutAMasterIsPrivate) {
   EXPECT_THAT(Stasis({"config", "box"}).out, HasSubstr("mount = [\"data/x:/s:ro\"]"));
 }
 
+// One that lies on the slave comes after it; another one may come before.
+TEST_F(PropagationTest, ASlaveFindsAMasterThatDoesNotLieOnIt) {
+  StartWith({"data:/a/x:shared", "data:/a:slave", "data:/c:shared"});
+  EXPECT_EQ(TagsOf("/a /c"), "/a master:A /c shared:A");
+}
+
 TEST_F(PropagationTest, TheConfigurationHasIt) {
   StartWith({"data:/a:shared:ro", "data:/s:rslave"});
   const Outcome config = Stasis({"config", "box"});
