@@ -74,7 +74,8 @@ TEST_F(DiffTest, MissingTagsAreNamed) {
 
 TEST_F(DiffTest, CompletionKnowsIt) {
   EXPECT_THAT(Stasis({"completion", "bash"}).out,
-              HasSubstr("diff) words='--help --layer-cache --root"));
+              HasSubstr("diff) case $previous in --progress) values='auto json none' ;; esac; "
+                        "words='--help --layer-cache --root"));
 }
 
 }  // namespace

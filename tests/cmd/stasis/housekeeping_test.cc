@@ -252,8 +252,10 @@ TEST_F(HousekeepingFilesTest, AReadOnlyLayoutIsReadWithoutALease) {
 
 TEST_F(HousekeepingFilesTest, CompletionKnowsThem) {
   const std::string bash = Stasis({"completion", "bash"}).out;
-  for (const char* words : {" log rm gc squash copy ", "gc) words='--help --dry-run --older-than",
-                            "squash) words='--help --depth --progress --json'"})
+  for (const char* words :
+       {" log rm gc squash copy ", "gc) words='--help --dry-run --older-than",
+        "squash) case $previous in --progress) values='auto json none' ;; esac; "
+        "words='--help --depth --progress --json'"})
     EXPECT_THAT(bash, HasSubstr(words));
 }
 
