@@ -173,7 +173,7 @@ nlohmann::ordered_json AbsoluteConfig(nlohmann::ordered_json config, const Conte
   replace("root", std::move(roots));
   replace("import", std::move(imports));
   replace("bind", std::move(binds));
-  if (config.contains("image")) config["image"] = content.reference;
+  config.erase("image");  // the command line says which one
   if (config.contains("rootfs")) config["rootfs"] = content.rootfs.base;
   if (config.contains("upper")) config["upper"] = content.rootfs.upper;
   if (config.contains("layer-cache")) config["layer-cache"] = content.rootfs.layer_cache;

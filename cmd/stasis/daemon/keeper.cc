@@ -125,11 +125,16 @@ absl::Status Keeper::Recover(const std::string& reason) {
   log_->error("{}", reason);
   if (!kept_.has_value())
     return absl::FailedPreconditionError(absl::StrCat(reason, "; there is no checkpoint of it"));
+  absl::Status failed;  // the last attempt of these
   for (;;) {
     const absl::Time now = absl::Now();
     while (!recoveries_.empty() && recoveries_.front() < now - absl::Minutes(1))
       recoveries_.pop_front();
-    if (static_cast<int>(recoveries_.size()) >= limit_)
+    const bool too_many = static_cast<int>(recoveries_.size()) >= limit_;
+    if (too_many && !failed.ok())
+      return absl::Status(failed.code(),
+                          absl::StrCat(reason, "; no other can go on: ", failed.message()));
+    if (too_many)
       return absl::ResourceExhaustedError(
           absl::StrCat(reason, ", for the ", limit_ + 1, ". time in a minute"));
     recoveries_.push_back(now);
@@ -144,6 +149,7 @@ absl::Status Keeper::Recover(const std::string& reason) {
       return absl::Status(started.code(),
                           absl::StrCat(reason, "; no other can go on: ", started.message()));
     log_->error("{}", std::string(started.message()));
+    failed = started;
     absl::SleepFor(kRetryTime);
   }
 }
@@ -202,7 +208,7 @@ absl::StatusOr<int> KeeperLimit() {
   if (absl::SimpleAtoi(wanted, &limit) && limit >= 0) return limit;
   return absl::InvalidArgumentError(absl::StrCat(kLimitVariable, "=", wanted,
                                                  " is no number of daemons, such as ",
-                                                 kMostPerMinute, "; 0 for none"));
+                                                 kMostPerMinute, "; with 0 it gives up at once"));
 }
 
 int RunKeeper(TakeoverChannel channel, const sandbox::RuntimeDir& dir, pid_t daemon) {

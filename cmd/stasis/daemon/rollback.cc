@@ -37,13 +37,11 @@ absl::Status WithNote(const absl::Status& status, const std::string& note) {
 }
 
 // The options of a sandbox whose tree is out of an image.
-nlohmann::ordered_json ConfigOfImage(nlohmann::ordered_json config, const std::string& reference,
-                                     const std::string& layer_cache,
+nlohmann::ordered_json ConfigOfImage(nlohmann::ordered_json config, const std::string& layer_cache,
                                      const vfs::VirtualFilesystem& vfs) {
   for (const char* key : {"import", "mount", "tmpfs", "rootfs", "rootfs-options", "upper",
                           "size-limit", "inode-limit", "root"})
     config.erase(key);
-  config["image"] = reference;
   if (!layer_cache.empty()) config["layer-cache"] = layer_cache;
   for (const auto& [name, directory] : HostDirectories(vfs))
     config["root"].push_back(absl::StrCat(name, "=", directory));
@@ -196,7 +194,7 @@ absl::Status Rollback::Replace() {
   const TreeChange tree_change(box_.keeping(), "a rollback");
   sandbox::Sandbox& sandbox = *box_.sandbox();
   nlohmann::ordered_json config =
-      ConfigOfImage(box_.config(), reference(), wanted_.roots.layer_cache, *content_.tree.vfs);
+      ConfigOfImage(box_.config(), wanted_.roots.layer_cache, *content_.tree.vfs);
   absl::StatusOr<sandbox::Sandbox::ServedTree> entered =
       sandbox.Enter(std::move(content_.tree), box_.options().sandbox);
   if (!entered.ok()) return entered.status();

@@ -410,6 +410,11 @@ absl::StatusOr<control::Report> RunUpgrade(Box& box, const control::UpgradeParam
     auto report = RunUpgrade(box, params, Stop::kAfterLoading, *std::move(how), cancel, once_more);
     if (!once_more) return report;
     box.log().info("upgrade: {}; once more, in a pause", std::string(report.status().message()));
+    auto again = RunUpgrade(box, params, Stop::kBeforeLoading, {}, cancel, once_more);
+    if (again.ok()) return again;
+    return absl::Status(again.status().code(),
+                        absl::StrCat(std::string(report.status().message()),
+                                     "; and in a pause: ", std::string(again.status().message())));
   }
   return RunUpgrade(box, params, Stop::kBeforeLoading, {}, cancel, once_more);
 }

@@ -61,6 +61,7 @@ class ConfigTest : public CliTest {
     Strings again = {"run"};
     if (config.out.find("stasis restore") != std::string::npos) {
       ASSERT_THAT(config.out, StartsWith("# stasis restore DIR:TAG --config FILE"));
+      EXPECT_THAT(config.out, Not(HasSubstr("\nimage")));  // the command line's
       ASSERT_THAT(Stasis({"checkpoint", "box", "snaps:now"}), Succeeded());
       again = {"restore", "snaps:now"};
     } else {
