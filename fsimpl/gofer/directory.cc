@@ -69,15 +69,17 @@ void HostDirectory::BeforeResume() {
   if (!detached() && deleted()) ForgetAcl();
 }
 
-Result<RefPtr<vfs::Inode>> HostDirectory::LookupChild(std::string_view name) {
-  const std::string text(name);
-  const auto look = [&]() -> Result<HostStat> {
+Result<HostStat> HostDirectory::Look(std::string_view name) {
+  return Asked(fs(), Question::kLook, ino(), name, [&]() -> Result<HostStat> {
     STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
-    return fs().ops().Statx(dir.fd(), text);
-  };
-  STASIS_ASSIGN_OR_RETURN(const HostStat found, Asked(fs(), Question::kLook, ino(), name, look));
+    return fs().ops().Statx(dir.fd(), std::string(name));
+  });
+}
+
+Result<RefPtr<vfs::Inode>> HostDirectory::LookupChild(std::string_view name) {
+  STASIS_ASSIGN_OR_RETURN(const HostStat found, Look(name));
   RefPtr<HostInode> child = fs().InodeFor(found, /*loaded=*/true);
-  if (child->is_symlink()) ReadLinkOf(*child, text);
+  if (child->is_symlink()) ReadLinkOf(*child, std::string(name));
   return RefPtr<vfs::Inode>(std::move(child));
 }
 
@@ -95,15 +97,11 @@ Result<bool> HostDirectory::CheckChild(vfs::Dentry& dentry) {
   HostInode& child = Host(dentry.inode());
   const std::string name(dentry.name());
   const bool first = !child.loaded();
-  const auto look = [&]() -> Result<HostStat> {
-    STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
-    return fs().ops().Statx(dir.fd(), name);
-  };
   {
     // So that what was asked for first is taken first.
     absl::MutexLock lock(&child.mu());
     child.NoteAsked();
-    auto found = Asked(fs(), Question::kLook, ino(), name, look);
+    auto found = Look(name);
     const bool is = found && child.Is(*found);
     if (is) {
       child.AdoptLocked(*found);
@@ -130,11 +128,7 @@ Result<void> HostDirectory::Enter(vfs::Dentry& self, const HostDirent& entry) {
   found.stat.nlink = 1;
   const bool loaded = entry.type == 0;
   if (loaded) {  // the filesystem does not say what it is
-    const auto look = [&]() -> Result<HostStat> {
-      STASIS_ASSIGN_OR_RETURN(const FdCache::Pin dir, fs().Control(*this));
-      return fs().ops().Statx(dir.fd(), std::string(entry.name));
-    };
-    auto looked = Asked(fs(), Question::kLook, ino(), entry.name, look);
+    auto looked = Look(entry.name);
     if (!looked && looked.error() == Errno(ENOENT)) return {};
     if (!looked) return Err(looked.error());
     found = *looked;

@@ -223,6 +223,8 @@ class HostDirectory final : public HostInode {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file.mu());
   // What a listing has found that the cache does not have.
   Result<void> Enter(vfs::Dentry& self, const HostDirent& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // What the host has under that name.
+  Result<HostStat> Look(std::string_view name);
   // All entries on the host: number, type and size of the name, and then that.
   Result<std::string> ReadEntries();
   void ForgetUnseen(vfs::Dentry& self, const NameSet& seen) ABSL_NO_THREAD_SAFETY_ANALYSIS;

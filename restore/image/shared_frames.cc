@@ -87,8 +87,11 @@ class LockedFolder {
 };
 
 uint64_t OwnNamespace() {
-  struct stat st;
-  return ::stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+  static const uint64_t own = [] {
+    struct stat st;
+    return ::stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+  }();
+  return own;
 }
 
 struct statx Examine(const std::string& path) {
@@ -101,10 +104,13 @@ struct statx Examine(const std::string& path) {
 
 // Of the filesystem that all memory files are of.
 std::pair<uint32_t, uint32_t> MemoryDevice() {
-  const UniqueFd fd(::memfd_create("stasis-device", MFD_CLOEXEC));
-  struct stat st;
-  if (!fd.valid() || ::fstat(fd.get(), &st) != 0) return {};
-  return {major(st.st_dev), minor(st.st_dev)};
+  static const std::pair<uint32_t, uint32_t> device = [] {
+    const UniqueFd fd(::memfd_create("stasis-device", MFD_CLOEXEC));
+    struct stat st;
+    if (!fd.valid() || ::fstat(fd.get(), &st) != 0) return std::pair(0U, 0U);
+    return std::pair(major(st.st_dev), minor(st.st_dev));
+  }();
+  return device;
 }
 
 enum class LinkState { kAlive, kDead, kForeign };
